@@ -1,0 +1,260 @@
+"""The book of clusters: who exists, since when, how many points, how steady.
+
+Holds what is known per cluster id; where a cluster lies is read off its micro-clusters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .identity import Carried
+from .microclusters import MicroClusters
+from .result import OUTLIER, Change, Cluster
+from .standardizer import Standardizer
+
+__all__ = ["ClusterBook"]
+
+_LONG_RUN = 1 / 32  # share by which the long-run centroid follows at a density step
+
+
+@dataclasses.dataclass(slots=True)
+class _Entry:
+    size: int
+    born: int
+    last_seen: int
+    long_run: NDArray[np.float64] | None = None
+    """float64 (d,) raw: where the centroid has been in the long run."""
+
+
+class ClusterBook:
+    """Cluster id -> entry; ids rise and are never given twice.
+
+    Attributes:
+        next_id: the first id that was never given.
+        outliers: points that belonged to no cluster at arrival.
+    """
+
+    def __init__(self, next_id: int = 0) -> None:
+        self._entries: dict[int, _Entry] = {}
+        self.next_id = next_id
+        self.outliers = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, cluster: int) -> bool:
+        return cluster in self._entries
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays in the book."""
+        return sum(
+            64 + (0 if e.long_run is None else e.long_run.nbytes)
+            for e in self._entries.values()
+        )
+
+    def ids(self) -> list[int]:
+        """Return the ids, ascending."""
+        return sorted(self._entries)
+
+    def create(self, at: int) -> int:
+        """Begin a cluster without points and return its id."""
+        cluster = self.next_id
+        self.next_id += 1
+        self._entries[cluster] = _Entry(0, at, at)
+        return cluster
+
+    def count(self, cluster: int, at: int) -> None:
+        """Count a point for `cluster`, or as an outlier."""
+        if cluster == OUTLIER:
+            self.outliers += 1
+            return
+        entry = self._entries[cluster]
+        entry.size += 1
+        entry.last_seen = at
+
+    def follow(self, carried: Carried, micro: MicroClusters, at: int) -> list[Change]:
+        """Take over a new labelling and return what changed, in a fixed order.
+
+        A new cluster starts with the points its micro-clusters took before it was born;
+        one that comes out of another takes its points along.
+        """
+        changes = []
+        self.next_id = carried.next_id
+        for cluster in carried.created:
+            self._entries[cluster] = _Entry(_points_of(cluster, micro), at, at)
+            changes.append(Change("created", cluster, at))
+        for cluster, parent, _ in carried.split:
+            size = _points_of(cluster, micro)
+            if parent in self._entries:
+                left = self._entries[parent]
+                size = min(size, left.size)
+                left.size -= size
+            self._entries[cluster] = _Entry(size, at, at)
+            changes.append(Change("split", cluster, at, parent))
+        for cluster, into in carried.merged:
+            gone = self._entries.pop(cluster)
+            self._entries[into].size += gone.size
+            changes.append(Change("merged", cluster, at, into))
+        for cluster in carried.removed:
+            del self._entries[cluster]
+            changes.append(Change("removed", cluster, at))
+        return changes
+
+    def recent_weights(self, micro: MicroClusters) -> dict[int, float]:
+        """Return cluster id -> weight of its micro-clusters."""
+        label, weight = micro.label[: micro.count], micro.weight[: micro.count]
+        totals = dict.fromkeys(self.ids(), 0.0)
+        for cluster, w in zip(label.tolist(), weight.tolist(), strict=True):
+            if cluster in totals:
+                totals[cluster] += w
+        return totals
+
+    def follow_centroids(self, micro: MicroClusters, scaler: Standardizer) -> None:
+        """Let every long-run centroid follow the recent one; at density steps."""
+        ids, centroids, _ = self._geometry(micro)
+        for cluster, raw in zip(ids, scaler.invert(centroids), strict=True):
+            entry = self._entries[cluster]
+            if entry.long_run is None:
+                entry.long_run = raw.copy()
+            else:
+                entry.long_run += _LONG_RUN * (raw - entry.long_run)
+
+    def describe(
+        self,
+        micro: MicroClusters,
+        scaler: Standardizer,
+        now: int,
+        wanted: list[int] | None = None,
+    ) -> list[Cluster]:
+        """Return the clusters, ascending by id; those of `wanted` only, if given."""
+        ids, centroids, spreads = self._geometry(micro)
+        raw = scaler.invert(centroids)
+        silhouettes = _simplified_silhouettes(centroids, spreads)
+        chosen = set(ids if wanted is None else wanted)
+        per_axis = np.zeros(centroids.shape[1:])
+        np.divide(1.0, scaler.scale, out=per_axis, where=scaler.scale > 0)
+        unit = math.sqrt(float(np.mean(np.square(per_axis)))) if len(ids) else 0.0
+        return [
+            self._one(
+                cluster,
+                raw[i],
+                unit,
+                math.sqrt(spreads[i]),
+                silhouettes[i],
+                scaler,
+                now,
+            )
+            for i, cluster in enumerate(ids)
+            if cluster in chosen
+        ]
+
+    def _one(
+        self,
+        cluster: int,
+        centroid: NDArray[np.float64],
+        unit: float,
+        radius: float,
+        quality: float,
+        scaler: Standardizer,
+        now: int,
+    ) -> Cluster:
+        entry = self._entries[cluster]
+        moved = 0.0
+        if entry.long_run is not None:
+            gap = (centroid - entry.long_run) * scaler.scale
+            moved = math.sqrt(float(np.square(gap).sum()))
+        drift = 1.0 - math.exp(-moved / radius) if radius > 0 else float(moved > 0)
+        age = now - entry.born
+        health = (
+            0.3 * (1.0 - drift)
+            + 0.3 * quality
+            + 0.2 * min(1.0, entry.size / 10)
+            + 0.2 * min(1.0, age / 20)
+        )
+        return Cluster(
+            cluster_id=cluster,
+            size=entry.size,
+            centroid=centroid,
+            radius=radius * unit,
+            quality=quality,
+            confidence=1.0 - math.exp(-entry.size / 20),
+            health=health,
+            drift_coefficient=drift,
+            age=age,
+            last_seen=entry.last_seen,
+        )
+
+    def _geometry(
+        self, micro: MicroClusters
+    ) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
+        """Return (ids, centroids (k, d), mean squared distances (k,)), standardised."""
+        label, weight = micro.label[: micro.count], micro.weight[: micro.count]
+        centres, spread = micro.centres[:, : micro.count], micro.spread[: micro.count]
+        ids = self.ids()
+        centroids = np.zeros((len(ids), centres.shape[0]))
+        spreads = np.zeros(len(ids))
+        for i, cluster in enumerate(ids):
+            own = label == cluster
+            share = weight[own] / weight[own].sum()
+            centroids[i] = (centres[:, own] * share).sum(axis=1)
+            offsets = centres[:, own] - centroids[i][:, None]
+            within = np.square(offsets).sum(axis=0) + spread[own]
+            spreads[i] = float((within * share).sum())
+        return ids, centroids, spreads
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` takes, as plain JSON values."""
+        return {
+            "next_id": self.next_id,
+            "outliers": self.outliers,
+            "entries": [
+                [
+                    i,
+                    e.size,
+                    e.born,
+                    e.last_seen,
+                    None if e.long_run is None else e.long_run.tolist(),
+                ]
+                for i, e in sorted(self._entries.items())
+            ],
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> ClusterBook:
+        """Return the book that gave `state`."""
+        self = cls(int(state["next_id"]))
+        self.outliers = int(state["outliers"])
+        for cluster, size, born, last_seen, long_run in state["entries"]:
+            where = None if long_run is None else np.array(long_run, dtype=np.float64)
+            self._entries[int(cluster)] = _Entry(size, born, last_seen, where)
+        return self
+
+
+def _points_of(cluster: int, micro: MicroClusters) -> int:
+    own = micro.label[: micro.count] == cluster
+    return round(float(micro.points[: micro.count][own].sum()))
+
+
+def _simplified_silhouettes(
+    centroids: NDArray[np.float64], spreads: NDArray[np.float64]
+) -> list[float]:
+    """Return per cluster (b - a) / max(a, b), clipped to [0, 1].
+
+    a is the root mean square distance of its points to its centroid, b the distance to
+    the nearest other centroid; after the simplified silhouette of Hruschka, de Castro
+    and Campello (2004). A single cluster has no other: it gets 0.5.
+    """
+    if len(centroids) < 2:
+        return [0.5] * len(centroids)
+    gaps = np.sqrt(np.square(centroids[:, None] - centroids[None]).sum(axis=2))
+    np.fill_diagonal(gaps, np.inf)
+    other, own = gaps.min(axis=1), np.sqrt(spreads)
+    larger = np.maximum(other, own)
+    ratio = np.divide(other - own, larger, out=np.ones_like(own), where=larger > 0)
+    return [float(value) for value in np.clip(ratio, 0.0, 1.0)]

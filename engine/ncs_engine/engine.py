@@ -1,0 +1,227 @@
+"""The engine: points in, cluster ids and outlier scores out, the model kept on the way.
+
+Two levels (see `model`): a bounded set of micro-clusters in an online-standardised
+space takes the points one by one; the clusters that users see are the modes of the
+density over the micro-clusters.
+
+The engine reads no clock, does no I/O, starts no thread and draws no random number. It
+is not safe for concurrent calls; `NeuroClusterStreamer` adds a lock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .clusters import ClusterBook
+from .model import Model
+from .params import EngineParams
+from .result import OUTLIER, Change, Cluster, LearnResult
+from .snapshot import decode_snapshot, encode_snapshot
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """A streaming clusterer for dense vectors of one dimension.
+
+    The result depends on the points and their order alone: not on how they are grouped
+    into calls, and not on a snapshot and restore in between.
+
+    Args:
+        params: parameters; None takes the defaults, which need no tuning per data set.
+        seed: for methods that sample; the present one does not, so every seed gives the
+            same result.
+    """
+
+    def __init__(self, params: EngineParams | None = None, *, seed: int = 0) -> None:
+        self._params = params or EngineParams()
+        self._seed = seed
+        self._book = ClusterBook()
+        self._model: Model | None = None
+
+    @property
+    def params(self) -> EngineParams:
+        """The parameters in force."""
+        return self._params
+
+    @property
+    def dimension(self) -> int | None:
+        """Number of coordinates, fixed by the first point; None before it."""
+        return None if self._model is None else self._model.dimension
+
+    @property
+    def points_learned(self) -> int:
+        """Points learned since the engine was new or reset."""
+        return 0 if self._model is None else self._model.learned
+
+    @property
+    def cluster_count(self) -> int:
+        """Clusters now."""
+        return len(self._book)
+
+    @property
+    def current_dynamic_threshold(self) -> float:
+        """The threshold in force: `base_threshold` and at most 0.05 more or less."""
+        if self._model is None:
+            return self._params.base_threshold
+        return self._model.vigilance.threshold
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that the arrays of the engine take."""
+        return 0 if self._model is None else self._model.nbytes
+
+    def learn(self, points: ArrayLike, event_time: object = None) -> LearnResult:
+        """Label each point at arrival and learn from it before the next.
+
+        O(n k d) with k <= 256 micro-clusters, plus O(k^2 d) every 256 points.
+
+        Args:
+            points: float (n, d), finite; n >= 0, d as at the first point. Not modified.
+            event_time: accepted so that callers can pass it on; the model counts
+                points and keeps no time.
+
+        Raises:
+            ValueError: if `points` is not 2-dimensional and finite, or of another
+                dimension than the first point. Nothing is learned then.
+        """
+        block = self._checked(points)
+        n = len(block)
+        result = LearnResult(
+            np.empty(n, np.int64), np.empty(n, bool), np.empty(n, "f4")
+        )
+        if n and self._model is None:
+            self._model = Model(block.shape[1], self._params, self._book)
+        done = 0
+        while self._model is not None and done < n:
+            done += self._model.learn_until_step(block[done:], done, result)
+        touched = {
+            *result.cluster_ids.tolist(),
+            *(c.cluster_id for c in result.changes),
+        }
+        touched.update(c.other for c in result.changes if c.other is not None)
+        result.updated = sorted(cluster for cluster in touched if cluster in self._book)
+        return result
+
+    def predict(self, points: ArrayLike) -> LearnResult:
+        """Say which cluster each point would fall into now, without learning it.
+
+        Args:
+            points: float (n, d), finite. Not modified.
+
+        Raises:
+            ValueError: as `learn`.
+        """
+        block = self._checked(points)
+        ids, scores = np.full(len(block), OUTLIER, np.int64), np.ones(len(block), "f4")
+        if self._model is not None and len(block):
+            for i, z in enumerate(self._model.standardize(block)):
+                ids[i], scores[i] = self._model.judge(z)
+        return LearnResult(ids, ids == OUTLIER, scores)
+
+    def clusters(self, ids: list[int] | None = None) -> list[Cluster]:
+        """Return the clusters by ascending id, all or those of `ids` that exist."""
+        if self._model is None:
+            return []
+        model = self._model
+        return self._book.describe(model.micro, model.scaler, model.learned, ids)
+
+    def statistics(self) -> dict[str, Any]:
+        """Return the state of the engine in numbers.
+
+        `num_clusters`, `total_points_processed`, `outliers`, `clustering_quality` and
+        `global_stability` in [0, 1] (means over clusters, weighted by recent points),
+        `current_dynamic_threshold`, `micro_clusters`, `state_bytes`, `dimension`.
+        """
+        clusters = self.clusters()
+        quality = stability = total = 0.0
+        if self._model is not None:
+            weights = self._book.recent_weights(self._model.micro)
+            for cluster in clusters:
+                weight = weights[cluster.cluster_id]
+                total += weight
+                quality += weight * cluster.quality
+                stability += weight * (1.0 - cluster.drift_coefficient)
+        return {
+            "num_clusters": len(clusters),
+            "total_points_processed": self.points_learned,
+            "outliers": self._book.outliers,
+            "clustering_quality": quality / total if total else 0.0,
+            "global_stability": stability / total if total else 0.0,
+            "current_dynamic_threshold": self.current_dynamic_threshold,
+            "micro_clusters": 0 if self._model is None else self._model.micro.count,
+            "state_bytes": self.state_bytes,
+            "dimension": self.dimension,
+        }
+
+    def configure(self, **changes: Any) -> EngineParams:
+        """Change parameters from the next point on and return all of them.
+
+        Raises:
+            ValueError: for an unknown parameter, a value outside its range, or another
+                metric once there are points. Nothing is changed then.
+        """
+        params = self._params.replace(**changes)
+        if self._model is not None:
+            if params.metric != self._params.metric:
+                raise ValueError("metric is fixed by the first point; reset first")
+            self._model.params = params
+            self._model.step_requested = True
+        self._params = params
+        return params
+
+    def reset(self) -> list[Change]:
+        """Forget the points and free the dimension; return the clusters removed.
+
+        Cluster ids go on where they were: an id is never given twice.
+        """
+        learned = self.points_learned
+        removed = [Change("removed", cluster, learned) for cluster in self._book.ids()]
+        self._book = ClusterBook(self._book.next_id)
+        self._model = None
+        return removed
+
+    def snapshot(self) -> bytes:
+        """Return the whole state for `restore`: versioned, checksummed, no code."""
+        state: dict[str, Any] = {
+            "params": self._params.as_dict(),
+            "seed": self._seed,
+            "book": self._book.state(),
+            "model": None,
+        }
+        arrays: dict[str, NDArray[Any]] = {}
+        if self._model is not None:
+            state["model"], arrays = self._model.state()
+        return encode_snapshot(state, arrays)
+
+    @classmethod
+    def restore(cls, snapshot: bytes) -> Engine:
+        """Return an engine that goes on bit for bit like the one that gave `snapshot`.
+
+        Raises:
+            ValueError: if the bytes are damaged or of an unknown format version.
+        """
+        state, arrays = decode_snapshot(snapshot)
+        self = cls(EngineParams(**state["params"]), seed=int(state["seed"]))
+        self._book = ClusterBook.restore(state["book"])
+        if state["model"] is not None:
+            self._model = Model.restore(
+                state["model"], arrays, self._params, self._book
+            )
+        return self
+
+    def _checked(self, points: ArrayLike) -> NDArray[np.float64]:
+        block = np.ascontiguousarray(points, dtype=np.float64)
+        if block.ndim != 2 or (block.shape[1] == 0 and len(block)):
+            raise ValueError(f"points must have shape (n, d), got {block.shape}")
+        expected = self.dimension
+        if expected is not None and len(block) and block.shape[1] != expected:
+            raise ValueError(
+                f"points have {block.shape[1]} dimensions, expected {expected}"
+            )
+        if not np.isfinite(block).all():
+            raise ValueError("points must be finite")
+        return block

@@ -1,0 +1,105 @@
+"""Carrying cluster ids from one density step to the next.
+
+A component takes the old id that most of its weight carries; an id goes to one
+component only, and an id that is given up is never given again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .result import OUTLIER
+
+__all__ = ["Carried", "carry_ids"]
+
+
+@dataclasses.dataclass(slots=True)
+class Carried:
+    """The new labelling and how it came out of the old one."""
+
+    label: NDArray[np.int64]
+    """int64 (m,): new cluster id of each micro-cluster, -1 for none."""
+    created: list[int]
+    split: list[tuple[int, int, float]]
+    """(new id, id it came out of, share of the old weight that it took along)."""
+    merged: list[tuple[int, int]]
+    """(id given up, id that took it in)."""
+    removed: list[int]
+    next_id: int
+
+
+def carry_ids(
+    component: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    old: NDArray[np.int64],
+    alive: set[int],
+    next_id: int,
+) -> Carried:
+    """Give every component a cluster id.
+
+    Args:
+        component: int64 (m,), component of each micro-cluster, -1 for none.
+        weight: float64 (m,).
+        old: int64 (m,), the cluster ids until now, -1 for none.
+        alive: ids that clusters carry until now.
+        next_id: the first id that was never given.
+    """
+    overlap = _overlaps(component, weight, old)
+    id_of: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, comp, cluster in overlap:
+        if comp not in id_of and cluster not in taken:
+            id_of[comp] = cluster
+            taken.add(cluster)
+    parent: dict[int, tuple[int, float]] = {}
+    whole: dict[int, float] = {}
+    for shared, comp, cluster in overlap:
+        parent.setdefault(comp, (cluster, shared))
+        whole[cluster] = whole.get(cluster, 0.0) + shared
+    result = Carried(np.full_like(old, OUTLIER), [], [], [], [], next_id)
+    for comp in _by_weight(component, weight):
+        if comp not in id_of:
+            id_of[comp] = result.next_id
+            result.next_id += 1
+            if comp in parent:
+                cluster, shared = parent[comp]
+                result.split.append((id_of[comp], cluster, shared / whole[cluster]))
+            else:
+                result.created.append(id_of[comp])
+        result.label[component == comp] = id_of[comp]
+    went_to: dict[int, int] = {}
+    for _, comp, cluster in overlap:
+        went_to.setdefault(cluster, id_of[comp])
+    for cluster in sorted(alive - taken):
+        if cluster in went_to:
+            result.merged.append((cluster, went_to[cluster]))
+        else:
+            result.removed.append(cluster)
+    return result
+
+
+def _overlaps(
+    component: NDArray[np.int64], weight: NDArray[np.float64], old: NDArray[np.int64]
+) -> list[tuple[float, int, int]]:
+    """Return (weight, component, old id), heaviest first, ties to the oldest id."""
+    shared: dict[tuple[int, int], float] = {}
+    for comp, cluster, w in zip(
+        component.tolist(), old.tolist(), weight.tolist(), strict=True
+    ):
+        if comp >= 0 and cluster >= 0:
+            shared[comp, cluster] = shared.get((comp, cluster), 0.0) + w
+    return sorted(
+        ((w, comp, cluster) for (comp, cluster), w in shared.items()),
+        key=lambda row: (-row[0], row[2], row[1]),
+    )
+
+
+def _by_weight(component: NDArray[np.int64], weight: NDArray[np.float64]) -> list[int]:
+    total: dict[int, float] = {}
+    for comp, w in zip(component.tolist(), weight.tolist(), strict=True):
+        if comp >= 0:
+            total[comp] = total.get(comp, 0.0) + w
+    return sorted(total, key=lambda comp: (-total[comp], comp))

@@ -1,0 +1,371 @@
+"""The model of one stream of points: micro-clusters below, clusters above.
+
+Points go one by one into micro-clusters; in a density step the clusters are found anew
+as modes of the density over them. Steps come at point counts, or earlier when strange
+points come in a run, never at a call boundary: the result does not depend on how points
+are grouped into calls.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .clusters import ClusterBook
+from .drift import DriftDetector
+from .identity import carry_ids
+from .microclusters import MicroClusters
+from .modes import find_modes
+from .outliers import RecentGaps, outlier_score
+from .params import EngineParams
+from .recent import RecentPoints
+from .result import OUTLIER, Change, LearnResult
+from .standardizer import Standardizer
+from .vigilance import Vigilance
+
+__all__ = ["Model"]
+
+_STEP = 256  # points between density steps, and points remembered
+_FIRST_STEPS = (32, 64, 128)  # no scale is known before the first of them
+_MAX_MICROCLUSTERS = 256
+_MIN_MICROCLUSTERS = 16
+_HALF_LIFE = 8192.0  # points after which a weight counts half
+_BANDWIDTH_RADII = 0.6
+_FORGOTTEN_BELOW = 0.5  # weight
+_WEIGHT_TO_BE_BORN = 5.0
+_WEIGHT_TO_STAY = 2.0
+_BURST_WINDOW = 16
+_BURST_FROM = 8
+
+
+class Model:
+    """Everything that depends on the dimension.
+
+    Args:
+        dimension: d.
+        params: read at every point, so that a new value holds from the next one on.
+        book: the clusters; outlives the model at a reset.
+
+    Attributes:
+        learned: points learned.
+        step_requested: makes the next point end in a density step.
+    """
+
+    _SCALARS = ("learned", "since_step", "burst", "warming_up", "step_requested")
+
+    def __init__(self, dimension: int, params: EngineParams, book: ClusterBook) -> None:
+        self.params = params
+        self.book = book
+        self.dimension = dimension
+        self.micro = MicroClusters(dimension, self._capacity)
+        self.scaler = Standardizer(dimension, identity=params.metric == "cosine")
+        self.vigilance = Vigilance(params.base_threshold)
+        self.gaps = RecentGaps(_STEP)
+        self.recent = RecentPoints(_STEP, dimension)
+        self.drift = DriftDetector()
+        self.learned = 0
+        self.since_step = 0
+        self.burst = 0  # the last verdicts as bits, 1 for an outlier
+        self.warming_up = True
+        self.step_requested = False
+
+    @property
+    def _capacity(self) -> int:
+        """How many micro-clusters `memory_limit_mb` leaves room for."""
+        bytes_each = 8 * (self.dimension + 5)
+        room = int(self.params.memory_limit_mb * 2**20)
+        room -= _STEP * 8 * (self.dimension + 2)
+        return max(_MIN_MICROCLUSTERS, min(_MAX_MICROCLUSTERS, room // bytes_each))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        owners = (self.micro, self.scaler, self.gaps, self.recent)
+        arrays = (getattr(owner, name) for owner in owners for name in owner.ARRAYS)
+        return self.book.nbytes + int(sum(array.nbytes for array in arrays))
+
+    def standardize(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return float64 (n, d) in the space in which distances are taken."""
+        if self.params.metric == "cosine":
+            norm = np.sqrt(np.square(block).sum(axis=1, keepdims=True))
+            unit: NDArray[np.float64] = np.zeros_like(block)
+            np.divide(block, norm, out=unit, where=norm > 0)
+            return unit
+        return self.scaler.apply(block)
+
+    # One point
+
+    def learn_until_step(
+        self, block: NDArray[np.float64], done: int, result: LearnResult
+    ) -> int:
+        """Learn points up to and including the next density step; return how many.
+
+        Args:
+            block: float64 (n, d); verdicts go to `result` from index `done` on.
+            done: see `block`.
+            result: INOUT.
+        """
+        # The standardiser stands still until the step, so one call does for all.
+        chunk = block[: self._points_until_step()]
+        for i, (point, z) in enumerate(
+            zip(chunk, self.standardize(chunk), strict=True)
+        ):
+            cluster, score = self._learn_one(point, z, result.changes)
+            result.cluster_ids[done + i] = cluster
+            result.is_outlier[done + i] = cluster == OUTLIER
+            result.outlier_scores[done + i] = score
+            if self._points_until_step() == 0:
+                self._density_step(result)
+                return i + 1
+        return len(chunk)
+
+    def judge(self, z: NDArray[np.float64]) -> tuple[int, float]:
+        """Return (cluster id or -1, score) for a standardised point; learn nothing."""
+        cluster, _, score = self._verdict(self.micro.squared_distances(z))
+        return cluster, score
+
+    def _learn_one(
+        self, point: NDArray[np.float64], z: NDArray[np.float64], changes: list[Change]
+    ) -> tuple[int, float]:
+        self.learned += 1
+        self.since_step += 1
+        squared = self.micro.squared_distances(z)
+        if self.warming_up:
+            cluster, score = self._lead(z, squared, changes), 0.0
+        else:
+            cluster, gap, score = self._verdict(squared)
+            if cluster != OUTLIER:
+                self.gaps.add(gap)
+            self._place(z, squared, cluster)
+        self.recent.add(point, cluster)
+        verdict = int(cluster == OUTLIER)
+        self.burst = ((self.burst << 1) | verdict) & ((1 << _BURST_WINDOW) - 1)
+        self.book.count(cluster, self.learned)
+        return cluster, score
+
+    def _verdict(self, squared: NDArray[np.float64]) -> tuple[int, float, float]:
+        """Return (cluster id or -1, distance to its nearest micro-cluster, score)."""
+        label = self.micro.label[: self.micro.count]
+        labelled = np.where(label >= 0, squared, np.inf)
+        index = int(labelled.argmin()) if labelled.size else -1
+        if index < 0 or labelled[index] == np.inf:
+            return OUTLIER, math.inf, 1.0
+        gap = math.sqrt(labelled[index])
+        if self.warming_up:
+            return int(label[index]), gap, 0.0
+        score = outlier_score(gap, self.vigilance.radius, self.gaps.usual)
+        strange = score >= self.params.outlier_threshold
+        return OUTLIER if strange else int(label[index]), gap, score
+
+    def _place(
+        self, z: NDArray[np.float64], squared: NDArray[np.float64], cluster: int
+    ) -> None:
+        """Let the nearest micro-cluster take the point, or found one.
+
+        A point that is an outlier founds or joins one without a label: should more come
+        to the same place, they become a cluster at the next density step.
+        """
+        micro = self.micro
+        nearest = int(squared.argmin()) if squared.size else -1
+        if nearest >= 0 and squared[nearest] <= self.vigilance.join_radius**2:
+            rate = self.params.learning_rate
+            micro.absorb(nearest, z, float(squared[nearest]), rate)
+            if micro.label[nearest] < 0:
+                micro.label[nearest] = cluster
+        else:
+            nearest = micro.found(z, cluster)
+        micro.seen[nearest] = self.learned
+
+    def _lead(
+        self,
+        z: NDArray[np.float64],
+        squared: NDArray[np.float64],
+        changes: list[Change],
+    ) -> int:
+        """Cluster a point before any scale is known, by relative similarity.
+
+        1 - |x - c| / (|x| + |c|) against `base_threshold`: the only scale there is are
+        the points themselves.
+        """
+        micro = self.micro
+        if squared.size:
+            nearest = int(squared.argmin())
+            size = _norm(z) + _norm(micro.centres[:, nearest])
+            similarity = 1.0 - math.sqrt(squared[nearest]) / size if size else 1.0
+            crowded = len(self.book) >= self.params.max_clusters
+            if similarity >= self.params.base_threshold or crowded:
+                rate = self.params.learning_rate
+                micro.absorb(nearest, z, float(squared[nearest]), rate)
+                micro.seen[nearest] = self.learned
+                return int(micro.label[nearest])
+        cluster = self.book.create(self.learned)
+        changes.append(Change("created", cluster, self.learned))
+        micro.seen[micro.found(z, cluster)] = self.learned
+        return cluster
+
+    # The density step
+
+    def _points_until_step(self) -> int:
+        if self.step_requested:
+            return 0 if self.since_step else 1
+        if self._is_bursting():
+            return 0
+        for first in _FIRST_STEPS:
+            if self.learned - self.since_step < first:
+                return first - self.learned
+        return _STEP - self.since_step
+
+    def _is_bursting(self) -> bool:
+        enough = self.burst.bit_count() >= _BURST_FROM
+        return enough and self.since_step >= _BURST_WINDOW
+
+    def _density_step(self, result: LearnResult) -> None:
+        points, ids = self.recent.last(self.since_step)
+        self._rescale(points)
+        micro = self.micro
+        micro.weight[: micro.count] *= 0.5 ** (self.since_step / _HALF_LIFE)
+        micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
+        squared = micro.pairwise_squared_distances()
+        self.vigilance.crowd(micro.count / micro.capacity)
+        if micro.count > 0.9 * micro.capacity:
+            micro.merge_closest(int(0.75 * micro.capacity), squared)
+            squared = micro.pairwise_squared_distances()
+        self._relabel(squared, result.changes)
+        self.gaps.refresh()
+        self.book.follow_centroids(micro, self.scaler)
+        if self.params.enable_drift_detection:
+            sensitivity = self.params.drift_sensitivity
+            found = self.drift.observe(ids, self.learned, sensitivity)
+            result.drift.extend([found] if found else [])
+        self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
+        self.since_step = 0
+        self.burst = 0
+        self.warming_up = False
+        self.step_requested = False
+
+    def _rescale(self, points: NDArray[np.float64]) -> None:
+        """Follow the spread of the data: standardiser, radius, number of entries."""
+        self.scaler.observe(points)
+        self.micro.remap(*self.scaler.move())
+        recent, _ = self.recent.last(min(self.learned, _STEP))
+        self.vigilance.measure(self.standardize(recent), blend=not self.warming_up)
+        if self.learned <= _STEP:
+            self._rebuild()
+        elif self.micro.capacity != self._capacity:
+            self.micro = self.micro.resized(self._capacity, keep=self._capacity)
+
+    def _rebuild(self) -> None:
+        """Found the micro-clusters anew from all points so far, at today's radius.
+
+        While they still fit in the ring, the scale is only being learned; what was
+        placed at an earlier one would blur the model for long.
+        """
+        self.micro = self.micro.resized(self._capacity, keep=0)
+        points, ids = self.recent.last(self.learned)
+        for z, cluster in zip(self.standardize(points), ids, strict=True):
+            known = cluster if cluster in self.book else OUTLIER
+            self._place(z, self.micro.squared_distances(z), known)
+
+    def _relabel(self, squared: NDArray[np.float64], changes: list[Change]) -> None:
+        micro = self.micro
+        weight, old = micro.weight[: micro.count], micro.label[: micro.count]
+        bandwidth = _BANDWIDTH_RADII * self.vigilance.join_radius
+        if bandwidth > 0.0:
+            threshold = self.vigilance.threshold
+            component = find_modes(squared, weight, old, bandwidth, threshold)
+        else:  # every point equal so far
+            component = np.zeros(micro.count, np.int64)
+        _drop_light(component, weight, old)
+        _limit(component, weight, squared, self.params.max_clusters)
+        alive = set(self.book.ids())
+        carried = carry_ids(component, weight, old, alive, self.book.next_id)
+        micro.label[: micro.count] = carried.label
+        changes.extend(self.book.follow(carried, micro, self.learned))
+        self.drift.rename(carried.merged, carried.split)
+
+    # State
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what `restore` takes: JSON values, and arrays by name."""
+        count, usual = self.micro.count, self.gaps.usual
+        values = {
+            "dimension": self.dimension,
+            "scalars": {name: getattr(self, name) for name in self._SCALARS},
+            "vigilance": vars(self.vigilance),
+            "drift": self.drift.state(),
+            "rows": self.scaler.rows,
+            "gaps": [self.gaps.filled, self.gaps.at, usual if usual < np.inf else None],
+            "recent_at": self.recent.at,
+            "capacity": self.micro.capacity,
+        }
+        arrays = {
+            f"micro.{name}": getattr(self.micro, name)[..., :count]
+            for name in self.micro.ARRAYS
+        }
+        for owner in ("scaler", "gaps", "recent"):
+            for name in getattr(self, owner).ARRAYS:
+                arrays[f"{owner}.{name}"] = getattr(getattr(self, owner), name)
+        return values, arrays
+
+    @classmethod
+    def restore(
+        cls,
+        values: dict[str, Any],
+        arrays: dict[str, NDArray[Any]],
+        params: EngineParams,
+        book: ClusterBook,
+    ) -> Model:
+        """Return the model that gave `values` and `arrays`."""
+        self = cls(int(values["dimension"]), params, book)
+        for name in cls._SCALARS:
+            setattr(self, name, values["scalars"][name])
+        for name, value in values["vigilance"].items():
+            setattr(self.vigilance, name, float(value))
+        self.drift = DriftDetector.restore(values["drift"])
+        self.scaler.rows = float(values["rows"])
+        self.gaps.filled, self.gaps.at, usual = values["gaps"]
+        self.gaps.usual = np.inf if usual is None else float(usual)
+        self.recent.at = int(values["recent_at"])
+        self.micro = MicroClusters(self.dimension, int(values["capacity"]))
+        self.micro.count = len(arrays["micro.weight"])
+        for key, array in arrays.items():
+            owner, _, name = key.partition(".")
+            getattr(getattr(self, owner), name)[..., : array.shape[-1]] = array
+        return self
+
+
+def _drop_light(
+    component: NDArray[np.int64], weight: NDArray[np.float64], old: NDArray[np.int64]
+) -> None:
+    """Set components without the weight of a cluster to -1, in place."""
+    for comp in np.unique(component):
+        members = component == comp
+        known = bool((old[members] >= 0).any())
+        needed = _WEIGHT_TO_STAY if known else _WEIGHT_TO_BE_BORN
+        if float(weight[members].sum()) < needed:
+            component[members] = OUTLIER
+
+
+def _limit(
+    component: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    squared: NDArray[np.float64],
+    most: int,
+) -> None:
+    """Let the lightest components beyond `most` join their nearest, in place."""
+    comps = [int(c) for c in np.unique(component) if c >= 0]
+    if len(comps) <= most:
+        return
+    heaviest = sorted(comps, key=lambda c: (-float(weight[component == c].sum()), c))
+    kept = np.isin(component, heaviest[:most])
+    for comp in heaviest[most:]:
+        members = component == comp
+        gaps = squared[members][:, kept].min(axis=0)
+        component[members] = component[kept][int(gaps.argmin())]
+
+
+def _norm(vector: NDArray[np.float64]) -> float:
+    return math.sqrt(float(np.square(vector).sum()))

@@ -1,0 +1,88 @@
+"""The engine's parameters: every one has an effect, a range and a default that works.
+
+The defaults need no tuning per data set. Parameters may be changed while the engine
+runs (`Engine.configure`); the change holds from the next point on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+__all__ = ["MAX_CLUSTERS", "EngineParams"]
+
+MAX_CLUSTERS = 1000
+"""Hard ceiling on the number of clusters that an engine reports."""
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "base_threshold": (0.05, 0.99),
+    "learning_rate": (0.0, 1.0),
+    "max_clusters": (1, MAX_CLUSTERS),
+    "outlier_threshold": (0.05, 0.99),
+    "drift_sensitivity": (0.0, 1.0),
+    "memory_limit_mb": (0.05, 65536.0),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EngineParams:
+    """Parameters of one engine.
+
+    Raises:
+        ValueError: if a value is outside its range; the message names parameter, value
+            and range.
+    """
+
+    base_threshold: float = 0.71
+    """Similarity from which a point joins a micro-cluster; higher gives tighter and
+    therefore more clusters. [0.05, 0.99]"""
+    learning_rate: float = 0.06
+    """Share by which a mature micro-cluster's centre follows each point it takes; young
+    ones follow faster (1 / points so far). [0, 1]"""
+    max_clusters: int = MAX_CLUSTERS
+    """At most this many clusters are reported. [1, 1000]"""
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    """`euclidean` standardises every feature online, so units do not matter; `cosine`
+    compares directions, for embeddings. Fixed by the first point."""
+    outlier_threshold: float = 0.5
+    """Outlier score from which a point is called an outlier. [0.05, 0.99]"""
+    enable_drift_detection: bool = True
+    """Whether `learn` looks for drift."""
+    drift_sensitivity: float = 0.5
+    """0 reports only a complete change of the data, 1 slight ones too. [0, 1]"""
+    memory_limit_mb: float = 64.0
+    """Upper bound on the engine's state; it lowers the number of micro-clusters where
+    the dimension is high. [0.05, 65536]"""
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            numeric = isinstance(value, int | float) and not isinstance(value, bool)
+            if not numeric or not math.isfinite(value) or not low <= value <= high:
+                raise ValueError(f"{name} must be in [{low}, {high}], got {value!r}")
+        if not isinstance(self.max_clusters, int):
+            raise ValueError(f"max_clusters must be int, got {self.max_clusters!r}")
+        if self.metric not in ("euclidean", "cosine"):
+            raise ValueError(f"metric must be euclidean or cosine, got {self.metric!r}")
+        if not isinstance(self.enable_drift_detection, bool):
+            raise ValueError(
+                "enable_drift_detection must be true or false, got"
+                f" {self.enable_drift_detection!r}"
+            )
+
+    def replace(self, **changes: Any) -> EngineParams:
+        """Return a copy with some parameters changed.
+
+        Raises:
+            ValueError: for an unknown parameter or a value outside its range.
+        """
+        unknown = sorted(changes.keys() - self.as_dict().keys())
+        if unknown:
+            raise ValueError(f"unknown parameter {unknown[0]!r}")
+        return dataclasses.replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return name -> value."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,82 @@
+"""Online standardisation: every feature in units of its own recent spread.
+
+The mapping moves only between density steps, over exactly the points since the last
+one, so that it does not depend on how points were grouped into calls. Whoever keeps
+coordinates across a move maps them with `remap`, which is exact.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Standardizer"]
+
+_FORGET_ROWS = 16_384.0
+_CONSTANT_BELOW = 2e-7  # spread / |mean|: what float32 can still tell apart
+
+
+class Standardizer:
+    """Forgetting mean and variance per feature, in blocks after Chan et al. (1983).
+
+    Attributes:
+        shift: float64 (d,), subtracted first.
+        scale: float64 (d,), 1 / standard deviation; 0 for a constant feature.
+        mean: float64 (d,) over the points seen, older ones forgotten.
+        var: float64 (d,).
+        rows: how many points `mean` and `var` stand for.
+    """
+
+    ARRAYS = ("shift", "scale", "mean", "var")
+
+    def __init__(self, dimension: int, *, identity: bool = False) -> None:
+        self.identity = identity
+        self.shift = np.zeros(dimension)
+        self.scale = np.ones(dimension)
+        self.mean = np.zeros(dimension)
+        self.var = np.zeros(dimension)
+        self.rows = 0.0
+
+    def observe(self, block: NDArray[np.float64]) -> None:
+        """Take float64 (n, d) raw points into mean and variance; `shift` stays."""
+        count = float(len(block))
+        mean = block.mean(axis=0)
+        var = np.square(block - mean).mean(axis=0)
+        kept = min(self.rows, _FORGET_ROWS)
+        total = kept + count
+        delta = mean - self.mean
+        self.var = (
+            kept * self.var + count * var + delta * delta * (kept * count / total)
+        ) / total
+        self.mean = self.mean + delta * (count / total)
+        self.rows = total
+
+    def move(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Adopt what was observed; return (factor, offset) for `remap`, both (d,).
+
+        A constant feature's old coordinates carry nothing, so their factor is 0.
+        """
+        if self.identity:
+            return np.ones_like(self.scale), np.zeros_like(self.scale)
+        spread = np.sqrt(self.var)
+        constant = spread <= _CONSTANT_BELOW * np.abs(self.mean)
+        scale = np.zeros_like(spread)
+        np.divide(1.0, spread, out=scale, where=~constant & (spread > 1e-150))
+        shift = self.mean.copy()
+        factor = np.zeros_like(scale)
+        np.divide(scale, self.scale, out=factor, where=self.scale > 0)
+        offset = (self.shift - shift) * scale
+        self.shift, self.scale = shift, scale
+        return factor, offset
+
+    def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return standardised float64 (n, d)."""
+        return (points - self.shift) * self.scale
+
+    def invert(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return raw float64 (n, d); a constant feature comes back as its mean."""
+        known = self.scale > 0
+        raw = np.zeros_like(points)
+        np.divide(points, self.scale, out=raw, where=known)
+        raw += self.shift
+        return raw

@@ -1,0 +1,85 @@
+"""The scale of the model: within which distance a point joins a micro-cluster.
+
+The radius follows the distance to the k-th nearest neighbour among the recent points,
+so it adapts to the data and not to their units; where the data would ask for more
+micro-clusters than there may be, it grows. The threshold decides how deep a valley
+between two density peaks has to be to keep them apart.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Vigilance"]
+
+_NEIGHBOUR = 6  # for a full ring of 256; fewer points take a nearer neighbour
+_FULL_RING = 256
+_RADIUS_MEMORY = 0.75
+_MAX_SWING = 0.05
+
+
+class Vigilance:
+    """Radius and threshold in force.
+
+    Attributes:
+        radius: standardised units; 0 before the first update and for equal points.
+        crowding: factor >= 1 on the radius while micro-clusters are scarce.
+        threshold: `base_threshold` and at most 0.05 more or less.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self.radius = 0.0
+        self.crowding = 1.0
+        self.threshold = threshold
+
+    @property
+    def join_radius(self) -> float:
+        """Distance within which a point joins its nearest micro-cluster."""
+        return self.radius * self.crowding
+
+    def measure(self, points: NDArray[np.float64], *, blend: bool) -> None:
+        """Take the radius from recent standardised points, float64 (n, d), n >= 2.
+
+        With `blend` it moves a quarter of the way, without it is taken as measured.
+        """
+        measured = _neighbour_distance(points)
+        kept = _RADIUS_MEMORY if blend and self.radius > 0.0 else 0.0
+        self.radius = kept * self.radius + (1.0 - kept) * measured
+
+    def crowd(self, used: float) -> None:
+        """Follow how many of the micro-clusters, 0 .. 1, are in use."""
+        if used > 0.9:
+            self.crowding *= 1.1
+        elif used < 0.6:
+            self.crowding = max(1.0, self.crowding / 1.02)
+
+    def adapt(self, base: float, gaps: NDArray[np.float64]) -> None:
+        """Let the threshold follow how close points lie to their micro-clusters.
+
+        Where points crowd closely around the micro-clusters the density is known in
+        detail and a stricter threshold can be trusted; where they lie far, a laxer one.
+
+        Args:
+            base: `base_threshold`.
+            gaps: float64 (n,), distances of recent points to their micro-clusters.
+        """
+        swing = 0.0
+        if gaps.size >= 30 and self.radius > 0.0:
+            closeness = 0.5 - float(np.quantile(gaps, 0.75)) / self.radius
+            swing = max(-_MAX_SWING, min(_MAX_SWING, 0.1 * closeness))
+        self.threshold = min(0.99, max(0.05, base + swing))
+
+
+def _neighbour_distance(points: NDArray[np.float64]) -> float:
+    """Return the median distance to the k-th nearest neighbour. O(n^2 d)."""
+    n = len(points)
+    squared = np.zeros((n, n))
+    for column in points.T:
+        difference = column[:, None] - column
+        difference *= difference
+        squared += difference
+    k = max(1, min(round(_NEIGHBOUR * n / _FULL_RING), n - 1))
+    return math.sqrt(float(np.median(np.partition(squared, k, axis=1)[:, k])))

@@ -1,0 +1,131 @@
+"""Packed arrays: the body of MessagePack ext type 0x10, and the same bytes in JSON.
+
+A payload is a 4-byte head (dtype, number of dimensions, flags, zero), the shape as
+little-endian uint32, for scaled integers two float64 (scale, offset), zero padding to a
+multiple of 8, then the values in C order, little-endian. The padding lets a decoder use
+the values where they lie: `unpack` makes a view, not a copy.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .codes import Code
+from .errors import NcsError
+
+__all__ = ["EXT_NDARRAY", "ScaledArray", "pack", "unpack"]
+
+EXT_NDARRAY = 0x10
+_ALIGNMENT = 8
+_MAX_NDIM = 4
+_SCALED = 0x01
+
+_DTYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype("<f4"),
+    2: np.dtype("<f8"),
+    3: np.dtype("<f2"),
+    4: np.dtype("<i2"),
+    5: np.dtype("i1"),
+    6: np.dtype("u1"),
+}
+_CODES = {dtype: code for code, dtype in _DTYPES.items()}
+_SCALABLE = frozenset((4, 5, 6))
+
+
+class ScaledArray:
+    """Integers that stand for ``offset + scale * values``; for thin links.
+
+    Args:
+        values: int16, int8 or uint8, any shape.
+        scale: finite and not zero.
+        offset: finite.
+    """
+
+    __slots__ = ("offset", "scale", "values")
+
+    def __init__(self, values: NDArray[Any], scale: float, offset: float = 0.0) -> None:
+        self.values = values
+        self.scale = scale
+        self.offset = offset
+
+
+def pack(array: NDArray[Any] | ScaledArray) -> bytes:
+    """Return the payload for `array`.
+
+    Args:
+        array: float32, float64, float16, int16, int8 or uint8, up to 4 dimensions; or a
+            `ScaledArray`.
+
+    Raises:
+        NcsError: ``bad_array`` for another dtype or more dimensions.
+    """
+    scaling: tuple[float, float] | None = None
+    if isinstance(array, ScaledArray):
+        scaling = (array.scale, array.offset)
+        array = array.values
+    dtype = array.dtype.newbyteorder("<")
+    code = _CODES.get(dtype)
+    if code is None or (scaling and code not in _SCALABLE) or array.ndim > _MAX_NDIM:
+        raise NcsError(
+            Code.BAD_ARRAY,
+            f"cannot pack {array.ndim} dimensions of {array.dtype}"
+            + (" with a scale" if scaling else ""),
+        )
+    head = struct.pack(
+        f"<BBBx{array.ndim}I", code, array.ndim, _SCALED if scaling else 0, *array.shape
+    )
+    if scaling:
+        head += struct.pack("<dd", *scaling)
+    head += bytes(-len(head) % _ALIGNMENT)
+    return head + np.ascontiguousarray(array, dtype).tobytes()
+
+
+def unpack(payload: bytes) -> NDArray[Any]:
+    """Return the array in `payload`.
+
+    Plain arrays are read-only views of `payload`. Scaled integers become a new float32
+    array of the values they stand for.
+
+    Raises:
+        NcsError: ``bad_array``, saying which part does not fit.
+    """
+    if len(payload) < 4:
+        raise _bad(f"{len(payload)} bytes are too short for a head")
+    code, ndim, flags, reserved = payload[:4]
+    dtype = _DTYPES.get(code)
+    if dtype is None:
+        raise _bad(f"unknown dtype {code}")
+    if not 1 <= ndim <= _MAX_NDIM:
+        raise _bad(f"{ndim} dimensions, expected 1 to {_MAX_NDIM}")
+    if reserved or flags & ~_SCALED or (flags and code not in _SCALABLE):
+        raise _bad(f"unknown flags {flags:#x} for {dtype.name}")
+    at = 4 + 4 * ndim
+    data_at = at + (16 if flags else 0)
+    data_at += -data_at % _ALIGNMENT
+    if len(payload) < data_at:
+        raise _bad("cut off within the head")
+    shape = struct.unpack_from(f"<{ndim}I", payload, 4)
+    expected = math.prod(shape) * dtype.itemsize
+    if len(payload) - data_at != expected:
+        raise _bad(
+            f"{len(payload) - data_at} bytes of data, shape {list(shape)} of"
+            f" {dtype.name} takes {expected}"
+        )
+    view = np.frombuffer(payload, dtype, offset=data_at).reshape(shape)
+    if not flags:
+        return view
+    scale, offset = struct.unpack_from("<dd", payload, at)
+    if not (math.isfinite(scale) and math.isfinite(offset)) or scale == 0.0:
+        raise _bad(f"scale {scale} and offset {offset} are not usable")
+    with np.errstate(over="ignore"):
+        values: NDArray[Any] = (view * scale + offset).astype(np.float32)
+    return values
+
+
+def _bad(why: str) -> NcsError:
+    return NcsError(Code.BAD_ARRAY, f"packed array: {why}")

@@ -1,0 +1,519 @@
+"""Every message of the protocol, each defined once as a tagged struct.
+
+`ClientMessage` is the union of what a client may send, `ServerMessage` of what a server
+may send. The server refuses fields it does not know, so that a misspelt option is never
+silently ignored; a client ignores them, so that a newer server does not break it.
+
+Nothing here encodes, validates beyond types, or knows a connection: see `codec`,
+`points` and the server's session.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+from numpy.typing import NDArray
+
+__all__ = [
+    "DELIVERY_CLASS",
+    "EVENT_TYPES",
+    "Ack",
+    "AlgorithmStatus",
+    "AlgorithmStatusEvent",
+    "Auth",
+    "Authenticated",
+    "Cause",
+    "ClientMessage",
+    "ClusterChange",
+    "ClusterInfo",
+    "ClusterUpdate",
+    "ClusterUpdateEvent",
+    "DeliveryClass",
+    "Draining",
+    "DriftDetection",
+    "DriftDetectionEvent",
+    "Error",
+    "Event",
+    "EventTimes",
+    "EventType",
+    "Hello",
+    "PerformanceMetrics",
+    "PerformanceMetricsEvent",
+    "Ping",
+    "Points",
+    "Pong",
+    "Position",
+    "ResultDetail",
+    "Results",
+    "Resume",
+    "ServerMessage",
+    "Skip",
+    "Snapshot",
+    "Status",
+    "StatusReply",
+    "Subscribe",
+    "Subscribed",
+    "TokenExpiring",
+    "Unsubscribe",
+    "Unsubscribed",
+    "Welcome",
+]
+
+EventType = Literal[
+    "cluster_update", "drift_detection", "algorithm_status", "performance_metrics"
+]
+EVENT_TYPES: tuple[EventType, ...] = (
+    "cluster_update",
+    "drift_detection",
+    "algorithm_status",
+    "performance_metrics",
+)
+DeliveryClass = Literal["lossless", "keyed", "latest"]
+DELIVERY_CLASS: dict[EventType, tuple[DeliveryClass, ...]] = {
+    "cluster_update": ("lossless", "keyed"),
+    "drift_detection": ("lossless",),
+    "algorithm_status": ("latest",),
+    "performance_metrics": ("latest",),
+}
+"""The delivery classes in which an event type travels. A `cluster_update` that only
+updates is keyed by its cluster id; one that creates, merges, splits or removes is
+lossless."""
+
+ClusterChange = Literal["created", "updated", "merged", "split", "removed"]
+ResultDetail = Literal["none", "summary", "full"]
+
+_Id = Annotated[str, Meta(min_length=1, max_length=64)]
+_Seq = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+_Counter = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_Token = Annotated[str, Meta(max_length=8192)]
+_Name = Annotated[str, Meta(max_length=128)]
+_Names = Annotated[list[_Name], Meta(max_length=64)]
+
+
+# What clients send
+
+
+class _ClientMessage(
+    Struct,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+):
+    """Strict: an unknown field is an error, not a silent no-op.
+
+    (msgspec does not inherit `kw_only`, so every struct here says it.)
+    """
+
+
+class Position(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Where a reader stands in a stream: an epoch and an offset per delivery class."""
+
+    epoch: str
+    offsets: dict[DeliveryClass, _Counter]
+
+
+class Hello(_ClientMessage, tag="hello", kw_only=True):
+    """Opens the session. Must come first unless the handshake carried a credential."""
+
+    token: _Token | None = None
+    """A JWT or an API key."""
+    producer: _Name | None = None
+    """Names the sender for exactly-once delivery across connections."""
+    producer_epoch: _Counter = 0
+    """Rises when the producer starts to count its batches from 1 again."""
+    connection_id: _Name | None = None
+    """A label for logs and presence; it identifies nothing."""
+    streams: _Names = field(default_factory=lambda: ["default"])
+    """The streams for which `welcome.resume` is wanted."""
+
+
+class Points(_ClientMessage, tag="points", kw_only=True):
+    """One batch of points; either `points` or `array`."""
+
+    seq: _Seq
+    """1, 2, 3 ... per producer, epoch and stream."""
+    stream: _Name = "default"
+    points: list[list[float]] | None = None
+    """n lists of d numbers."""
+    array: NDArray[Any] | None = None
+    """Packed: shape (n, d)."""
+    timestamps: list[int | float] | None = None
+    """One event time a point."""
+    event_time: int | float | None = None
+    """One event time for the whole batch."""
+    metadata: dict[str, Any] | None = None
+    """Echoed in `caused_by` of the events that this batch causes."""
+    results: ResultDetail = "none"
+    """How much the ack tells about each point."""
+
+
+class Subscribe(_ClientMessage, tag="subscribe", kw_only=True):
+    """Asks for the model of a stream and the events after it."""
+
+    id: _Id
+    stream: _Name = "default"
+    events: Annotated[list[EventType], Meta(min_length=1)] = field(
+        default_factory=lambda: list(EVENT_TYPES)
+    )
+    since: Position | None = None
+    """Resume after this position instead of starting anew."""
+
+
+class Unsubscribe(_ClientMessage, tag="unsubscribe", kw_only=True):
+    """Ends a subscription."""
+
+    id: _Id
+
+
+class Auth(_ClientMessage, tag="auth", kw_only=True):
+    """Replaces the session's credential; the tenant has to stay the same."""
+
+    token: _Token
+    id: _Id | None = None
+
+
+class Ping(_ClientMessage, tag="ping", kw_only=True):
+    """Asks for the server's clock."""
+
+    id: _Id | None = None
+
+
+class Status(_ClientMessage, tag="status", kw_only=True):
+    """Asks for the `algorithm_status` of a stream."""
+
+    id: _Id
+    stream: _Name = "default"
+
+
+ClientMessage = Hello | Points | Subscribe | Unsubscribe | Auth | Ping | Status
+
+
+# What servers send
+
+
+class _ServerMessage(Struct, kw_only=True, omit_defaults=True, tag_field="type"):
+    """Lenient: a client ignores fields it does not know."""
+
+
+class _Data(Struct, kw_only=True, omit_defaults=True):
+    """A part of a server message."""
+
+
+class Resume(_Data, kw_only=True):
+    """Where a producer stands on one stream."""
+
+    producer_epoch: int
+    last_seq: int
+
+
+class Welcome(_ServerMessage, tag="welcome", kw_only=True):
+    """Answers `hello`: the session, its limits, and where the producer stands."""
+
+    session: str
+    server_time: float
+    """Epoch seconds."""
+    versions: dict[str, str]
+    limits: dict[str, float]
+    durability: str
+    """The level at which an ack is durable: `memory` or `local`."""
+    heartbeat_s: float
+    """WebSocket pings come this often; a peer that answers none is dropped."""
+    credit: int
+    """Bytes of frames that may be in flight without an ack."""
+    resume: dict[str, Resume] = field(default_factory=dict)
+    """By stream, for the streams that `hello` named."""
+
+
+class Results(_Data, kw_only=True):
+    """What became of the points of one batch."""
+
+    outliers: int
+    clusters: list[int]
+    """The distinct ids among the points, ascending, -1 left out."""
+    cluster_ids: list[int] | None = None
+    """Per point, -1 for an outlier; with `results: full`."""
+    is_outlier: list[bool] | None = None
+    outlier_scores: list[float] | None = None
+
+
+class Ack(_ServerMessage, tag="ack", kw_only=True):
+    """These batches are durable at the level of `welcome`, and in the model.
+
+    Cumulative: it covers every batch of the stream up to `seq`.
+    """
+
+    stream: str
+    seq: int
+    offset: int
+    """Offset in the stream's journal of the last batch covered."""
+    model_version: int
+    """Rises with every change of the model; equals the offset last applied."""
+    accepted: int
+    """Points applied by the batches that this ack newly covers."""
+    credit: int
+    duplicate: bool = False
+    """The batch was already in the model and was not applied again."""
+    results: Results | None = None
+
+
+class Error(_ServerMessage, tag="error", kw_only=True):
+    """A refusal. What was refused was not applied, not even in part."""
+
+    code: str
+    blame: str
+    retry: str
+    detail: str
+    retry_after: float | None = None
+    """Seconds."""
+    id: str | None = None
+    seq: int | None = None
+    stream: str | None = None
+    index: int | None = None
+    """Index of the offending point in its batch."""
+    expected_seq: int | None = None
+
+
+class ClusterInfo(_Data, kw_only=True):
+    """One cluster as it is now."""
+
+    cluster_id: int
+    size: int
+    """Points assigned to it since it was created."""
+    centroid: list[float]
+    radius: float
+    """Root mean square distance to the centroid, in units of the input."""
+    quality: float
+    """[0, 1]: how compact and apart it is."""
+    confidence: float
+    """[0, 1]: grows with the evidence for it."""
+    health: float
+    """[0, 1]."""
+    drift_coefficient: float
+    """[0, 1]: how far its recent points are from its long memory."""
+    age: int
+    """Points of the stream since it was created."""
+    last_updated: float
+    """Epoch seconds: server time of the last batch that changed it."""
+
+
+class ClusterUpdate(ClusterInfo, kw_only=True):
+    """A change of one cluster."""
+
+    change: ClusterChange
+    merged_into: int | None = None
+    split_from: int | None = None
+
+
+class DriftDetection(_Data, kw_only=True):
+    """The data no longer come from where they came from."""
+
+    severity: Literal["low", "medium", "high"]
+    affected_clusters: list[int]
+    recommendation: str
+    statistic: float
+    detector: str
+
+
+class AlgorithmStatus(_Data, kw_only=True):
+    """The state of a stream's engine."""
+
+    is_ready: bool
+    total_points_processed: int
+    active_clusters: int
+    algorithm_quality: float
+    clustering_quality: float
+    global_stability: float
+    current_dynamic_threshold: float
+    outlier_rate: float
+    dimension: int | None
+    memory_usage_mb: float
+    """Size of the engine's state in megabytes."""
+    avg_processing_time_ms: float
+    """Mean time to learn a point."""
+    uptime_seconds: float
+
+
+class PerformanceMetrics(_Data, kw_only=True):
+    """How a stream is doing, over the second before."""
+
+    points_per_second: float
+    batches_per_second: float
+    avg_processing_time_ms: float
+    """Mean time to learn a point."""
+    ack_latency_ms: float
+    """Mean time from a frame's arrival to its ack."""
+    backlog_points: int
+    """Points that have arrived and are not applied yet."""
+    subscribers: int
+
+
+class Cause(_Data, kw_only=True):
+    """The batches that brought an event about."""
+
+    offset: int
+    """Journal offset of the last of them."""
+    producer: str | None = None
+    from_seq: int | None = None
+    to_seq: int | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class EventTimes(_Data, kw_only=True):
+    """Epoch seconds at which the causing batch came, was applied, and was told."""
+
+    ingest: float
+    applied: float
+    emitted: float
+
+
+class _Event(_ServerMessage, kw_only=True):
+    """The documented envelope {type, data}, and beside it the place in the stream.
+
+    An event has an `offset`, or covers a range `from_` .. `to` (on the wire `from`)
+    when it stands for several. Within its class the first offset an event covers is
+    always one more than the last that the subscriber was told of.
+    """
+
+    stream: str
+    delivery: DeliveryClass = field(name="class")
+    epoch: str
+    offset: int | None = None
+    from_: int | None = field(default=None, name="from")
+    to: int | None = None
+    key: int | None = None
+    caused_by: Cause | None = None
+    times: EventTimes | None = None
+
+    @property
+    def first(self) -> int:
+        """The first offset that this event covers."""
+        first = self.offset if self.from_ is None else self.from_
+        return 0 if first is None else first
+
+    @property
+    def last(self) -> int:
+        """The last offset that this event covers."""
+        last = self.offset if self.to is None else self.to
+        return 0 if last is None else last
+
+
+class ClusterUpdateEvent(_Event, tag="cluster_update", kw_only=True):
+    """A cluster was created, updated, merged, split or removed."""
+
+    data: ClusterUpdate
+
+
+class DriftDetectionEvent(_Event, tag="drift_detection", kw_only=True):
+    """Drift was found."""
+
+    data: DriftDetection
+
+
+class AlgorithmStatusEvent(_Event, tag="algorithm_status", kw_only=True):
+    """Sent about once a second while it changes."""
+
+    data: AlgorithmStatus
+
+
+class PerformanceMetricsEvent(_Event, tag="performance_metrics", kw_only=True):
+    """Sent about once a second while points flow."""
+
+    data: PerformanceMetrics
+
+
+class Skip(_ServerMessage, tag="skip", kw_only=True):
+    """Offsets that carry nothing this subscription asked for; closes the gap."""
+
+    stream: str
+    delivery: DeliveryClass = field(name="class")
+    epoch: str
+    from_: int = field(name="from")
+    to: int
+
+
+class Snapshot(_Data, kw_only=True):
+    """The whole model at the position that `subscribed` names."""
+
+    model_version: int
+    dimension: int | None
+    clusters: list[ClusterInfo]
+    status: AlgorithmStatus
+
+
+class Subscribed(_ServerMessage, tag="subscribed", kw_only=True):
+    """A subscription has begun."""
+
+    id: str
+    stream: str
+    epoch: str
+    offsets: dict[DeliveryClass, int]
+    """The last offset of each class that the client has with this message."""
+    recovered: bool
+    """True: everything after `since` follows and there is no snapshot."""
+    snapshot: Snapshot | None = None
+
+
+class Unsubscribed(_ServerMessage, tag="unsubscribed", kw_only=True):
+    """A subscription has ended."""
+
+    id: str
+
+
+class Authenticated(_ServerMessage, tag="authenticated", kw_only=True):
+    """The new credential holds."""
+
+    id: str | None = None
+    expires_at: float | None = None
+    """Epoch seconds."""
+
+
+class TokenExpiring(_ServerMessage, tag="token_expiring", kw_only=True):
+    """The session ends at this time unless `auth` brings a fresh token."""
+
+    expires_at: float
+
+
+class Draining(_ServerMessage, tag="draining", kw_only=True):
+    """The server is shutting down; the socket closes after the last ack."""
+
+    reconnect_after_ms: int
+
+
+class Pong(_ServerMessage, tag="pong", kw_only=True):
+    """Answers `ping`."""
+
+    server_time: float
+    """Epoch seconds."""
+    id: str | None = None
+
+
+class StatusReply(_ServerMessage, tag="status", kw_only=True):
+    """Answers `status`."""
+
+    id: str
+    stream: str
+    data: AlgorithmStatus
+
+
+Event = (
+    ClusterUpdateEvent
+    | DriftDetectionEvent
+    | AlgorithmStatusEvent
+    | PerformanceMetricsEvent
+)
+ServerMessage = (
+    Welcome
+    | Ack
+    | Error
+    | Subscribed
+    | Unsubscribed
+    | Authenticated
+    | TokenExpiring
+    | Draining
+    | Pong
+    | StatusReply
+    | Skip
+    | Event
+)
