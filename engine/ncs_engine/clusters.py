@@ -62,6 +62,16 @@ class ClusterBook:
         """Return the ids, ascending."""
         return sorted(self._entries)
 
+    def clear(self, at: int) -> list[Change]:
+        """End every cluster and return the changes; ids go on."""
+        changes = [
+            Change("removed", cluster, at, size=self._entries[cluster].size)
+            for cluster in self.ids()
+        ]
+        self._entries.clear()
+        self.outliers = 0
+        return changes
+
     def create(self, at: int) -> int:
         """Begin a cluster without points and return its id."""
         cluster = self.next_id
@@ -87,8 +97,9 @@ class ClusterBook:
         changes = []
         self.next_id = carried.next_id
         for cluster in carried.created:
-            self._entries[cluster] = _Entry(_points_of(cluster, micro), at, at)
-            changes.append(Change("created", cluster, at))
+            size = _points_of(cluster, micro)
+            self._entries[cluster] = _Entry(size, at, at)
+            changes.append(Change("created", cluster, at, size=size))
         for cluster, parent, _ in carried.split:
             size = _points_of(cluster, micro)
             if parent in self._entries:
@@ -96,14 +107,14 @@ class ClusterBook:
                 size = min(size, left.size)
                 left.size -= size
             self._entries[cluster] = _Entry(size, at, at)
-            changes.append(Change("split", cluster, at, parent))
+            changes.append(Change("split", cluster, at, parent, size))
         for cluster, into in carried.merged:
             gone = self._entries.pop(cluster)
             self._entries[into].size += gone.size
-            changes.append(Change("merged", cluster, at, into))
+            changes.append(Change("merged", cluster, at, into, gone.size))
         for cluster in carried.removed:
-            del self._entries[cluster]
-            changes.append(Change("removed", cluster, at))
+            gone = self._entries.pop(cluster)
+            changes.append(Change("removed", cluster, at, size=gone.size))
         return changes
 
     def recent_weights(self, micro: MicroClusters) -> dict[int, float]:

@@ -178,9 +178,7 @@ class Engine:
 
         Cluster ids go on where they were: an id is never given twice.
         """
-        learned = self.points_learned
-        removed = [Change("removed", cluster, learned) for cluster in self._book.ids()]
-        self._book = ClusterBook(self._book.next_id)
+        removed = self._book.clear(self.points_learned)
         self._model = None
         return removed
 

@@ -51,10 +51,18 @@ class Model:
 
     Attributes:
         learned: points learned.
+        steps: density steps done.
         step_requested: makes the next point end in a density step.
     """
 
-    _SCALARS = ("learned", "since_step", "burst", "warming_up", "step_requested")
+    _SCALARS = (
+        "learned",
+        "steps",
+        "since_step",
+        "burst",
+        "warming_up",
+        "step_requested",
+    )
 
     def __init__(self, dimension: int, params: EngineParams, book: ClusterBook) -> None:
         self.params = params
@@ -67,6 +75,7 @@ class Model:
         self.recent = RecentPoints(_STEP, dimension)
         self.drift = DriftDetector()
         self.learned = 0
+        self.steps = 0
         self.since_step = 0
         self.burst = 0  # the last verdicts as bits, 1 for an outlier
         self.warming_up = True
@@ -202,7 +211,7 @@ class Model:
                 micro.seen[nearest] = self.learned
                 return int(micro.label[nearest])
         cluster = self.book.create(self.learned)
-        changes.append(Change("created", cluster, self.learned))
+        changes.append(Change("created", cluster, self.learned, size=1))
         micro.seen[micro.found(z, cluster)] = self.learned
         return cluster
 
@@ -241,6 +250,7 @@ class Model:
             found = self.drift.observe(ids, self.learned, sensitivity)
             result.drift.extend([found] if found else [])
         self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
+        self.steps += 1
         self.since_step = 0
         self.burst = 0
         self.warming_up = False

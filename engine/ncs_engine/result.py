@@ -26,6 +26,8 @@ class Change:
     """Number of points learned when it happened, since the engine was new."""
     other: int | None = None
     """`merged`: the cluster that took it in; `split`: the one it came out of."""
+    size: int = 0
+    """Points that it has at its beginning, or had at its end."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ class LearnResult:
     """In the order in which they happened."""
     drift: list[Drift] = dataclasses.field(default_factory=list)
     updated: list[int] = dataclasses.field(default_factory=list)
-    """Ascending ids of the clusters that took points and still exist."""
+    """Ascending ids of the clusters that exist and changed: those that took points,
+    and after a density step, which moves them all, every one."""
 
     def of_kind(self, kind: ChangeKind) -> list[Change]:
         """Return the changes of one kind, in order."""

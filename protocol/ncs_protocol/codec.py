@@ -58,6 +58,15 @@ class Codec(Protocol):
             NcsError: if the frame is not a message of this protocol.
         """
 
+    def decode_as(
+        self, body: bytes, kind: type[_T], limits: Limits = DEFAULT_LIMITS
+    ) -> _T:
+        """Return an HTTP body as `kind`, a struct of the caller's.
+
+        Raises:
+            NcsError: as `decode_client`.
+        """
+
 
 class JsonCodec:
     """Text frames. Arrays travel as base64 of their packed payload."""
@@ -85,6 +94,14 @@ class JsonCodec:
             self._parse(frame), ServerMessage, _array_from_json
         )
         return message
+
+    def decode_as(
+        self, body: bytes, kind: type[_T], limits: Limits = DEFAULT_LIMITS
+    ) -> _T:
+        """See `Codec.decode_as`."""
+        _check_size(body, limits)
+        decoded: _T = _convert(self._parse(body), kind, _array_from_json)
+        return decoded
 
     @staticmethod
     def _parse(frame: bytes | str) -> Any:
@@ -115,6 +132,15 @@ class MsgpackCodec:
             self._parse(frame, longest), ClientMessage, _array_from_ext
         )
         return message
+
+    def decode_as(
+        self, body: bytes, kind: type[_T], limits: Limits = DEFAULT_LIMITS
+    ) -> _T:
+        """See `Codec.decode_as`."""
+        _check_size(body, limits)
+        longest = max(limits.max_points, limits.max_dimensions)
+        decoded: _T = _convert(self._parse(body, longest), kind, _array_from_ext)
+        return decoded
 
     def decode_server(self, frame: bytes | str) -> ServerMessage:
         """See `Codec.decode_server`."""
@@ -203,7 +229,7 @@ def _convert(parsed: Any, union: Any, dec_hook: Any) -> Any:
         code, detail = Code.INVALID_MESSAGE, str(error)
         if isinstance(parsed, dict):
             tag = parsed.get("type")
-            if isinstance(tag, str) and tag not in _TAGS[union]:
+            if isinstance(tag, str) and tag not in _TAGS.get(union, (tag,)):
                 code, detail = Code.UNKNOWN_TYPE, f"unknown message type {tag!r:.60}"
         raise _addressed(NcsError(code, detail[:_MAX_DETAIL]), parsed) from None
 

@@ -298,10 +298,23 @@ class ClusterInfo(_Data, kw_only=True):
     """Epoch seconds: server time of the last batch that changed it."""
 
 
-class ClusterUpdate(ClusterInfo, kw_only=True):
-    """A change of one cluster."""
+class ClusterUpdate(_Data, kw_only=True):
+    """A change of one cluster. A cluster that is gone has no place any more: what says
+    where and how it lies is left out then."""
 
+    cluster_id: int
     change: ClusterChange
+    size: int
+    """Points assigned to it since it was created."""
+    quality: float
+    """[0, 1]; 0 for a cluster that is gone."""
+    drift_coefficient: float | None = None
+    confidence: float | None = None
+    health: float | None = None
+    centroid: list[float] | None = None
+    radius: float | None = None
+    age: int | None = None
+    last_updated: float | None = None
     merged_into: int | None = None
     split_from: int | None = None
 

@@ -1,0 +1,93 @@
+"""Deciding on each batch before it is journaled: order, duplicates, dimension, epoch.
+
+It runs ahead of the model by the batches in flight. Should the journal refuse them, it
+is set back to what the model knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ncs_protocol import Code, NcsError
+
+from .entry import Entry
+from .stream_model import Mark, StreamModel
+
+__all__ = ["Admission"]
+
+
+@dataclasses.dataclass(slots=True)
+class Admission:
+    """What the stream will be once everything admitted is applied.
+
+    Attributes:
+        offset: of the last entry admitted.
+        dimension: of the points, None before the first or after a reset.
+        marks: producer -> last batch admitted.
+        max_producers: how many producers a stream remembers at most.
+    """
+
+    offset: int
+    dimension: int | None
+    marks: dict[str, Mark]
+    max_producers: int
+
+    @classmethod
+    def after(cls, model: StreamModel, max_producers: int) -> Admission:
+        """Return the admission that follows exactly what `model` has applied."""
+        marks = {name: Mark(m.epoch, m.seq) for name, m in model.marks.items()}
+        return cls(model.offset, model.engine.dimension, marks, max_producers)
+
+    def copy(self) -> Admission:
+        """Return an independent copy."""
+        marks = {name: Mark(m.epoch, m.seq) for name, m in self.marks.items()}
+        return Admission(self.offset, self.dimension, marks, self.max_producers)
+
+    def admit(self, entry: Entry) -> int | None:
+        """Return the journal offset for `entry`, or None if it is a duplicate.
+
+        Raises:
+            NcsError: if it does not fit; nothing is changed then.
+        """
+        if not self._is_next(entry):
+            return None
+        if entry.kind == "points":
+            dimension = entry.block.shape[1]
+            if self.dimension not in (None, dimension):
+                raise NcsError(
+                    Code.DIMENSION_MISMATCH,
+                    f"points have {dimension} dimensions, expected {self.dimension}",
+                )
+            self.dimension = dimension
+        elif entry.kind == "reset":
+            self.dimension = None
+        if entry.producer is not None:
+            self.marks[entry.producer] = Mark(entry.producer_epoch, entry.seq)
+        self.offset += 1
+        return self.offset
+
+    def _is_next(self, entry: Entry) -> bool:
+        """Return whether it is new and in order; False for a duplicate."""
+        if entry.producer is None:
+            return True
+        mark = self.marks.get(entry.producer)
+        if mark is None:
+            if len(self.marks) >= self.max_producers:
+                raise NcsError(Code.TOO_MANY_PRODUCERS)
+            mark = Mark(entry.producer_epoch, 0)
+        if entry.producer_epoch < mark.epoch:
+            raise NcsError(
+                Code.STALE_PRODUCER_EPOCH,
+                f"producer {entry.producer!r} is at epoch {mark.epoch}, this batch is"
+                f" of epoch {entry.producer_epoch}",
+            )
+        last = mark.seq if entry.producer_epoch == mark.epoch else 0
+        if entry.seq <= last:
+            return False
+        if entry.seq > last + 1:
+            raise NcsError(
+                Code.SEQ_GAP,
+                f"seq {entry.seq} does not follow {last}; send from {last + 1} on",
+                expected_seq=last + 1,
+            )
+        return True

@@ -1,0 +1,125 @@
+"""The composition root: a server, its HTTP application, its listeners."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import web
+
+from .limiter import RateLimiter
+from .logs import get_log
+from .rest.context import SERVER
+from .rest.health import metrics
+from .rest.middleware import LIMITER, middlewares
+from .rest.routes import ROUTES
+from .rest.table import ROUTE_TABLE
+from .server import Server, make_store
+from .settings import Settings
+from .websocket import websocket
+
+__all__ = ["ListenError", "make_app", "running", "serve"]
+
+log = get_log()
+
+
+class ListenError(Exception):
+    """An address cannot be listened on; the message says which and what to do."""
+
+
+def make_app(server: Server) -> web.Application:
+    """Return the application of one server."""
+    app = web.Application(
+        middlewares=middlewares, client_max_size=server.limits.max_frame_bytes
+    )
+    app[SERVER] = server
+    app[LIMITER] = RateLimiter()
+    app[ROUTE_TABLE] = {route.handler: route for route in ROUTES}
+    for route in ROUTES:
+        for path in (route.path, *route.aliases):
+            app.router.add_route(route.method, path, route.handler)
+    app.router.add_get("/ws", websocket)
+    return app
+
+
+def make_metrics_app(server: Server) -> web.Application:
+    """Return the application of the separate metrics port."""
+    app = web.Application()
+    app[SERVER] = server
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
+    """Run a server; the body gets it, and the port that it listens on.
+
+    It listens before the streams are recovered, so that health can be asked meanwhile.
+
+    Raises:
+        ListenError: if an address is taken or not allowed.
+        StoreError: if the store cannot be used.
+    """
+    server = Server(settings, make_store(settings))
+    runner = web.AppRunner(
+        make_app(server), access_log=None, handle_signals=False, shutdown_timeout=1.0
+    )
+    metrics_runner = web.AppRunner(make_metrics_app(server), access_log=None)
+    try:
+        port = await _listen(runner, settings.listen_host, settings.port, "port")
+        metrics_port = settings.metrics_port
+        if metrics_port is not None:
+            metrics_port = await _listen(
+                metrics_runner, settings.metrics_host, metrics_port, "metrics_port"
+            )
+        await server.start()
+        log.info(
+            "serving",
+            url=f"http://{settings.listen_host}:{port}",
+            metrics_port=metrics_port,
+            store=settings.store,
+            durability=server.store.durability,
+            streams=len(server.streams),
+        )
+        yield server, port
+    finally:
+        await server.stop()
+        await runner.cleanup()
+        await metrics_runner.cleanup()
+        log.info("stopped")
+
+
+async def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:
+    """Run a server until SIGTERM or SIGINT.
+
+    Args:
+        settings: in force.
+        on_ready: called with the port once the server takes points.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with running(settings) as (_, port):
+        on_ready(port)
+        await stop.wait()
+        log.info("draining")
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, setting: str) -> int:
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, reuse_address=True)
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ListenError(
+                f"{host}:{port} is in use by another program; stop it, or choose"
+                f" another with --{setting.replace('_', '-')}"
+            ) from None
+        raise ListenError(f"cannot listen on {host}:{port}: {error}") from None
+    address = runner.addresses[0]
+    return int(address[1])

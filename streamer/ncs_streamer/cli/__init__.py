@@ -1,0 +1,5 @@
+"""The command `ncs`."""
+
+from .main import main
+
+__all__ = ["main"]

@@ -1,0 +1,46 @@
+"""`ncs config show`: every setting, its value, and where the value came from."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from ..settings import setting_rows
+from .options import add_settings, settings_of
+
+__all__ = ["add_to"]
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("config", help="look at the settings")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    show = actions.add_parser("show", help="all settings with values and sources")
+    show.add_argument("--json", action="store_true", help="as JSON")
+    add_settings(show)
+    show.set_defaults(run=_show)
+
+
+def _show(args: argparse.Namespace) -> None:
+    loaded = settings_of(args)
+    rows = []
+    for row in setting_rows():
+        value = getattr(loaded.settings, row.name)
+        if row.secret:
+            value = "***" if value else ""
+        rows.append((row.name, value, loaded.sources[row.name], row.env))
+    if args.json:
+        shown = {
+            name: {"value": value, "source": source, "env": env}
+            for name, value, source, env in rows
+        }
+        print(orjson.dumps(shown, default=str, option=orjson.OPT_INDENT_2).decode())
+        return
+    table = Table("setting", "value", "source", "environment")
+    for name, value, source, env in rows:
+        table.add_row(name, str(value), source, " ".join(env))
+    Console().print(table)

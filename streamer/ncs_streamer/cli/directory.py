@@ -1,0 +1,28 @@
+"""Opening the directory of users and keys of this machine's store."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Awaitable, Callable
+
+from ..server import make_store
+from ..settings import SettingsError
+from ..store.contracts import Directory
+from .options import settings_of
+
+__all__ = ["with_directory"]
+
+Action = Callable[[Directory, argparse.Namespace], Awaitable[int]]
+
+
+async def with_directory(args: argparse.Namespace, action: Action) -> int:
+    """Run `action` on the directory; a server may be running on the same store."""
+    settings = settings_of(args).settings
+    if settings.store == "memory":
+        raise SettingsError("the memory store ends with the server; nothing to manage")
+    store = make_store(settings)
+    await store.open()
+    try:
+        return await action(store.directory, args)
+    finally:
+        await store.close()

@@ -1,0 +1,53 @@
+"""The command line: one module per command, errors as one sentence, exit codes.
+
+Exit codes: 0 done, 1 the work failed, 2 the call or the settings are wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ncs_protocol import NcsError
+
+from .. import __version__
+from ..app import ListenError
+from ..settings import SettingsError
+from ..store import StoreError
+from . import bench, config, demo, keys, push, serve, tail, token, users
+
+__all__ = ["main"]
+
+_COMMANDS = (serve, demo, push, tail, token, users, keys, config, bench)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    try:
+        return int(args.run(args) or 0)
+    except SettingsError as error:
+        return _fail(error, 2)
+    except (ListenError, StoreError, NcsError, OSError) as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        return 130
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="ncs", description="NeuroCluster Streamer: cluster data while it streams."
+    )
+    parser.add_argument("--version", action="version", version=f"ncs {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in _COMMANDS:
+        module.add_to(commands)
+    return parser
+
+
+def _fail(error: Exception, code: int) -> int:
+    print(f"ncs: {error}", file=sys.stderr)
+    return code

@@ -1,0 +1,37 @@
+"""`ncs serve`: run the server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+from ..app import serve
+from ..logs import configure_logs
+from .options import add_settings, settings_of
+
+__all__ = ["add_to", "run_server"]
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("serve", help="run the server")
+    add_settings(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    settings = settings_of(args).settings
+    configure_logs(settings)
+    run_server(serve(settings, lambda port: None))
+
+
+def run_server(work: Any) -> None:
+    """Run a coroutine on uvloop where the platform has it."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)

@@ -1,0 +1,139 @@
+"""Group commit: everything that waits, of all streams, in one append to the journal.
+
+While one group is being written the next gathers: idle, a single batch passes at once;
+loaded, the cost of the fsync is shared. Each stream gets its turn in every group, up to
+a size, so a stream that floods cannot keep others out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from .clock import Clock
+from .logs import get_log
+from .metrics import Metrics
+from .store.contracts import Append, Store, StoreError
+
+__all__ = ["Committable", "Committer"]
+
+_GROUP_BYTES_A_STREAM = 1024 * 1024
+_PROBE_S = 1.0
+
+log = get_log()
+
+
+class Committable(Protocol):
+    """What the committer needs of a stream. All called on the event loop."""
+
+    def take_pending(self, max_bytes: int) -> list[Append]:
+        """Hand over admitted entries in offset order, at least one if there are any."""
+
+    def has_pending(self) -> bool:
+        """Return whether admitted entries wait."""
+
+    def committed(self) -> None:
+        """Take note that what was taken is durable."""
+
+    async def rejected(self, error: StoreError) -> None:
+        """Take note that what was taken may not be durable."""
+
+
+class Committer:
+    """Appends for all streams.
+
+    Args:
+        store: whose journal to append to.
+        metrics: where to count.
+        clock: for durations.
+        on_health: called with False when the store fails and True when it works again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        clock: Clock,
+        on_health: Callable[[bool], None],
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._on_health = on_health
+        self._waiting: dict[Committable, None] = {}
+        self._wakeup = asyncio.Event()
+        self.healthy = True
+
+    def wake(self, stream: Committable) -> None:
+        """Say that `stream` has entries."""
+        self._waiting[stream] = None
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        """Commit until cancelled."""
+        probe = asyncio.create_task(self._probe())
+        try:
+            while True:
+                await self._wakeup.wait()
+                self._wakeup.clear()
+                while self._waiting:
+                    await self._commit_group()
+        finally:
+            probe.cancel()
+
+    async def _commit_group(self) -> None:
+        group = list(self._waiting)
+        self._waiting.clear()
+        entries: list[Append] = []
+        for stream in group:
+            entries += stream.take_pending(_GROUP_BYTES_A_STREAM)
+            if stream.has_pending():
+                self._waiting[stream] = None
+        if not entries:
+            return
+        began = self._clock.monotonic()
+        try:
+            await self._store.journal.append(entries)
+        except StoreError as error:
+            self._metrics.count("ncs_journal_errors_total")
+            self._set_health(False, error)
+            for stream in group:
+                self._waiting.pop(stream, None)
+                await stream.rejected(error)
+            return
+        self._set_health(True)
+        self._metrics.observe(
+            "ncs_journal_append_seconds", self._clock.monotonic() - began
+        )
+        self._metrics.count("ncs_journal_entries_total", by=len(entries))
+        size = sum(len(entry.payload) for entry in entries)
+        self._metrics.count("ncs_journal_bytes_total", by=size)
+        for stream in group:
+            stream.committed()
+
+    async def _probe(self) -> None:
+        """While the store fails, find out by itself when it works again.
+
+        Otherwise a server that balancers avoid, because it is not ready, would wait for
+        ever for the batch that proves the store well.
+        """
+        while True:
+            await asyncio.sleep(_PROBE_S)
+            if not self.healthy:
+                try:
+                    await self._store.check()
+                except StoreError as error:
+                    log.warning("store_still_unavailable", error=str(error))
+                else:
+                    self._set_health(True)
+
+    def _set_health(self, healthy: bool, error: StoreError | None = None) -> None:
+        if healthy == self.healthy:
+            return
+        self.healthy = healthy
+        if healthy:
+            log.info("store_available")
+        else:
+            log.error("store_unavailable", error=str(error))
+        self._on_health(healthy)

@@ -1,0 +1,419 @@
+"""One WebSocket connection: the thin adapter between a socket and its `Session`.
+
+It reads frames, decodes them, carries out the session's effects, and writes what waits
+in the outbox. Everything that is decided is decided in the session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiohttp import WSMsgType, web
+
+from ncs_protocol import Code, Codec, Limits, NcsError
+from ncs_protocol.messages import (
+    AlgorithmStatus,
+    DeliveryClass,
+    Error,
+    Event,
+    Resume,
+    Snapshot,
+    StatusReply,
+    Subscribed,
+)
+
+from .hub import Encoded, Subscription
+from .logs import get_log
+from .outbox import Outbox
+from .session import (
+    Authenticate,
+    Close,
+    Effect,
+    Follow,
+    Greet,
+    Report,
+    Send,
+    Session,
+    State,
+    Submit,
+    Suspicious,
+    Ticket,
+    Unfollow,
+)
+from .stream import Stream
+from .stream_model import Applied, StreamModel, StreamView
+
+if TYPE_CHECKING:
+    from .server import Server
+
+__all__ = ["Connection"]
+
+_HELLO_LIMITS = Limits(max_frame_bytes=16 * 1024)
+_CLOSE_S = 2.0
+_REASON_BYTES = 120
+
+log = get_log()
+
+
+class Connection:
+    """See the module.
+
+    Args:
+        server: what the connection belongs to.
+        ws: the prepared WebSocket.
+        codec: what was negotiated.
+        session: new, with the handshake's principal if there was one.
+        peer: address of the client, for logs.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        ws: web.WebSocketResponse,
+        codec: Codec,
+        session: Session,
+        peer: str,
+    ) -> None:
+        self.session = session
+        self.codec = codec
+        self._server = server
+        self._ws = ws
+        self._peer = peer
+        self._outbox = Outbox(server.settings.outbox_kb * 1024)
+        self._to_write = asyncio.Event()
+        self._has_credit = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._followed: dict[str, tuple[Stream, Subscription]] = {}
+        self._close: Close | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._acks_due = False
+        self._reason = "peer"
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the reader."""
+        return self._outbox.waiting_bytes
+
+    @property
+    def _tenant(self) -> str:
+        assert self.session.principal is not None
+        return self.session.principal.tenant
+
+    async def run(self) -> None:
+        """Serve the connection until it ends."""
+        writer = self._writer = asyncio.create_task(self._write())
+        try:
+            await self._read()
+        finally:
+            self.session.state = State.CLOSED
+            for stream, subscription in self._followed.values():
+                stream.hub.subscriptions.remove(subscription)
+            self._server.metrics.add("ncs_subscriptions", -len(self._followed))
+            self._followed.clear()
+            self._to_write.set()
+            await asyncio.wait((writer,), timeout=_CLOSE_S)
+            writer.cancel()
+            self._server.metrics.count("ncs_closes_total", self._reason)
+            self._ended.set()
+
+    # In
+
+    async def _read(self) -> None:
+        async for frame in self._ws:
+            if frame.type is WSMsgType.ERROR:
+                too_big = self._ws.close_code == Code.FRAME_TOO_LARGE.close_code
+                self._reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
+                return
+            binary = frame.type is WSMsgType.BINARY
+            await self._perform(self._received(frame.data, binary))
+            while not self.session.credit and self.session.state is State.OPEN:
+                self._has_credit.clear()
+                await self._has_credit.wait()
+
+    def _received(self, data: bytes, binary: bool) -> list[Effect]:
+        session, now = self.session, self._server.clock.now()
+        limits = self._server.limits
+        if session.state is State.NEW:
+            limits = _HELLO_LIMITS
+        try:
+            if binary is not self.codec.binary:
+                raise NcsError(Code.WRONG_FRAME_TYPE)
+            message = self.codec.decode_client(data, limits)
+        except NcsError as error:
+            return self._counted(session.receive_error(error))
+        return self._counted(session.receive(message, len(data), now))
+
+    # Effects
+
+    async def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Authenticate():
+                    await self._authenticate(effect)
+                case _:
+                    self._perform_now([effect])
+
+    def _perform_now(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(message):
+                    self._push(self.codec.encode(message))
+                case Submit():
+                    self._submit(effect)
+                case Follow():
+                    self._follow(effect)
+                case Unfollow(id):
+                    self._unfollow(id)
+                case Greet():
+                    self._greet(effect)
+                case Report():
+                    self._report(effect)
+                case Close():
+                    self._reason = effect.code.wire
+                    self._close = effect
+                    self._to_write.set()
+                    self._has_credit.set()
+                case Suspicious(stream, reason):
+                    log.warning(
+                        "suspicious_activity",
+                        event_type="suspicious_points",
+                        details=reason,
+                        stream=stream,
+                        session=self.session.id,
+                        source_ip=self._peer,
+                    )
+                case Authenticate():
+                    raise AssertionError("only a frame can ask for that")
+
+    async def _authenticate(self, effect: Authenticate) -> None:
+        server, session = self._server, self.session
+        try:
+            principal = await server.authenticator.authenticate(
+                effect.token, server.clock.now()
+            )
+        except NcsError as error:
+            server.note_auth_failure(error, self._peer, session.id)
+            effects = session.refused(effect.request, error)
+        else:
+            effects = session.authenticated(effect.request, principal)
+        await self._perform(self._counted(effects))
+
+    def _greet(self, effect: Greet) -> None:
+        resume = {}
+        if effect.producer is not None:
+            self._server.take_over_producer(self._tenant, effect.producer, self)
+            for name in effect.streams:
+                stream = self._server.streams.find(self._tenant, name)
+                epoch, seq = stream.last_seq(effect.producer) if stream else (0, 0)
+                resume[name] = Resume(producer_epoch=epoch, last_seq=seq)
+        self._perform_now(self.session.greet(resume, self._server.clock.now()))
+
+    def _submit(self, effect: Submit) -> None:
+        server, ticket = self._server, effect.ticket
+        arrived = server.clock.monotonic()
+
+        def done(outcome: Applied | NcsError) -> None:
+            self._settled(ticket, arrived, outcome)
+
+        try:
+            if server.draining:
+                raise NcsError(Code.DRAINING)
+            stream = server.streams.open(self._tenant, effect.stream)
+            stream.submit(effect.entry, ticket.size, done)
+        except NcsError as error:
+            self._settled(ticket, arrived, error)
+
+    def _settled(
+        self, ticket: Ticket, arrived: float, outcome: Applied | NcsError
+    ) -> None:
+        """Take note of what became of a batch."""
+        self._server.note_batch("ws", ticket.points, arrived, outcome)
+        if isinstance(outcome, Applied):
+            self.session.applied(ticket, outcome)
+            if not self._acks_due:
+                # The other batches of this turn come in the same pass of the loop.
+                self._acks_due = True
+                asyncio.get_running_loop().call_soon(self._send_acks)
+        else:
+            self._perform_now(self._counted(self.session.failed(ticket, outcome)))
+        if self.session.credit:
+            self._has_credit.set()
+        if not self.session.in_flight_bytes:
+            self._answered.set()
+
+    def _send_acks(self) -> None:
+        self._acks_due = False
+        self._perform_now(self.session.acks())
+
+    # Subscriptions
+
+    def _follow(self, effect: Follow) -> None:
+        try:
+            stream = self._server.streams.open(self._tenant, effect.stream)
+        except NcsError as error:
+            self.session.subscriptions.pop(effect.id, None)
+            self._refuse(error, effect.id)
+            return
+        since = effect.since.offsets.get("keyed", 0) if effect.since else None
+
+        def look(model: StreamModel) -> tuple[list[Event], StreamView, list[Event]]:
+            told = model.keyed_events()
+            catch_up = [] if since is None else model.keyed_events_since(since)
+            return told, model.view(), catch_up
+
+        def deliver(
+            result: tuple[list[Event], StreamView, list[Event]] | Exception,
+        ) -> None:
+            if isinstance(result, Exception):
+                self._fail(result)
+                return
+            told, view, catch_up = result
+            stream.publish(told)
+            if effect.id in self.session.subscriptions:
+                self._subscribe(effect, stream, view, catch_up)
+
+        stream.call(look, deliver)
+
+    def _subscribe(
+        self, effect: Follow, stream: Stream, view: StreamView, catch_up: list[Event]
+    ) -> None:
+        """Answer with snapshot or with what was missed, and go on from there."""
+        hub, since = stream.hub, effect.since
+        at: dict[DeliveryClass, int] = {
+            "lossless": view.lossless,
+            "keyed": view.keyed,
+            "latest": hub.latest,
+        }
+        subscription = Subscription(hub, effect.events, self.codec, self._push)
+        subscription.told = dict(at)
+        missed = hub.missed(since, at) if since is not None else None
+        snapshot = None
+        if since is None or missed is None:
+            snapshot = Snapshot(
+                model_version=view.offset,
+                dimension=view.statistics["dimension"],
+                clusters=view.clusters,
+                status=stream.status_of(view.statistics),
+            )
+        else:
+            missed += [Encoded(event) for event in catch_up]
+            for delivery in ("lossless", "keyed"):
+                subscription.told[delivery] = since.offsets.get(delivery, 0)
+        reply = Subscribed(
+            id=effect.id,
+            stream=effect.stream,
+            epoch=hub.epoch,
+            offsets=dict(subscription.told),
+            recovered=snapshot is None,
+            snapshot=snapshot,
+        )
+        self._push(self.codec.encode(reply))
+        hub.subscribe(subscription, missed or [], at)
+        self._followed[effect.id] = (stream, subscription)
+        self._server.metrics.add("ncs_subscriptions", 1)
+
+    def _unfollow(self, id: str) -> None:
+        followed = self._followed.pop(id, None)
+        if followed is not None:
+            stream, subscription = followed
+            stream.hub.subscriptions.remove(subscription)
+            self._server.metrics.add("ncs_subscriptions", -1)
+
+    def _report(self, effect: Report) -> None:
+        stream = self._server.streams.find(self._tenant, effect.stream)
+        if stream is None:
+            missing = NcsError(Code.NOT_FOUND, f"there is no stream {effect.stream!r}")
+            self._refuse(missing, effect.id)
+            return
+        found = stream
+
+        def deliver(result: AlgorithmStatus | Exception) -> None:
+            if isinstance(result, Exception):
+                self._fail(result)
+                return
+            reply = StatusReply(id=effect.id, stream=effect.stream, data=result)
+            self._push(self.codec.encode(reply))
+
+        stream.call(lambda model: found.status_of(model.engine.statistics()), deliver)
+
+    def _refuse(self, error: NcsError, id: str) -> None:
+        error.id = id
+        self._perform_now(self._counted(self.session.receive_error(error)))
+
+    def _fail(self, error: Exception) -> None:
+        log.error("session_failed", session=self.session.id, error=repr(error))
+        self.end(Code.INTERNAL_ERROR)
+
+    # Out
+
+    def _push(self, frame: bytes) -> None:
+        if self._outbox.push(frame):
+            self._to_write.set()
+        elif self._close is None:
+            waiting = self._outbox.waiting_bytes
+            log.warning("slow_consumer", session=self.session.id, waiting_bytes=waiting)
+            self._perform_now(self.session.end(Code.SLOW_CONSUMER))
+            if self._writer is not None:
+                self._writer.cancel()  # it waits for the very reader that does not read
+
+    async def _write(self) -> None:
+        """Write what waits, until the connection ends."""
+        kind = WSMsgType.BINARY if self.codec.binary else WSMsgType.TEXT
+        try:
+            while not self._ws.closed:
+                await self._to_write.wait()
+                self._to_write.clear()
+                for frame in self._outbox.take():
+                    await self._ws.send_frame(frame, kind)
+                    self._outbox.written(len(frame))
+                if self._close is not None and not self._outbox:
+                    break
+        except ConnectionError:
+            return
+        finally:
+            if self._close is not None:
+                await self._close_socket(self._close)
+
+    async def _close_socket(self, close: Close) -> None:
+        code = close.code.close_code or Code.INTERNAL_ERROR.close_code
+        assert code is not None
+        reason = close.detail.encode()[:_REASON_BYTES]
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self._ws.close(code=code, message=reason)
+        except (TimeoutError, ConnectionError):
+            self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection without ceremony."""
+        transport = self._ws.get_extra_info("socket_transport")
+        if transport is not None:
+            transport.abort()
+
+    # What the server calls
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        self._perform_now(self._counted(self.session.tick(now)))
+
+    async def drain(self, reconnect_after_ms: int) -> None:
+        """Announce the end, answer what is in flight, close, and be gone."""
+        self._perform_now(self.session.drain(reconnect_after_ms))
+        while self.session.in_flight_bytes:
+            self._answered.clear()
+            await self._answered.wait()
+        self._send_acks()
+        self.end(Code.DRAINING)
+        await self._ended.wait()
+
+    def end(self, code: Code) -> None:
+        """Close with the code, after what waits is written."""
+        self._perform_now(self._counted(self.session.end(code)))
+
+    def _counted(self, effects: list[Effect]) -> list[Effect]:
+        for effect in effects:
+            if isinstance(effect, Send) and isinstance(effect.message, Error):
+                self._server.metrics.count("ncs_errors_total", effect.message.code)
+        return effects

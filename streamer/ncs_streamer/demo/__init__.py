@@ -1,0 +1,1 @@
+"""Sources of data for the demo: this machine's telemetry and a simulated plant."""

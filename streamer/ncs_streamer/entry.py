@@ -1,0 +1,92 @@
+"""The journal entry: what one batch, reset or change of parameters was, as bytes.
+
+Layout: format version (1 byte), CRC-32 of the rest (4 bytes, big-endian), MessagePack.
+The points are kept as the packed array that they arrived as.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Any, Literal
+
+import msgpack
+import msgspec
+import numpy as np
+
+from ncs_protocol import EXT_NDARRAY, Block, pack, unpack
+
+__all__ = ["DamagedEntryError", "Entry", "decode_entry", "encode_entry"]
+
+_FORMAT = 1
+_HEAD = struct.Struct(">BI")
+
+
+class DamagedEntryError(Exception):
+    """A journal entry is not what was written."""
+
+
+class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One step of a stream's history."""
+
+    kind: Literal["begin", "points", "reset", "configure"]
+    ingest_ns: int
+    """Server time of arrival, epoch nanoseconds."""
+    producer: str | None = None
+    """None for a sender that asked for no exactly-once delivery."""
+    producer_epoch: int = 0
+    seq: int = 0
+    points: Any = None
+    """The block, float32 or float64 (n, d); for `points`."""
+    timestamps: list[int] | None = None
+    """Event time per point, epoch nanoseconds."""
+    event_time: int | None = None
+    """Event time of the batch, epoch nanoseconds."""
+    metadata: dict[str, Any] | None = None
+    params: dict[str, Any] | None = None
+    """Engine parameters; all of them for `begin`, those to change for `configure`."""
+    epoch: str | None = None
+    """The stream's epoch; for `begin`, which is the first entry of every stream."""
+
+    @property
+    def block(self) -> Block:
+        """The points of a `points` entry."""
+        block: Block = self.points
+        return block
+
+    @property
+    def count(self) -> int:
+        """Number of points."""
+        return 0 if self.points is None else len(self.points)
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """Return the bytes of `entry`."""
+    fields = msgspec.to_builtins(entry, builtin_types=(np.ndarray,))
+    body: bytes = msgpack.packb(fields, default=_pack_array)
+    return _HEAD.pack(_FORMAT, zlib.crc32(body)) + body
+
+
+def decode_entry(payload: bytes) -> Entry:
+    """Return the entry in `payload`.
+
+    Raises:
+        DamagedEntryError: if the bytes are not those of a known format, or changed.
+    """
+    if len(payload) < _HEAD.size:
+        raise DamagedEntryError("too short")
+    version, crc = _HEAD.unpack_from(payload)
+    body = payload[_HEAD.size :]
+    if version != _FORMAT:
+        raise DamagedEntryError(f"format {version}, this version reads {_FORMAT}")
+    if zlib.crc32(body) != crc:
+        raise DamagedEntryError("checksum differs")
+    return msgspec.convert(msgpack.unpackb(body, ext_hook=_unpack_array), Entry)
+
+
+def _pack_array(value: Any) -> msgpack.ExtType:
+    return msgpack.ExtType(EXT_NDARRAY, pack(value))
+
+
+def _unpack_array(code: int, payload: bytes) -> Any:
+    return unpack(payload)

@@ -1,0 +1,71 @@
+"""Rate limits: the generic cell rate algorithm (GCRA, ITU-T I.371), in memory.
+
+A caller may use up its whole allowance at once and then gets it back evenly over the
+period. One number per caller is all the state there is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+__all__ = ["RateLimiter", "Tier", "Verdict"]
+
+_MAX_CALLERS = 100_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tier:
+    """So many requests in so many seconds."""
+
+    name: str
+    requests: int
+    period_s: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a request may pass, and where its caller stands."""
+
+    tier: Tier
+    allowed: bool
+    remaining: int
+    retry_after_s: float
+    reset_s: float
+    """Seconds until the whole allowance is back."""
+
+
+class RateLimiter:
+    """Counts requests per tier and caller. The clock is an argument."""
+
+    def __init__(self) -> None:
+        self._full_at: dict[tuple[str, str], float] = {}
+
+    def check(self, tier: Tier, caller: str, now: float) -> Verdict:
+        """Count one request, unless it is refused.
+
+        Args:
+            tier: the allowance.
+            caller: who is asking; callers of different tiers are counted apart.
+            now: monotonic seconds.
+        """
+        key = (tier.name, caller)
+        each = tier.period_s / tier.requests
+        full_at = max(self._full_at.get(key, now), now)
+        used = (full_at - now) / each
+        # A hair of tolerance: summing the intervals rounds.
+        if used + 1 > tier.requests + 1e-6:
+            wait = (used + 1 - tier.requests) * each
+            return Verdict(tier, False, 0, wait, full_at - now)
+        if len(self._full_at) >= _MAX_CALLERS:
+            self._forget(now)
+        self._full_at[key] = full_at + each
+        remaining = int(tier.requests - used - 1 + 1e-6)
+        return Verdict(tier, True, remaining, 0.0, full_at + each - now)
+
+    def _forget(self, now: float) -> None:
+        """Drop callers that have their whole allowance back, then the nearest to it."""
+        self._full_at = {key: at for key, at in self._full_at.items() if at > now}
+        if len(self._full_at) >= _MAX_CALLERS:
+            nearest = sorted(self._full_at, key=self._full_at.__getitem__)
+            for key in nearest[: _MAX_CALLERS // 10]:
+                del self._full_at[key]

@@ -1,0 +1,186 @@
+"""The metrics: one table, from which registration, docs and dashboard checks derive.
+
+No metric has a tenant or stream label: a scrape tells operators how the server does,
+and nothing about who uses it for what.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+__all__ = ["METRICS", "Metric", "Metrics"]
+
+_LATENCY = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Metric:
+    """One row; the unit is part of the name."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names under which Prometheus stores it."""
+        if self.kind == "histogram":
+            return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))
+        return (self.name,)
+
+
+METRICS = (
+    Metric("ncs_build_info", "gauge", ("version", "engine", "python"), "Always 1."),
+    Metric("ncs_ready", "gauge", (), "1 while /readyz answers 200."),
+    Metric(
+        "ncs_points_total",
+        "counter",
+        ("transport", "outcome"),
+        "Points that arrived: applied, duplicate or refused.",
+    ),
+    Metric(
+        "ncs_batches_total",
+        "counter",
+        ("transport", "outcome"),
+        "Batches that arrived: applied, duplicate or refused.",
+    ),
+    Metric(
+        "ncs_ack_seconds",
+        "histogram",
+        ("transport",),
+        "From the arrival of a batch to its ack.",
+    ),
+    Metric(
+        "ncs_learn_seconds",
+        "histogram",
+        (),
+        "Time of one turn of a stream on an engine thread.",
+    ),
+    Metric("ncs_backlog_points", "gauge", (), "Points that wait to be applied."),
+    Metric(
+        "ncs_backlog_bytes", "gauge", (), "Bytes of batches that wait to be applied."
+    ),
+    Metric(
+        "ncs_journal_append_seconds",
+        "histogram",
+        (),
+        "Time of one group commit to the journal.",
+    ),
+    Metric("ncs_journal_entries_total", "counter", (), "Entries made durable."),
+    Metric("ncs_journal_bytes_total", "counter", (), "Bytes made durable."),
+    Metric("ncs_journal_errors_total", "counter", (), "Group commits that failed."),
+    Metric(
+        "ncs_snapshots_total", "counter", ("outcome",), "Snapshots: saved or failed."
+    ),
+    Metric("ncs_streams", "gauge", (), "Streams in memory."),
+    Metric("ncs_clusters", "gauge", (), "Clusters of all streams."),
+    Metric("ncs_outliers_total", "counter", (), "Points called outliers."),
+    Metric("ncs_drifts_total", "counter", ("severity",), "Drifts found."),
+    Metric(
+        "ncs_events_total",
+        "counter",
+        ("type", "class"),
+        "Events published, whether anyone listens or not.",
+    ),
+    Metric(
+        "ncs_deliveries_total", "counter", ("codec",), "Events queued to subscribers."
+    ),
+    Metric(
+        "ncs_ingest_to_event_seconds",
+        "histogram",
+        ("class",),
+        "From the arrival of the causing batch to the event's publication.",
+    ),
+    Metric("ncs_connections", "gauge", ("codec",), "WebSocket connections."),
+    Metric(
+        "ncs_closes_total",
+        "counter",
+        ("reason",),
+        "WebSocket connections ended, by code; `peer` when the client closed.",
+    ),
+    Metric("ncs_subscriptions", "gauge", (), "Subscriptions."),
+    Metric("ncs_outbox_bytes", "gauge", (), "Bytes that wait for readers."),
+    Metric("ncs_errors_total", "counter", ("code",), "Refusals and failures, by code."),
+    Metric(
+        "ncs_http_requests_total",
+        "counter",
+        ("method", "route", "status"),
+        "HTTP requests answered.",
+    ),
+    Metric(
+        "ncs_http_request_seconds",
+        "histogram",
+        ("route",),
+        "Time to answer an HTTP request.",
+    ),
+    Metric(
+        "ncs_auth_failures_total",
+        "counter",
+        ("reason",),
+        "Credentials refused, by code.",
+    ),
+    Metric(
+        "ncs_rate_limited_total", "counter", ("tier",), "Requests refused as too many."
+    ),
+)
+
+_KINDS = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
+
+
+class Metrics:
+    """All metrics of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._by_name: dict[str, Counter | Gauge | Histogram] = {}
+        for metric in METRICS:
+            more = {"buckets": _LATENCY} if metric.kind == "histogram" else {}
+            self._by_name[metric.name] = _KINDS[metric.kind](
+                metric.name, metric.help, metric.labels, registry=self.registry, **more
+            )
+
+    def count(self, name: str, *labels: str, by: float = 1.0) -> None:
+        """Add to a counter; `labels` in the order of the table."""
+        metric = self._by_name[name]
+        assert isinstance(metric, Counter)
+        (metric.labels(*labels) if labels else metric).inc(by)
+
+    def set(self, name: str, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        metric = self._by_name[name]
+        assert isinstance(metric, Gauge)
+        (metric.labels(*labels) if labels else metric).set(value)
+
+    def add(self, name: str, amount: float, *labels: str) -> None:
+        """Move a gauge up or down."""
+        metric = self._by_name[name]
+        assert isinstance(metric, Gauge)
+        (metric.labels(*labels) if labels else metric).inc(amount)
+
+    def observe(self, name: str, seconds: float, *labels: str) -> None:
+        """Put a duration into a histogram."""
+        metric = self._by_name[name]
+        assert isinstance(metric, Histogram)
+        (metric.labels(*labels) if labels else metric).observe(seconds)
+
+    def exposition(self) -> bytes:
+        """Return the text that Prometheus scrapes."""
+        return generate_latest(self.registry)

@@ -1,0 +1,1 @@
+"""The HTTP side-door: batch, status, credentials, health, documents."""

@@ -1,0 +1,90 @@
+"""What handlers get hold of: the server, the caller, the body, and how to answer."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any, TypeVar
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from ncs_protocol import JSON, MSGPACK, Code, Codec, NcsError
+
+from ..auth.principal import Principal
+from ..server import Server
+
+__all__ = [
+    "PRINCIPAL",
+    "REQUEST_ID",
+    "SERVER",
+    "principal_of",
+    "read_body",
+    "reply",
+    "request_id_for",
+    "server_of",
+]
+
+SERVER: web.AppKey[Server] = web.AppKey("server", Server)
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("principal", Principal)
+
+_CODEC_BY_TYPE: dict[str, Codec] = {
+    "application/json": JSON,
+    "application/msgpack": MSGPACK,
+    "application/x-msgpack": MSGPACK,
+}
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+T = TypeVar("T")
+
+
+def server_of(request: web.Request) -> Server:
+    """Return the server."""
+    return request.app[SERVER]
+
+
+def principal_of(request: web.Request) -> Principal:
+    """Return who is calling; only on routes that need a credential."""
+    return request[PRINCIPAL]
+
+
+def request_id_for(request: web.Request) -> str:
+    """Return the id that the client sent, if it is one, or a new UUID."""
+    given = request.headers.get("X-Request-ID", "")
+    return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+
+async def read_body(request: web.Request, kind: type[T]) -> T:
+    """Return the body as `kind`, from JSON or MessagePack.
+
+    Raises:
+        NcsError: saying what does not fit.
+    """
+    limits = server_of(request).limits
+    content_type = request.content_type
+    codec = _CODEC_BY_TYPE.get(content_type)
+    if codec is None:
+        raise NcsError(
+            Code.UNSUPPORTED_MEDIA_TYPE,
+            f"content type {content_type}; this route reads application/json and"
+            " application/msgpack",
+        )
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise NcsError(
+            Code.FRAME_TOO_LARGE,
+            f"the body is larger than {limits.max_frame_bytes} bytes",
+        ) from None
+    return codec.decode_as(body, kind, limits)
+
+
+def reply(body: Any, status: int = 200) -> web.Response:
+    """Return `body`, a struct or plain value, as JSON."""
+    return web.Response(
+        body=orjson.dumps(msgspec.to_builtins(body)),
+        status=status,
+        content_type="application/json",
+    )

@@ -1,0 +1,80 @@
+"""How the server is: for people, balancers and Prometheus."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aiohttp import web
+
+from .. import __version__
+from ..server import Phase, Server
+from .context import reply, server_of
+from .shapes import Health
+
+__all__ = ["health", "livez", "metrics", "readyz"]
+
+_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+
+Condition = Literal["starting", "healthy", "degraded", "unhealthy", "draining"]
+
+
+async def health(request: web.Request) -> web.Response:
+    """Tell status, version, uptime and components; 503 while unhealthy."""
+    server = server_of(request)
+    uptime = server.clock.monotonic() - server.started_at
+    condition = condition_of(server)
+    store = "healthy" if server.committer.healthy else "unhealthy"
+    return reply(
+        Health(
+            status=condition,
+            timestamp=server.clock.now(),
+            uptime=uptime,
+            uptime_seconds=uptime,
+            version=__version__,
+            algorithm_ready=server.phase is Phase.SERVING,
+            components={
+                "database": {"status": store, "type": server.settings.store},
+                "redis": {"status": "not_configured"},
+                "engine": {"status": _engine_status(server)},
+            },
+        ),
+        status=503 if condition == "unhealthy" else 200,
+    )
+
+
+def condition_of(server: Server) -> Condition:
+    """Return the one word for how the server is.
+
+    `unhealthy`: nothing can be acknowledged; `degraded`: one stream's engine failed.
+    """
+    if server.phase is Phase.STARTING:
+        return "starting"
+    if server.phase is Phase.DRAINING:
+        return "draining"
+    if not server.committer.healthy:
+        return "unhealthy"
+    return "healthy" if _engine_status(server) == "healthy" else "degraded"
+
+
+def _engine_status(server: Server) -> str:
+    broken = any(stream.broken for stream in server.streams.all())
+    return "degraded" if broken else "healthy"
+
+
+async def livez(request: web.Request) -> web.Response:
+    """Answer as long as the event loop runs."""
+    return reply({"status": "alive"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Answer 200 while the server should get traffic, else 503 and why."""
+    server = server_of(request)
+    if server.ready:
+        return reply({"status": "ready"})
+    return reply({"status": condition_of(server)}, status=503)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Give Prometheus its scrape."""
+    body = server_of(request).metrics.exposition()
+    return web.Response(body=body, headers={"Content-Type": _EXPOSITION})

@@ -1,0 +1,319 @@
+"""Batches and the state of streams over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+from msgspec import UnsetType
+
+from ncs_engine import Engine, EngineParams
+from ncs_protocol import (
+    Block,
+    Code,
+    NcsError,
+    as_block,
+    check_metadata,
+    check_name,
+    suspicion,
+    to_ns,
+)
+from ncs_protocol.messages import ClusterInfo
+
+from ..entry import Entry
+from ..logs import get_log
+from ..server import Server
+from ..stream import Stream, status_message
+from ..stream_model import Applied, StreamModel
+from .context import REQUEST_ID, principal_of, read_body, reply, server_of
+from .shapes import (
+    ClusterOut,
+    ConfigureReply,
+    ConfigureRequest,
+    PointInCluster,
+    PointOutlier,
+    PointResult,
+    ProcessRequest,
+    ProcessResult,
+    ResetReply,
+    ResetRequest,
+)
+
+__all__ = [
+    "algorithm_config",
+    "algorithm_status",
+    "clusters_summary",
+    "configure",
+    "list_streams",
+    "process_points",
+    "reset",
+]
+
+log = get_log()
+
+
+async def process_points(request: web.Request) -> web.Response:
+    """Cluster a batch and say what became of each point."""
+    server, principal = server_of(request), principal_of(request)
+    body = await read_body(request, ProcessRequest)
+    block = _block_of(body, server, request)
+    if body.algorithm_params is not None:
+        principal.require("admin")
+        _check_params(body.algorithm_params)
+    stream = server.streams.open(principal.tenant, body.stream)
+    began = server.clock.monotonic()
+    size = request.content_length or block.nbytes
+    if body.algorithm_params is not None:
+        entry = _entry(server, "configure", params=body.algorithm_params)
+        _raise_if_refused(await _submit(server, stream, entry, 0))
+    entry = _entry(
+        server,
+        "points",
+        points=block,
+        timestamps=[to_ns(t) for t in body.timestamps or ()] or None,
+        metadata=body.metadata,
+    )
+    applied = await _submit(server, stream, entry, size)
+    clusters, statistics = await stream.ask(
+        lambda model: (_clusters_of(model, applied), model.engine.statistics())
+    )
+    result = _result(block, applied, clusters)
+    elapsed_ms = round(1000 * (server.clock.monotonic() - began), 3)
+    log.info(
+        "points_processed",
+        stream=body.stream,
+        points_count=len(block),
+        clusters_found=len(clusters),
+        processing_time_ms=elapsed_ms,
+    )
+    if _wants_list(request):
+        return reply(result)
+    return reply(
+        ProcessResult(
+            request_id=request[REQUEST_ID],
+            stream=body.stream,
+            offset=applied.offset,
+            clusters=[
+                PointInCluster(
+                    index=r.index,
+                    point=r.input_point,
+                    cluster_id=r.cluster_id,
+                    outlier_score=r.outlier_score,
+                )
+                for r in result
+                if not r.is_outlier
+            ],
+            outliers=[
+                PointOutlier(
+                    index=r.index, point=r.input_point, outlier_score=r.outlier_score
+                )
+                for r in result
+                if r.is_outlier
+            ],
+            results=result,
+            cluster_summaries=[_cluster_out(cluster) for cluster in clusters],
+            algorithm_quality=statistics["clustering_quality"],
+            processing_time_ms=elapsed_ms,
+            points_processed=len(block),
+            clusters_found=len(clusters),
+            timestamp=datetime.now(UTC),
+        )
+    )
+
+
+async def clusters_summary(request: web.Request) -> web.Response:
+    """List the clusters of a stream by id."""
+    stream = _find(request)
+    if stream is None:
+        return reply([])
+    view = await stream.ask(StreamModel.view)
+    return reply([_cluster_out(cluster) for cluster in view.clusters])
+
+
+async def algorithm_status(request: web.Request) -> web.Response:
+    """Tell the state of a stream's engine; a stream without points has one too."""
+    server, stream = server_of(request), _find(request)
+    if stream is not None:
+        return reply(await stream.status())
+    statistics = Engine(server.settings.engine_params).statistics()
+    return reply(status_message(statistics, 0.0, 0.0))
+
+
+async def algorithm_config(request: web.Request) -> web.Response:
+    """Tell the engine parameters of a stream."""
+    server, stream = server_of(request), _find(request)
+    if stream is None:
+        params, offset = server.settings.engine_params, 0
+    else:
+        params, offset = await stream.ask(lambda m: (m.engine.params, m.offset))
+    return reply(
+        ConfigureReply(
+            stream=_stream_name(request), offset=offset, params=params.as_dict()
+        )
+    )
+
+
+async def configure(request: web.Request) -> web.Response:
+    """Change engine parameters from the next batch on."""
+    server, principal = server_of(request), principal_of(request)
+    body = await read_body(request, ConfigureRequest)
+    _check_params(body.params)
+    stream = server.streams.open(principal.tenant, body.stream)
+    entry = _entry(server, "configure", params=body.params)
+    applied = await _submit(server, stream, entry, 0)
+    _raise_if_refused(applied)
+    params = await stream.ask(lambda model: model.engine.params)
+    log.info("configured", stream=body.stream, params=body.params)
+    return reply(
+        ConfigureReply(
+            stream=body.stream, offset=applied.offset, params=params.as_dict()
+        )
+    )
+
+
+async def reset(request: web.Request) -> web.Response:
+    """Throw the model of a stream away; the dimension is free again."""
+    server, principal = server_of(request), principal_of(request)
+    body = await read_body(request, ResetRequest)
+    if not body.confirm:
+        raise NcsError(Code.CONFIRMATION_REQUIRED)
+    stream = server.streams.open(principal.tenant, body.stream)
+    applied = await _submit(server, stream, _entry(server, "reset"), 0)
+    log.warning("reset", stream=body.stream, by=principal.subject)
+    return reply(
+        ResetReply(
+            stream=body.stream,
+            offset=applied.offset,
+            clusters_removed=len(applied.events),
+        )
+    )
+
+
+async def list_streams(request: web.Request) -> web.Response:
+    """List the tenant's streams."""
+    server, principal = server_of(request), principal_of(request)
+    return reply([s.key.stream for s in server.streams.of(principal.tenant)])
+
+
+def _block_of(body: ProcessRequest, server: Server, request: web.Request) -> Block:
+    """Return the checked points; the rest of the body is checked with them."""
+    check_name("stream", body.stream)
+    points = None if isinstance(body.points, UnsetType) else body.points
+    if (points is None) == (body.array is None):
+        missing = "Object missing required field `points`"
+        both = "points or array, not both"
+        raise NcsError(Code.INVALID_MESSAGE, missing if points is None else both)
+    given = body.array if points is None else points
+    assert given is not None
+    block = as_block(given, server.limits)
+    if body.metadata is not None:
+        check_metadata(body.metadata, server.limits)
+    if body.timestamps is not None and len(body.timestamps) != len(block):
+        raise NcsError(
+            Code.INVALID_TIMESTAMP,
+            f"{len(body.timestamps)} timestamps for {len(block)} points",
+        )
+    if found := suspicion(block):
+        index, reason = found
+        if server.settings.strict_input:
+            raise NcsError(
+                Code.SUSPICIOUS_POINT, f"Point {index}: {reason}", index=index
+            )
+        log.warning(
+            "suspicious_activity",
+            event_type="suspicious_points",
+            details=f"point {index}: {reason}",
+            source_ip=request.remote,
+        )
+    return block
+
+
+def _check_params(params: dict[str, Any]) -> None:
+    try:
+        EngineParams().replace(**params)
+    except (ValueError, TypeError) as error:
+        raise NcsError(Code.INVALID_PARAMETER, str(error)) from None
+
+
+def _entry(server: Server, kind: Any, **fields: Any) -> Entry:
+    return Entry(kind=kind, ingest_ns=round(server.clock.now() * 1e9), **fields)
+
+
+async def _submit(server: Server, stream: Stream, entry: Entry, size: int) -> Applied:
+    """Wait until the entry is durable and in the model."""
+    if server.draining:
+        raise NcsError(Code.DRAINING)
+    future: asyncio.Future[Applied] = asyncio.get_running_loop().create_future()
+    arrived = server.clock.monotonic()
+
+    def done(outcome: Applied | NcsError) -> None:
+        if entry.kind == "points":
+            server.note_batch("rest", entry.count, arrived, outcome)
+        if future.cancelled():
+            return
+        if isinstance(outcome, NcsError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    stream.submit(entry, size, done)
+    return await future
+
+
+def _raise_if_refused(applied: Applied) -> None:
+    if applied.refusal:
+        raise NcsError(Code.INVALID_PARAMETER, applied.refusal)
+
+
+def _clusters_of(model: StreamModel, applied: Applied) -> list[ClusterInfo]:
+    assert applied.result is not None
+    ids = {i for i in applied.result.cluster_ids.tolist() if i >= 0}
+    return [cluster for cluster in model.view().clusters if cluster.cluster_id in ids]
+
+
+def _result(
+    block: Block, applied: Applied, clusters: list[ClusterInfo]
+) -> list[PointResult]:
+    learned = applied.result
+    assert learned is not None
+    rows = zip(
+        block.tolist(),
+        learned.cluster_ids.tolist(),
+        learned.is_outlier.tolist(),
+        learned.outlier_scores.tolist(),
+        strict=True,
+    )
+    return [
+        PointResult(
+            index=index,
+            input_point=point,
+            cluster_id=cluster,
+            is_outlier=strange,
+            outlier_score=score,
+        )
+        for index, (point, cluster, strange, score) in enumerate(rows)
+    ]
+
+
+def _cluster_out(cluster: ClusterInfo) -> ClusterOut:
+    fields = {name: getattr(cluster, name) for name in cluster.__struct_fields__}
+    fields["last_updated"] = datetime.fromtimestamp(cluster.last_updated, UTC)
+    return ClusterOut(**fields)
+
+
+def _wants_list(request: web.Request) -> bool:
+    return (
+        request.query.get("format") == "list"
+        or request.headers.get("Accept") == "application/vnd.ncs.list+json"
+    )
+
+
+def _stream_name(request: web.Request) -> str:
+    return check_name("stream", request.query.get("stream", "default"))
+
+
+def _find(request: web.Request) -> Stream | None:
+    tenant = principal_of(request).tenant
+    return server_of(request).streams.find(tenant, _stream_name(request))

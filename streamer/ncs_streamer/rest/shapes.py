@@ -1,0 +1,210 @@
+"""Bodies of requests and replies; the OpenAPI document is made from them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+from numpy.typing import NDArray
+
+from ncs_protocol.messages import AlgorithmStatus
+
+__all__ = [
+    "AlgorithmStatus",
+    "ApiKeyCreated",
+    "ApiKeyRequest",
+    "ApiKeyRow",
+    "ClusterOut",
+    "ConfigureReply",
+    "ConfigureRequest",
+    "Health",
+    "LoginRequest",
+    "PointInCluster",
+    "PointOutlier",
+    "PointResult",
+    "ProcessRequest",
+    "ProcessResult",
+    "ResetReply",
+    "ResetRequest",
+    "TokenReply",
+]
+
+
+class _Request(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An unknown field is an error, not a silent no-op."""
+
+
+class _Reply(Struct, kw_only=True):
+    """What is sent back."""
+
+
+class ProcessRequest(_Request, kw_only=True):
+    """Points to cluster, in JSON or MessagePack."""
+
+    points: list[list[float]] | UnsetType = UNSET
+    """n lists of d numbers."""
+    array: NDArray[Any] | None = None
+    """Instead of `points`: a packed array of shape (n, d)."""
+    stream: str = "default"
+    batch_mode: bool = False
+    """Accepted for compatibility: a request is always one batch."""
+    algorithm_params: dict[str, Any] | None = None
+    """Parameters to change from this batch on; needs the scope `admin`."""
+    timestamps: list[int | float] | None = None
+    """Event time per point: epoch seconds, or integer nanoseconds."""
+    metadata: dict[str, Any] | None = None
+    """Echoed in the events that this batch causes."""
+
+
+class PointInCluster(_Reply, kw_only=True):
+    """A point that fell into a cluster."""
+
+    index: int
+    point: list[float]
+    cluster_id: int
+    outlier_score: float
+
+
+class PointOutlier(_Reply, kw_only=True):
+    """A point that fell into none."""
+
+    index: int
+    point: list[float]
+    outlier_score: float
+
+
+class PointResult(_Reply, kw_only=True):
+    """What became of one point; in the order of the request."""
+
+    index: int
+    input_point: list[float]
+    cluster_id: int
+    """-1 for an outlier."""
+    is_outlier: bool
+    outlier_score: float
+
+
+class ClusterOut(_Reply, kw_only=True):
+    """One cluster as it is now."""
+
+    cluster_id: int
+    centroid: list[float]
+    size: int
+    confidence: float
+    age: int
+    last_updated: datetime
+    quality: float
+    health: float
+    radius: float
+    drift_coefficient: float
+
+
+class ProcessResult(_Reply, kw_only=True):
+    """What became of a batch."""
+
+    request_id: str
+    stream: str
+    offset: int
+    """Journal offset of the batch; the model has it."""
+    clusters: list[PointInCluster]
+    outliers: list[PointOutlier]
+    results: list[PointResult]
+    cluster_summaries: list[ClusterOut]
+    """The clusters that points of this batch fell into."""
+    algorithm_quality: float
+    processing_time_ms: float
+    points_processed: int
+    clusters_found: int
+    """Clusters that points of this batch fell into."""
+    timestamp: datetime
+
+
+class ResetRequest(_Request, kw_only=True):
+    """Throws the model of a stream away."""
+
+    stream: str = "default"
+    confirm: bool = False
+    """Has to be true."""
+
+
+class ResetReply(_Reply, kw_only=True):
+    """The stream is empty; its event offsets and cluster ids go on."""
+
+    stream: str
+    offset: int
+    clusters_removed: int
+
+
+class ConfigureRequest(_Request, kw_only=True):
+    """Engine parameters to change from the next batch on."""
+
+    params: dict[str, Any]
+    stream: str = "default"
+
+
+class ConfigureReply(_Reply, kw_only=True):
+    """All parameters in force."""
+
+    stream: str
+    offset: int
+    params: dict[str, Any]
+
+
+class LoginRequest(_Request, kw_only=True):
+    """Form fields or JSON."""
+
+    username: Annotated[str, Meta(max_length=256)]
+    password: Annotated[str, Meta(max_length=1024)]
+    grant_type: str = "password"
+    """OAuth2 clients send it; there is one kind."""
+
+
+class TokenReply(_Reply, kw_only=True):
+    """A token for the `Authorization: Bearer` header."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of the scheme
+    expires_in: int = 0
+    """Seconds."""
+
+
+class ApiKeyRequest(_Request, kw_only=True):
+    """A key for the caller's own tenant, with at most the caller's scopes."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    permissions: list[Literal["read", "write", "admin"]] = field(
+        default_factory=lambda: ["read", "write"]
+    )
+    expires_in_days: Annotated[float, Meta(gt=0, le=3650)] | None = None
+
+
+class ApiKeyRow(_Reply, kw_only=True):
+    """What is known of a key; the key itself is not."""
+
+    key_id: str
+    name: str
+    prefix: str
+    permissions: list[str]
+    is_active: bool
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class ApiKeyCreated(ApiKeyRow, kw_only=True):
+    """The only time that the key itself is shown."""
+
+    api_key: str
+
+
+class Health(_Reply, kw_only=True):
+    """How the server is."""
+
+    status: Literal["starting", "healthy", "degraded", "unhealthy", "draining"]
+    timestamp: float
+    """Epoch seconds."""
+    uptime: float
+    uptime_seconds: float
+    version: str
+    algorithm_ready: bool
+    components: dict[str, dict[str, str]]

@@ -1,0 +1,294 @@
+"""The server as a whole: what lives as long as the process, its start and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import itertools
+import platform
+import random
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import ncs_engine
+import ncs_protocol
+from ncs_protocol import NcsError
+
+from . import __version__
+from .auth import Authenticator, TokenIssuer, User, hash_password
+from .clock import Clock
+from .committer import Committer
+from .connection import Connection
+from .logs import get_log
+from .metrics import Metrics
+from .session import SessionConfig, State
+from .settings import Settings
+from .store import MemoryStore, SqliteStore, Store, StoreError
+from .stream import Backlog, Services
+from .stream_model import Applied
+from .streams import Streams
+
+__all__ = ["Phase", "Server", "make_store"]
+
+_TICK_S = 1.0
+_RECHECK_TICKS = 5
+_RECONNECT_SPREAD_MS = 5000
+_MIB = 1024 * 1024
+
+log = get_log()
+
+
+class Phase(enum.Enum):
+    """Where the process is in its life."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    DRAINING = "draining"
+
+
+def make_store(settings: Settings) -> Store:
+    """Return the store that the settings name, not opened yet."""
+    if settings.store == "memory":
+        return MemoryStore()
+    return SqliteStore(settings.data_dir / "ncs.db")
+
+
+class Server:
+    """See the module.
+
+    Args:
+        settings: in force.
+        store: not opened yet.
+        clock: where the time comes from.
+    """
+
+    def __init__(
+        self, settings: Settings, store: Store, clock: Clock | None = None
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or Clock()
+        self.store = store
+        self.metrics = Metrics()
+        self.limits = settings.limits
+        self.phase = Phase.STARTING
+        self.started_at = self.clock.monotonic()
+        self.connections: set[Connection] = set()
+        self.committer = Committer(
+            store, self.metrics, self.clock, lambda _: self._note_readiness()
+        )
+        self._threads = ThreadPoolExecutor(settings.engine_threads, "ncs-engine")
+        services = Services(
+            store=store,
+            committer=self.committer,
+            threads=self._threads,
+            metrics=self.metrics,
+            clock=self.clock,
+            backlog=Backlog(settings.max_backlog_mb * _MIB),
+            event_tick_s=settings.event_tick_ms / 1000,
+            snapshot_points=settings.snapshot_points,
+            history_events=settings.history_events,
+            max_producers=settings.max_producers,
+        )
+        self.streams = Streams(services, settings.engine_params, settings.max_streams)
+        lifetime_s = 60 * settings.access_token_expire_minutes
+        self.issuer = TokenIssuer(signing_secret(settings), lifetime_s)
+        self.authenticator = Authenticator(store.directory, self.issuer)
+        self.versions = {
+            "server": __version__,
+            "protocol": ncs_protocol.__version__,
+            "engine": ncs_engine.__version__,
+        }
+        self.session_config = SessionConfig(
+            limits=self.limits,
+            durability=store.durability,
+            versions=self.versions,
+            credit_bytes=settings.session_credit_kb * 1024,
+            heartbeat_s=settings.heartbeat_s,
+            hello_timeout_s=settings.hello_timeout_s,
+            max_subscriptions=settings.max_subscriptions,
+            strict_input=settings.strict_input,
+        )
+        self._producers: dict[tuple[str, str], Connection] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.metrics.set(
+            "ncs_build_info",
+            1,
+            __version__,
+            ncs_engine.__version__,
+            platform.python_version(),
+        )
+
+    # Life
+
+    async def start(self) -> None:
+        """Open the store, bring the streams back, begin to work.
+
+        Raises:
+            StoreError: if the store cannot be used or a stream not be recovered.
+        """
+        await self.store.open()
+        await self._first_user()
+        await self.streams.recover()
+        self._tasks = [
+            asyncio.create_task(self.committer.run()),
+            asyncio.create_task(self.streams.run(self.settings.status_interval_s)),
+            asyncio.create_task(self._tick()),
+        ]
+        self.phase = Phase.SERVING
+        self._note_readiness()
+
+    async def stop(self) -> None:
+        """Answer everything in flight, say goodbye, save, let go."""
+        self.phase = Phase.DRAINING
+        self._note_readiness()
+        spread = range(_RECONNECT_SPREAD_MS)
+        try:
+            async with asyncio.timeout(self.settings.drain_timeout_s):
+                await asyncio.gather(
+                    *(c.drain(random.choice(spread)) for c in self.connections)  # noqa: S311 - no secret
+                )
+                await self.streams.close()
+        except TimeoutError:
+            log.warning("drain_timed_out", connections=len(self.connections))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown(cancel_futures=True)
+        await self.store.close()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server takes nothing new."""
+        return self.phase is Phase.DRAINING
+
+    @property
+    def ready(self) -> bool:
+        """Whether the server should get traffic."""
+        return self.phase is Phase.SERVING and self.committer.healthy
+
+    def _note_readiness(self) -> None:
+        self.metrics.set("ncs_ready", float(self.ready))
+
+    async def _tick(self) -> None:
+        """One timer for the deadlines of all connections."""
+        for tick in itertools.count():
+            await asyncio.sleep(_TICK_S)
+            if tick % _RECHECK_TICKS == 0:
+                await self.recheck_sessions()
+            now, waiting = self.clock.now(), 0
+            for connection in list(self.connections):
+                connection.tick(now)
+                waiting += connection.waiting_bytes
+            self.metrics.set("ncs_outbox_bytes", waiting)
+
+    async def _first_user(self) -> None:
+        """See that somebody can log in to a new development server."""
+        settings, directory = self.settings, self.store.directory
+        if settings.environment != "development" or await directory.users():
+            return
+        if settings.is_loopback:
+            password = "admin123"  # noqa: S105 - documented, and only this machine can use it
+        else:
+            password = secrets.token_urlsafe(12)
+            print(f"First start: log in as admin with the password {password}")
+        await directory.put_user(
+            User(
+                name="admin",
+                tenant="default",
+                role="admin",
+                password_hash=await asyncio.to_thread(hash_password, password),
+                created_at=self.clock.now(),
+            )
+        )
+
+    # Connections
+
+    def make_session_id(self) -> str:
+        """Return a name that no other session has."""
+        return secrets.token_hex(8)
+
+    def add(self, connection: Connection) -> None:
+        """Take note of a connection."""
+        self.connections.add(connection)
+        name = connection.codec.subprotocol
+        self.metrics.add("ncs_connections", 1, name)
+
+    def discard(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self.connections.discard(connection)
+        name = connection.codec.subprotocol
+        self.metrics.add("ncs_connections", -1, name)
+        for producer, owner in list(self._producers.items()):
+            if owner is connection:
+                del self._producers[producer]
+
+    def take_over_producer(
+        self, tenant: str, producer: str, connection: Connection
+    ) -> None:
+        """Let the newest connection speak for a producer, and end the older one."""
+        older = self._producers.get((tenant, producer))
+        self._producers[tenant, producer] = connection
+        if older is not None and older.session.state is not State.CLOSED:
+            older.end(ncs_protocol.Code.PRODUCER_REPLACED)
+
+    async def recheck_sessions(self) -> None:
+        """End the sessions whose key was revoked or whose user is gone."""
+        principals = {c.session.principal for c in self.connections} - {None}
+        for principal in principals:
+            assert principal is not None
+            try:
+                await self.authenticator.recheck(principal)
+            except NcsError as error:
+                for connection in list(self.connections):
+                    if connection.session.principal == principal:
+                        connection.end(error.code)
+            except StoreError as error:
+                log.warning("recheck_failed", error=str(error))
+                return
+
+    # Accounts
+
+    def note_batch(
+        self, transport: str, points: int, arrived: float, outcome: Applied | NcsError
+    ) -> None:
+        """Count a batch that is answered; `arrived` is monotonic."""
+        if isinstance(outcome, NcsError):
+            kind = "refused"
+        else:
+            kind = "duplicate" if outcome.duplicate else "applied"
+            elapsed = self.clock.monotonic() - arrived
+            self.metrics.observe("ncs_ack_seconds", elapsed, transport)
+        self.metrics.count("ncs_batches_total", transport, kind)
+        self.metrics.count("ncs_points_total", transport, kind, by=points)
+
+    def note_auth_failure(self, error: NcsError, peer: str, request_id: str) -> None:
+        """Count and log a refused credential; the credential itself stays out."""
+        self.metrics.count("ncs_auth_failures_total", error.code.wire)
+        log.warning(
+            "authentication_failed",
+            reason=error.code.wire,
+            source_ip=peer,
+            request_id=request_id,
+        )
+
+
+def signing_secret(settings: Settings) -> str:
+    """Return the secret that signs tokens.
+
+    Development without one makes one and keeps it beside the data, so that tokens
+    survive a restart.
+    """
+    if settings.secret_key:
+        return settings.secret_key
+    if settings.store == "memory":
+        return secrets.token_urlsafe(48)
+    path = Path(settings.data_dir) / "secret_key"
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(48))
+        return path.read_text()
+    except OSError as error:
+        raise StoreError(f"data_dir cannot be used: {error}") from None

@@ -1,0 +1,27 @@
+"""Where state is kept: contracts, and the stores that keep them."""
+
+from .contracts import (
+    Append,
+    Directory,
+    EventHistory,
+    Journal,
+    SnapshotStore,
+    Store,
+    StoreError,
+    StreamKey,
+)
+from .memory import MemoryStore
+from .sqlite import SqliteStore
+
+__all__ = [
+    "Append",
+    "Directory",
+    "EventHistory",
+    "Journal",
+    "MemoryStore",
+    "SnapshotStore",
+    "SqliteStore",
+    "Store",
+    "StoreError",
+    "StreamKey",
+]

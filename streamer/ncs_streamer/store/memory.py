@@ -1,0 +1,149 @@
+"""The store that keeps nothing beyond the process; for tests and throwaway servers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from ..auth.keys import ApiKey
+from ..auth.users import User
+from .contracts import (
+    Append,
+    Directory,
+    EventHistory,
+    Journal,
+    SnapshotStore,
+    StoreError,
+    StreamKey,
+)
+
+__all__ = ["MemoryStore"]
+
+
+class _MemoryJournal:
+    def __init__(self) -> None:
+        self.entries: dict[StreamKey, dict[int, bytes]] = {}
+        self.tails: dict[StreamKey, int] = {}
+
+    async def append(self, entries: Sequence[Append]) -> None:
+        tails = dict(self.tails)
+        for key, offset, _ in entries:
+            if offset != tails.get(key, 0) + 1:
+                raise StoreError(f"offset {offset} does not follow {tails.get(key, 0)}")
+            tails[key] = offset
+        for key, offset, payload in entries:
+            self.entries.setdefault(key, {})[offset] = payload
+        self.tails.update(tails)
+
+    async def read(
+        self, key: StreamKey, after: int, limit: int
+    ) -> list[tuple[int, bytes]]:
+        entries = self.entries.get(key, {})
+        offsets = sorted(offset for offset in entries if offset > after)[:limit]
+        return [(offset, entries[offset]) for offset in offsets]
+
+    async def tail(self, key: StreamKey) -> int:
+        return self.tails.get(key, 0)
+
+    async def truncate(self, key: StreamKey, through: int) -> None:
+        entries = self.entries.get(key, {})
+        for offset in [offset for offset in entries if offset <= through]:
+            del entries[offset]
+
+
+class _MemorySnapshots:
+    def __init__(self) -> None:
+        self.saved: dict[StreamKey, dict[int, bytes]] = {}
+
+    async def save(self, key: StreamKey, offset: int, payload: bytes) -> None:
+        saved = self.saved.setdefault(key, {})
+        saved[offset] = payload
+        for old in sorted(saved)[:-2]:
+            del saved[old]
+
+    async def load(self, key: StreamKey) -> list[tuple[int, bytes]]:
+        return sorted(self.saved.get(key, {}).items(), reverse=True)
+
+
+class _MemoryHistory:
+    def __init__(self) -> None:
+        self.events: dict[StreamKey, dict[int, bytes]] = {}
+
+    async def record(
+        self, key: StreamKey, events: Sequence[tuple[int, bytes]], keep: int
+    ) -> None:
+        kept = self.events.setdefault(key, {})
+        for offset, payload in events:
+            kept.setdefault(offset, payload)
+        for old in sorted(kept)[:-keep]:
+            del kept[old]
+
+    async def recent(self, key: StreamKey, through: int) -> list[tuple[int, bytes]]:
+        return sorted(
+            (offset, payload)
+            for offset, payload in self.events.get(key, {}).items()
+            if offset <= through
+        )
+
+
+class _MemoryDirectory:
+    def __init__(self) -> None:
+        self._users: dict[str, User] = {}
+        self._keys: dict[str, ApiKey] = {}
+
+    async def user(self, name: str) -> User | None:
+        return self._users.get(name)
+
+    async def users(self) -> list[User]:
+        return sorted(self._users.values(), key=lambda user: user.name)
+
+    async def put_user(self, user: User) -> None:
+        self._users[user.name] = user
+
+    async def delete_user(self, name: str) -> bool:
+        return self._users.pop(name, None) is not None
+
+    async def key(self, key_hash: str) -> ApiKey | None:
+        return self._keys.get(key_hash)
+
+    async def keys(self, tenant: str | None = None) -> list[ApiKey]:
+        own = (k for k in self._keys.values() if tenant in (None, k.tenant))
+        return sorted(own, key=lambda key: (key.created_at, key.key_id))
+
+    async def put_key(self, key: ApiKey) -> None:
+        self._keys[key.key_hash] = key
+
+    async def revoke_key(self, key_id: str, tenant: str | None = None) -> bool:
+        for key in await self.keys(tenant):
+            if key.key_id == key_id:
+                self._keys[key.key_hash] = dataclasses.replace(key, is_active=False)
+                return True
+        return False
+
+
+class MemoryStore:
+    """Implements `Store` in memory."""
+
+    durability: str = "memory"
+
+    def __init__(self) -> None:
+        journal, snapshots = _MemoryJournal(), _MemorySnapshots()
+        self.journal: Journal = journal
+        self.snapshots: SnapshotStore = snapshots
+        self.history: EventHistory = _MemoryHistory()
+        self.directory: Directory = _MemoryDirectory()
+        self._keys = (journal.tails.keys, snapshots.saved.keys)
+
+    async def open(self) -> None:
+        """Do nothing: memory is always there."""
+
+    async def check(self) -> None:
+        """Do nothing: memory can always be written."""
+
+    async def streams(self) -> list[StreamKey]:
+        """See `Store.streams`."""
+        journal, snapshots = self._keys
+        return sorted(journal() | snapshots())
+
+    async def close(self) -> None:
+        """Do nothing, so that a test can open the same state again."""

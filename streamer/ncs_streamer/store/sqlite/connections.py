@@ -1,0 +1,162 @@
+"""The threads that talk to SQLite: one writes, by group commit, one reads.
+
+The writer commits everything that has gathered meanwhile in one transaction: idle, a
+write passes at once; loaded, many share one fsync. WAL lets the reader run beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..contracts import StoreError
+from .schema import SCHEMA, SCHEMA_VERSION
+
+__all__ = ["Connections"]
+
+_BUSY_S = 5.0
+_MAX_GROUP = 256
+
+_T = TypeVar("_T")
+_Job = Callable[[sqlite3.Connection], Any]
+
+
+class Connections:
+    """The writing thread with its group commit, and the reading thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._jobs: queue.SimpleQueue[tuple[_Job, asyncio.Future[Any]] | None]
+        self._jobs = queue.SimpleQueue()  # bounded by its callers, who await each job
+        self._writer: threading.Thread | None = None
+        self._reader = ThreadPoolExecutor(1, "ncs-store-read")
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def open(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        connection = await asyncio.to_thread(self._prepare)
+        self._writer = threading.Thread(
+            target=self._write_loop, args=(connection,), name="ncs-store-write"
+        )
+        self._writer.start()
+        self._reading = await self._loop.run_in_executor(self._reader, self._connect)
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(self._writer.join)
+            self._writer = None
+            await self.read(lambda connection: connection.close())
+        self._reader.shutdown()
+
+    async def write(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run `job` in a transaction; return when it is on disk."""
+        if self._writer is None or self._loop is None:
+            raise StoreError("the store is closed")
+        future: asyncio.Future[_T] = self._loop.create_future()
+        self._jobs.put((job, future))
+        return await future
+
+    async def read(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run `job` on the reading connection."""
+        assert self._loop is not None
+        try:
+            return await self._loop.run_in_executor(self._reader, job, self._reading)
+        except sqlite3.Error as error:
+            raise _store_error(self._path, error) from None
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        return connection
+
+    def _prepare(self) -> sqlite3.Connection:
+        """Open the file, bring it to today's schema, check what durability needs."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = self._connect()
+            mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            if mode != "wal":
+                raise StoreError(
+                    f"{self._path}: the file system does not allow SQLite's WAL mode"
+                    f" (got {mode!r}); put data_dir on a local disk"
+                )
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise StoreError(
+                    f"{self._path} was written by a newer version (schema {version},"
+                    f" this one knows {SCHEMA_VERSION})"
+                )
+            if version == 0:
+                connection.executescript(
+                    f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+                )
+            # Shows now, and not at the first point, that the folder can be written.
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("COMMIT")
+        except (OSError, sqlite3.Error) as error:
+            raise _store_error(self._path, error) from None
+        return connection
+
+    def _write_loop(self, connection: sqlite3.Connection) -> None:
+        closing = False
+        while not closing:
+            group = []
+            job = self._jobs.get()
+            while job is not None:
+                group.append(job)
+                if len(group) >= _MAX_GROUP or self._jobs.empty():
+                    break
+                job = self._jobs.get()
+            closing = job is None
+            if group:
+                self._commit(connection, group)
+        connection.close()
+
+    def _commit(
+        self,
+        connection: sqlite3.Connection,
+        group: list[tuple[_Job, asyncio.Future[Any]]],
+    ) -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            results = [job(connection) for job, _ in group]
+            connection.execute("COMMIT")
+        except Exception as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if len(group) > 1:  # find the culprit; the others shall not suffer
+                for one in group:
+                    self._commit(connection, [one])
+            else:
+                self._answer(group[0][1], None, _store_error(self._path, error))
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            self._answer(future, result, None)
+
+    def _answer(
+        self, future: asyncio.Future[Any], result: Any, error: StoreError | None
+    ) -> None:
+        def settle() -> None:
+            if future.cancelled():
+                return
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(settle)
+
+
+def _store_error(path: Path, error: Exception) -> StoreError:
+    return error if isinstance(error, StoreError) else StoreError(f"{path}: {error}")

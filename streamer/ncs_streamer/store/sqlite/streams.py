@@ -1,0 +1,149 @@
+"""Journal, snapshots and event history of the streams, in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from ..contracts import Append, StoreError, StreamKey
+from .connections import Connections
+
+__all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots"]
+
+
+def _stream_id(connection: sqlite3.Connection, key: StreamKey) -> int | None:
+    row = connection.execute(
+        "SELECT id FROM streams WHERE tenant=? AND stream=?", key
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _stream_id_made(connection: sqlite3.Connection, key: StreamKey) -> int:
+    connection.execute(
+        "INSERT INTO streams (tenant, stream) VALUES (?, ?) ON CONFLICT DO NOTHING", key
+    )
+    found = _stream_id(connection, key)
+    assert found is not None
+    return found
+
+
+class SqliteJournal:
+    """See `contracts`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def append(self, entries: Sequence[Append]) -> None:
+        await self._connections.write(lambda c: _append(c, entries))
+
+    async def read(
+        self, key: StreamKey, after: int, limit: int
+    ) -> list[tuple[int, bytes]]:
+        return await self._connections.read(
+            lambda c: c.execute(
+                "SELECT offset, payload FROM journal WHERE stream=? AND offset>?"
+                " ORDER BY offset LIMIT ?",
+                (_stream_id(c, key), after, limit),
+            ).fetchall()
+        )
+
+    async def tail(self, key: StreamKey) -> int:
+        row = await self._connections.read(
+            lambda c: c.execute(
+                "SELECT tail FROM streams WHERE tenant=? AND stream=?", key
+            ).fetchone()
+        )
+        return 0 if row is None else int(row[0])
+
+    async def truncate(self, key: StreamKey, through: int) -> None:
+        await self._connections.write(
+            lambda c: c.execute(
+                "DELETE FROM journal WHERE stream=? AND offset<=?",
+                (_stream_id(c, key), through),
+            )
+        )
+
+
+def _append(connection: sqlite3.Connection, entries: Sequence[Append]) -> None:
+    by_stream: dict[StreamKey, list[Append]] = {}
+    for entry in entries:
+        by_stream.setdefault(entry.key, []).append(entry)
+    for key, own in by_stream.items():
+        stream = _stream_id_made(connection, key)
+        tail = connection.execute(
+            "SELECT tail FROM streams WHERE id=?", (stream,)
+        ).fetchone()[0]
+        expected = list(range(tail + 1, tail + 1 + len(own)))
+        if [entry.offset for entry in own] != expected:
+            raise StoreError(f"offset {own[0].offset} does not follow {tail}")
+        connection.executemany(
+            "INSERT INTO journal (stream, offset, payload) VALUES (?, ?, ?)",
+            [(stream, entry.offset, entry.payload) for entry in own],
+        )
+        connection.execute(
+            "UPDATE streams SET tail=? WHERE id=?", (own[-1].offset, stream)
+        )
+
+
+class SqliteSnapshots:
+    """See `contracts`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def save(self, key: StreamKey, offset: int, payload: bytes) -> None:
+        def job(connection: sqlite3.Connection) -> None:
+            stream = _stream_id_made(connection, key)
+            connection.execute(
+                "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)",
+                (stream, offset, payload),
+            )
+            connection.execute(
+                "DELETE FROM snapshots WHERE stream=? AND offset NOT IN (SELECT offset"
+                " FROM snapshots WHERE stream=? ORDER BY offset DESC LIMIT 2)",
+                (stream, stream),
+            )
+
+        await self._connections.write(job)
+
+    async def load(self, key: StreamKey) -> list[tuple[int, bytes]]:
+        return await self._connections.read(
+            lambda c: c.execute(
+                "SELECT offset, payload FROM snapshots WHERE stream=?"
+                " ORDER BY offset DESC",
+                (_stream_id(c, key),),
+            ).fetchall()
+        )
+
+
+class SqliteHistory:
+    """See `contracts`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def record(
+        self, key: StreamKey, events: Sequence[tuple[int, bytes]], keep: int
+    ) -> None:
+        def job(connection: sqlite3.Connection) -> None:
+            stream = _stream_id_made(connection, key)
+            connection.executemany(
+                "INSERT OR IGNORE INTO events VALUES (?, ?, ?)",
+                [(stream, offset, payload) for offset, payload in events],
+            )
+            connection.execute(
+                "DELETE FROM events WHERE stream=? AND offset<=(SELECT offset FROM"
+                " events WHERE stream=? ORDER BY offset DESC LIMIT 1 OFFSET ?)",
+                (stream, stream, keep),
+            )
+
+        await self._connections.write(job)
+
+    async def recent(self, key: StreamKey, through: int) -> list[tuple[int, bytes]]:
+        return await self._connections.read(
+            lambda c: c.execute(
+                "SELECT offset, payload FROM events WHERE stream=? AND offset<=?"
+                " ORDER BY offset",
+                (_stream_id(c, key), through),
+            ).fetchall()
+        )

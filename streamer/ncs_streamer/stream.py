@@ -1,0 +1,520 @@
+"""One live stream: admits batches, has them committed, applied in order, and told.
+
+Everything that touches the model is an operation in one queue. The queue is worked off
+in turns on the engine's threads, one turn of a stream at a time and a bounded number of
+points in it, so that streams share the threads fairly; what a turn brought about is
+handed out on the event loop, in the same order. A reader that subscribes is such an
+operation too: its snapshot lies exactly between two events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, Generic, TypeVar
+
+from ncs_protocol import MSGPACK, Code, NcsError
+from ncs_protocol.messages import AlgorithmStatus, Event, PerformanceMetrics
+
+from .admission import Admission
+from .clock import Clock
+from .committer import Committer
+from .entry import Entry, decode_entry, encode_entry
+from .hub import Hub
+from .logs import get_log
+from .metrics import Metrics
+from .store.contracts import Append, Store, StoreError, StreamKey
+from .stream_model import Applied, StreamModel
+
+__all__ = ["Backlog", "Done", "Services", "Stream", "status_message"]
+
+_TURN_POINTS = 4096
+_RESYNC_S = 1.0
+
+log = get_log()
+
+T = TypeVar("T")
+Done = Callable[[Applied | NcsError], None]
+"""Called on the event loop once a batch is applied, or has failed."""
+
+
+@dataclasses.dataclass(slots=True)
+class Backlog:
+    """What waits to be applied, over all streams."""
+
+    max_bytes: float
+    bytes: int = 0
+    points: int = 0
+
+
+@dataclasses.dataclass(slots=True)
+class Services:
+    """What streams share."""
+
+    store: Store
+    committer: Committer
+    threads: Executor
+    metrics: Metrics
+    clock: Clock
+    backlog: Backlog
+    event_tick_s: float
+    snapshot_points: int
+    history_events: int
+    max_producers: int
+
+
+@dataclasses.dataclass(slots=True)
+class _Batch:
+    """An entry on its way; without an offset if it is a duplicate."""
+
+    entry: Entry
+    offset: int | None
+    size: int
+    done: Done
+    arrived: float
+
+
+@dataclasses.dataclass(slots=True)
+class _Call(Generic[T]):
+    """Something to work out from the model, in order with the batches."""
+
+    run: Callable[[StreamModel], T]
+    deliver: Callable[[T | Exception], None]
+
+
+@dataclasses.dataclass(slots=True)
+class _Second:
+    """What happened since the last `performance_metrics`."""
+
+    points: int = 0
+    batches: int = 0
+    latency_s: float = 0.0
+
+
+class Stream:
+    """See the module. All methods belong to the event loop's thread.
+
+    Args:
+        key: tenant and name.
+        model: where it stands.
+        services: what streams share.
+    """
+
+    def __init__(self, key: StreamKey, model: StreamModel, services: Services) -> None:
+        self.key = key
+        self.hub = Hub(
+            key.stream, model.epoch, services.history_events, self._count_deliveries
+        )
+        self.opened_at = services.clock.now()
+        self.cluster_count = model.engine.cluster_count
+        self._model = model
+        self._services = services
+        self._admission = Admission.after(model, services.max_producers)
+        self._durable = Admission.after(model, services.max_producers)
+        self._pending: deque[_Batch] = deque()
+        self._committing: list[_Batch] = []
+        self._operations: deque[_Batch | _Call[Any]] = deque()
+        self._all_committed = asyncio.Event()
+        self._all_committed.set()
+        self._running = False
+        self._suspended = False
+        self.broken = False
+        self._told_at = 0.0
+        self._tell_later: asyncio.TimerHandle | None = None
+        self._unsaved_points = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._learned_points = 0
+        self._learned_s = 0.0
+        self._second = _Second()
+
+    # Batches
+
+    def submit(self, entry: Entry, size: int, done: Done) -> None:
+        """Take a batch.
+
+        Args:
+            entry: checked points, or a reset or configuration.
+            size: bytes it arrived in, for the backlog.
+            done: called later; not if this raises.
+
+        Raises:
+            NcsError: if it is refused; nothing is changed then.
+        """
+        backlog = self._services.backlog
+        if self.broken:
+            raise NcsError(Code.INTERNAL_ERROR, "this stream's engine has failed")
+        if self._suspended:
+            raise NcsError(Code.STORE_UNAVAILABLE, retry_after_s=1.0)
+        if backlog.bytes + size > backlog.max_bytes:
+            raise NcsError(Code.OVERLOADED, retry_after_s=0.5)
+        if self._admission.offset == 0:
+            self._begin(entry.ingest_ns)
+        offset = self._admission.admit(entry)
+        # A duplicate waits with the others, so that its ack too means "in the model".
+        self._enqueue(self._pending, entry, offset, size, done)
+        self._all_committed.clear()
+        self._services.committer.wake(self)
+
+    def _begin(self, ingest_ns: int) -> None:
+        """Let the journal open with what every replay has to start from."""
+        params = self._model.engine.params.as_dict()
+        entry = Entry(
+            kind="begin", ingest_ns=ingest_ns, epoch=self.hub.epoch, params=params
+        )
+        self._enqueue(self._pending, entry, self._admission.admit(entry), 0, _nobody)
+
+    def _enqueue(
+        self,
+        queue: deque[_Batch] | deque[_Batch | _Call[Any]],
+        entry: Entry,
+        offset: int | None,
+        size: int,
+        done: Done,
+    ) -> None:
+        services = self._services
+        services.backlog.bytes += size
+        services.backlog.points += entry.count
+        queue.append(_Batch(entry, offset, size, done, services.clock.monotonic()))
+
+    def last_seq(self, producer: str) -> tuple[int, int]:
+        """Return (epoch, seq) of the last batch admitted from `producer`, or zeros."""
+        mark = self._admission.marks.get(producer)
+        return (0, 0) if mark is None else (mark.epoch, mark.seq)
+
+    # What the committer calls
+
+    def take_pending(self, max_bytes: int) -> list[Append]:
+        """See `Committable.take_pending`."""
+        size = 0
+        entries = []
+        while self._pending and (size < max_bytes or not self._committing):
+            batch = self._pending.popleft()
+            self._committing.append(batch)
+            size += batch.size
+            if batch.offset is not None:
+                payload = encode_entry(batch.entry)
+                entries.append(Append(self.key, batch.offset, payload))
+        if self._committing and not entries:  # only duplicates: nothing to make durable
+            self.committed()
+        return entries
+
+    def has_pending(self) -> bool:
+        """See `Committable.has_pending`."""
+        return bool(self._pending)
+
+    def committed(self) -> None:
+        """See `Committable.committed`."""
+        for batch in self._committing:
+            if batch.offset is not None:
+                self._durable.admit(batch.entry)
+            self._operations.append(batch)
+        self._committing = []
+        self._note_committed()
+        self._run()
+
+    async def rejected(self, error: StoreError) -> None:
+        """See `Committable.rejected`.
+
+        Everything that is not known to be durable is refused, and admission goes back
+        to what is. Whether the store has kept the entries all the same is found out
+        before anything new is admitted.
+        """
+        refused = [*self._committing, *self._pending]
+        self._committing = []
+        self._pending.clear()
+        self._admission = self._durable.copy()
+        for batch in refused:
+            self._settle(
+                batch, NcsError(Code.STORE_UNAVAILABLE, str(error), retry_after_s=1.0)
+            )
+        self._note_committed()
+        if not self._suspended:
+            self._suspended = True
+            self._start(self._resync())
+
+    def _note_committed(self) -> None:
+        if not self._pending:
+            self._all_committed.set()
+
+    async def _resync(self) -> None:
+        """Apply what the store has kept although it reported a failure."""
+        journal = self._services.store.journal
+        while True:
+            try:
+                found = await journal.read(self.key, self._durable.offset, 100_000)
+                break
+            except StoreError:
+                await asyncio.sleep(_RESYNC_S)
+        for _, payload in found:
+            entry = decode_entry(payload)
+            offset = self._durable.admit(entry)
+            self._enqueue(self._operations, entry, offset, 0, _nobody)
+        self._admission = self._durable.copy()
+        self._suspended = False
+        self._run()
+
+    # Turns
+
+    def call(
+        self, run: Callable[[StreamModel], T], deliver: Callable[[T | Exception], None]
+    ) -> None:
+        """Work something out from the model, after all that is queued.
+
+        Args:
+            run: called on an engine thread; may change the model's event numbering.
+            deliver: called on the event loop, before the results of later operations.
+        """
+        self._operations.append(_Call(run, deliver))
+        self._run()
+
+    async def ask(self, run: Callable[[StreamModel], T]) -> T:
+        """Return what `run` works out from the model; see `call`."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def deliver(result: T | Exception) -> None:
+            if future.cancelled():
+                return
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        self.call(run, deliver)
+        return await future
+
+    def _run(self) -> None:
+        if self._running or not self._operations:
+            return
+        self._running = True
+        turn: list[_Batch | _Call[Any]] = []
+        points = 0
+        while self._operations and points < _TURN_POINTS:
+            operation = self._operations.popleft()
+            turn.append(operation)
+            points += operation.entry.count if isinstance(operation, _Batch) else 0
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._services.threads, self._turn, turn)
+        future.add_done_callback(lambda done: self._after_turn(turn, done))
+
+    def _turn(self, turn: list[_Batch | _Call[Any]]) -> tuple[list[Any], float]:
+        """Work off operations; runs on an engine thread."""
+        clock = self._services.clock.monotonic
+        outcomes: list[Any] = []
+        learning = 0.0
+        for operation in turn:
+            if isinstance(operation, _Call):
+                try:
+                    outcomes.append(operation.run(self._model))
+                except Exception as error:
+                    outcomes.append(error)
+                continue
+            began = clock()
+            outcomes.append(self._apply(operation))
+            learning += clock() - began
+        return outcomes, learning
+
+    def _apply(self, batch: _Batch) -> Applied | NcsError:
+        if batch.offset is None:
+            return Applied(self._model.offset, duplicate=True)
+        if self.broken:
+            return NcsError(Code.INTERNAL_ERROR)
+        try:
+            return self._model.apply(batch.offset, batch.entry)
+        except Exception:
+            # The model may have taken in half of it. The journal has all of it, so a
+            # restart finds the same place; until then the stream answers nothing.
+            log.exception("engine_failed", stream=self.key.stream, offset=batch.offset)
+            self.broken = True
+            return NcsError(Code.INTERNAL_ERROR)
+
+    def _after_turn(
+        self,
+        turn: list[_Batch | _Call[Any]],
+        future: asyncio.Future[tuple[list[Any], float]],
+    ) -> None:
+        outcomes, learning = future.result()
+        self._running = False
+        self._learned_s += learning
+        self._services.metrics.observe("ncs_learn_seconds", learning)
+        self.cluster_count = self._model.engine.cluster_count
+        for operation, outcome in zip(turn, outcomes, strict=True):
+            if isinstance(operation, _Call):
+                operation.deliver(outcome)
+            else:
+                self._settle(operation, outcome)
+        self._tell_updates()
+        if self._unsaved_points >= self._services.snapshot_points:
+            self._unsaved_points = 0
+            self.call(_offset_and_snapshot, self._save_soon)
+        self._run()
+
+    def _settle(self, batch: _Batch, outcome: Applied | NcsError) -> None:
+        """Account for a batch, tell its events, answer its sender."""
+        services, metrics = self._services, self._services.metrics
+        services.backlog.bytes -= batch.size
+        services.backlog.points -= batch.entry.count
+        if isinstance(outcome, Applied) and not outcome.duplicate:
+            self._unsaved_points += outcome.accepted
+            self._learned_points += outcome.accepted
+            self._second.points += outcome.accepted
+            self._second.batches += 1
+            latency = services.clock.monotonic() - batch.arrived
+            self._second.latency_s += latency
+            if outcome.result is not None:
+                outliers = int(outcome.result.is_outlier.sum())
+                metrics.count("ncs_outliers_total", by=outliers)
+                for drift in outcome.result.drift:
+                    metrics.count("ncs_drifts_total", drift.severity)
+            if outcome.events:
+                self.publish(outcome.events)
+                self._start(self._record(outcome.events))
+        batch.done(outcome)
+
+    # Events
+
+    def publish(self, events: list[Event]) -> None:
+        """Hand out events that the model has numbered."""
+        now = self._services.clock.now()
+        metrics = self._services.metrics
+        self.hub.publish(events, applied=now, now=now)
+        for event in events:
+            kind = str(type(event).__struct_config__.tag)
+            metrics.count("ncs_events_total", kind, event.delivery)
+            if event.times is not None:
+                age = max(0.0, now - event.times.ingest)
+                metrics.observe("ncs_ingest_to_event_seconds", age, event.delivery)
+
+    def _tell_updates(self) -> None:
+        """Tell what clusters changed, at once if the last time is long enough ago."""
+        if not self.hub.subscriptions or self._tell_later is not None:
+            return
+        wait = self._told_at + self._services.event_tick_s
+        wait -= self._services.clock.monotonic()
+        if wait <= 0:
+            self._ask_for_updates()
+        else:
+            loop = asyncio.get_running_loop()
+            self._tell_later = loop.call_later(wait, self._ask_for_updates)
+
+    def _ask_for_updates(self) -> None:
+        self._tell_later = None
+        self._told_at = self._services.clock.monotonic()
+
+        def deliver(events: list[Event] | Exception) -> None:
+            if isinstance(events, Exception):
+                log.error("events_failed", stream=self.key.stream, error=repr(events))
+            else:
+                self.publish(events)
+
+        self.call(StreamModel.keyed_events, deliver)
+
+    async def tell_status(self) -> None:
+        """Publish `algorithm_status` and `performance_metrics` to subscribers."""
+        second, self._second = self._second, _Second()
+        if not self.hub.subscriptions:
+            return
+        self.hub.publish_status(await self.status())
+        if second.batches:
+            self.hub.publish_performance(
+                PerformanceMetrics(
+                    points_per_second=float(second.points),
+                    batches_per_second=float(second.batches),
+                    avg_processing_time_ms=self._milliseconds_a_point(),
+                    ack_latency_ms=1000 * second.latency_s / second.batches,
+                    backlog_points=self._services.backlog.points,
+                    subscribers=len(self.hub.subscriptions),
+                )
+            )
+
+    async def status(self) -> AlgorithmStatus:
+        """Return the `algorithm_status`."""
+        return self.status_of(await self.ask(lambda model: model.engine.statistics()))
+
+    def status_of(self, statistics: dict[str, Any]) -> AlgorithmStatus:
+        """Return the `algorithm_status` for the engine's statistics."""
+        uptime = self._services.clock.now() - self.opened_at
+        return status_message(statistics, self._milliseconds_a_point(), uptime)
+
+    def _milliseconds_a_point(self) -> float:
+        return 1000 * self._learned_s / max(1, self._learned_points)
+
+    def _count_deliveries(self, codec: str, count: int) -> None:
+        self._services.metrics.count("ncs_deliveries_total", codec, by=count)
+
+    # What is kept
+
+    async def _record(self, events: list[Event]) -> None:
+        rows = [(event.last, MSGPACK.encode(event)) for event in events]
+        history, keep = self._services.store.history, self._services.history_events
+        try:
+            await history.record(self.key, rows, keep)
+        except StoreError as error:  # replay makes them again
+            log.warning("history_not_kept", stream=self.key.stream, error=str(error))
+
+    def _save_soon(self, taken: tuple[int, bytes] | Exception) -> None:
+        if isinstance(taken, Exception):
+            log.error("snapshot_failed", stream=self.key.stream, error=repr(taken))
+        else:
+            self._start(self._save(*taken))
+
+    async def _save(self, offset: int, snapshot: bytes) -> None:
+        """Save a snapshot and forget the journal below the older of the two kept."""
+        store, metrics = self._services.store, self._services.metrics
+        try:
+            await store.snapshots.save(self.key, offset, snapshot)
+            kept = await store.snapshots.load(self.key)
+            await store.journal.truncate(self.key, kept[-1][0])
+        except StoreError as error:
+            metrics.count("ncs_snapshots_total", "failed")
+            log.error("snapshot_failed", stream=self.key.stream, error=str(error))
+        else:
+            metrics.count("ncs_snapshots_total", "saved")
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait until all that was admitted is applied and saved."""
+        await self._all_committed.wait()
+        await self.ask(lambda model: model.offset)  # all that is queued comes before
+        if self._tell_later is not None:
+            self._tell_later.cancel()
+            self._tell_later = None
+        if self._unsaved_points and not self.broken:
+            await self._save(*await self.ask(_offset_and_snapshot))
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+def status_message(
+    statistics: dict[str, Any], milliseconds_a_point: float, uptime_s: float
+) -> AlgorithmStatus:
+    """Return the `algorithm_status` for an engine's statistics."""
+    points = statistics["total_points_processed"]
+    return AlgorithmStatus(
+        is_ready=points > 0,
+        total_points_processed=points,
+        active_clusters=statistics["num_clusters"],
+        algorithm_quality=statistics["clustering_quality"],
+        clustering_quality=statistics["clustering_quality"],
+        global_stability=statistics["global_stability"],
+        current_dynamic_threshold=statistics["current_dynamic_threshold"],
+        outlier_rate=statistics["outliers"] / points if points else 0.0,
+        dimension=statistics["dimension"],
+        memory_usage_mb=statistics["state_bytes"] / 2**20,
+        avg_processing_time_ms=milliseconds_a_point,
+        uptime_seconds=uptime_s,
+    )
+
+
+def _offset_and_snapshot(model: StreamModel) -> tuple[int, bytes]:
+    return model.offset, model.snapshot()
+
+
+def _nobody(outcome: Applied | NcsError) -> None:
+    """Answer no one."""

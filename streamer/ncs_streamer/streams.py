@@ -1,0 +1,109 @@
+"""All live streams of all tenants."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from ncs_engine import EngineParams
+from ncs_protocol import Code, NcsError, check_name
+
+from .logs import get_log
+from .recovery import recover
+from .store.contracts import StreamKey
+from .stream import Services, Stream
+from .stream_model import StreamModel
+
+__all__ = ["Streams"]
+
+log = get_log()
+
+
+class Streams:
+    """Finds, makes and brings back streams.
+
+    Args:
+        services: what streams share.
+        params: the engine's defaults for new streams.
+        max_streams: most streams of one tenant.
+    """
+
+    def __init__(
+        self, services: Services, params: EngineParams, max_streams: int
+    ) -> None:
+        self.services = services
+        self._params = params
+        self._max_streams = max_streams
+        self._streams: dict[StreamKey, Stream] = {}
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    async def recover(self) -> None:
+        """Bring back every stream that the store knows.
+
+        Raises:
+            StoreError: if one cannot be.
+        """
+        services = self.services
+        for key in await services.store.streams():
+            model, events = await recover(services.store, key, services.history_events)
+            stream = Stream(key, model, services)
+            for event in events:
+                stream.hub.remember(event)
+            self._streams[key] = stream
+
+    def find(self, tenant: str, name: str) -> Stream | None:
+        """Return the stream if there is one."""
+        return self._streams.get(StreamKey(tenant, name))
+
+    def open(self, tenant: str, name: str) -> Stream:
+        """Return the stream, making it if the tenant may have one more.
+
+        Raises:
+            NcsError: ``invalid_name`` or ``too_many_streams``.
+        """
+        key = StreamKey(tenant, check_name("stream", name))
+        stream = self._streams.get(key)
+        if stream is None:
+            own = sum(other.tenant == tenant for other in self._streams)
+            if own >= self._max_streams:
+                raise NcsError(
+                    Code.TOO_MANY_STREAMS,
+                    f"the tenant has {own} streams, the limit is {self._max_streams}",
+                )
+            model = StreamModel(name, secrets.token_hex(8), self._params)
+            stream = self._streams[key] = Stream(key, model, self.services)
+            self.services.metrics.set("ncs_streams", len(self._streams))
+        return stream
+
+    def all(self) -> list[Stream]:
+        """Return every stream."""
+        return list(self._streams.values())
+
+    def of(self, tenant: str) -> list[Stream]:
+        """Return the tenant's streams, by name."""
+        own = [key for key in self._streams if key.tenant == tenant]
+        return [self._streams[key] for key in sorted(own)]
+
+    async def run(self, interval_s: float) -> None:
+        """Publish status events and gauges until cancelled."""
+        while True:
+            await asyncio.sleep(interval_s)
+            for stream in self.all():
+                try:
+                    await stream.tell_status()
+                except Exception:
+                    log.exception("status_failed", stream=stream.key.stream)
+            self._set_gauges()
+
+    def _set_gauges(self) -> None:
+        metrics, backlog = self.services.metrics, self.services.backlog
+        metrics.set("ncs_streams", len(self._streams))
+        metrics.set("ncs_clusters", sum(s.cluster_count for s in self.all()))
+        metrics.set("ncs_backlog_points", backlog.points)
+        metrics.set("ncs_backlog_bytes", backlog.bytes)
+
+    async def close(self) -> None:
+        """Wait until everything admitted is applied, told and saved."""
+        await asyncio.gather(*(stream.close() for stream in self.all()))

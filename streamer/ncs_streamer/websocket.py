@@ -1,0 +1,80 @@
+"""`/ws`: from an HTTP request to a running `Connection`."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+from ncs_protocol import CODECS, JSON, Code, NcsError
+
+from .connection import Connection
+from .rest.context import REQUEST_ID, server_of
+from .rest.middleware import client_ip, credential_of
+from .server import Phase
+from .session import Session
+
+__all__ = ["websocket"]
+
+
+async def websocket(request: web.Request) -> web.StreamResponse:
+    """Serve one WebSocket connection."""
+    server = server_of(request)
+    if server.phase is not Phase.SERVING:
+        code = Code.DRAINING if server.draining else Code.OVERLOADED
+        raise NcsError(code, retry_after_s=1.0)
+    codec = CODECS[_subprotocol(request)]
+    _check_origin(request)
+    principal = None
+    credential = credential_of(request)
+    peer = client_ip(request)
+    if credential is not None:
+        now = server.clock.now()
+        try:
+            principal = await server.authenticator.authenticate(credential, now)
+        except NcsError as error:
+            server.note_auth_failure(error, peer, request[REQUEST_ID])
+            raise
+    ws = web.WebSocketResponse(
+        heartbeat=server.settings.heartbeat_s,
+        protocols=tuple(CODECS),
+        compress=False,
+        max_msg_size=server.limits.max_frame_bytes,
+        decode_text=False,
+    )
+    await ws.prepare(request)
+    session = Session(
+        server.make_session_id(), server.session_config, principal, server.clock.now()
+    )
+    connection = Connection(server, ws, codec, session, peer)
+    server.add(connection)
+    try:
+        await connection.run()
+    finally:
+        server.discard(connection)
+    return ws
+
+
+def _subprotocol(request: web.Request) -> str:
+    """Return the subprotocol to speak: the client's first that is spoken here."""
+    header = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
+    if header is None:
+        return JSON.subprotocol
+    offered = [name.strip() for name in header.split(",")]
+    for name in offered:
+        if name in CODECS:
+            return name
+    raise NcsError(
+        Code.UNSUPPORTED_SUBPROTOCOL,
+        f"subprotocol {header!r:.80} is not spoken here; offer {' or '.join(CODECS)}",
+    )
+
+
+def _check_origin(request: web.Request) -> None:
+    """Refuse pages of other sites: a browser sends them with the user's network."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is None or origin in server_of(request).settings.cors_origins:
+        return
+    if origin.partition("://")[2] != request.host:
+        raise NcsError(
+            Code.PERMISSION_DENIED,
+            f"pages from {origin!r:.80} may not connect; see the setting cors_origins",
+        )
