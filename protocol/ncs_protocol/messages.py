@@ -88,7 +88,7 @@ _Seq = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 _Counter = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Token = Annotated[str, Meta(max_length=8192)]
 _Name = Annotated[str, Meta(max_length=128)]
-_Names = Annotated[list[_Name], Meta(max_length=64)]
+_Names = Annotated[list[_Name], Meta(max_length=256)]
 
 
 # What clients send

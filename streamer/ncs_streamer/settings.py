@@ -57,7 +57,6 @@ class Settings:
     host: str = _setting(
         "",
         "Address to listen on. Empty: 127.0.0.1 in development, 0.0.0.0 in production.",
-        env=("HOST",),
     )
     port: int = _setting(
         8000, "Port of WebSocket and REST; 0 picks a free one.", env=("PORT",)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
-from ncs_engine import Change, Engine, EngineParams, LearnResult
 from numpy.typing import NDArray
+
+from ncs_engine import Change, Engine, EngineParams, LearnResult
 
 Points = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ncs_engine.identity import Carried, carry_ids
 
 from . import oracle

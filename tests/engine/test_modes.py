@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given
+
 from ncs_engine.modes import density, find_modes
 
 from . import oracle
@@ -65,9 +66,7 @@ def test_modes_are_those_of_flooding_the_landscape(seed: int) -> None:
     expected = oracle.modes(
         points.tolist(), weight.tolist(), labels, bandwidth, threshold
     )
-    actual = find_modes(
-        squares(points), weight, np.array(labels), bandwidth, threshold
-    )
+    actual = find_modes(squares(points), weight, np.array(labels), bandwidth, threshold)
     assert actual.tolist() == expected
 
 
@@ -163,7 +162,7 @@ def test_a_higher_threshold_never_joins_more() -> None:
 
 
 def test_peaks_of_few_points_are_joined_though_the_valley_is_deep() -> None:
-    """A Poisson count of 4 is not told from 2 within one standard deviation."""
+    # A count of 4 is not told from one of 2 within a standard deviation.
     heavy = on_a_line(0.0, 2.4, 4.8, weight=[400.0, 190.0, 400.0], threshold=0.8)
     light = on_a_line(0.0, 2.4, 4.8, weight=[4.0, 1.9, 4.0], threshold=0.8)
     assert (len(set(heavy)), len(set(light))) == (2, 1)

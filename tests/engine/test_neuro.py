@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+
 from ncs_engine import Engine, NeuroClusterStreamer
 
 from .streams import blobs, gaussian
@@ -159,7 +160,10 @@ def test_statistics_tell_clusters_quality_and_points() -> None:
 
 
 def test_the_documented_constants_have_their_values() -> None:
-    constants = NeuroClusterStreamer.DEFAULT_THRESHOLD, NeuroClusterStreamer.MAX_CLUSTERS
+    constants = (
+        NeuroClusterStreamer.DEFAULT_THRESHOLD,
+        NeuroClusterStreamer.MAX_CLUSTERS,
+    )
     assert constants == (0.71, 1000)
 
 

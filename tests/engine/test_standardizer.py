@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+
 from ncs_engine.standardizer import Standardizer
 
 from .oracle import two_pass

@@ -16,7 +16,6 @@ from ..settings import Loaded, Row, load_settings, setting_rows
 __all__ = [
     "add_client_options",
     "add_settings",
-    "api_url",
     "credential_of",
     "settings_of",
 ]

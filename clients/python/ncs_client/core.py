@@ -1,0 +1,339 @@
+"""The client's side of a session, without any socket: what to send, what it means.
+
+It numbers batches, keeps them until they are acknowledged, sends them again after a
+reconnect or a rewind, and resumes subscriptions where they were. A batch is never
+applied twice: its identity (producer, epoch, seq) stays the same however often it is
+sent. The adapter feeds it decoded messages and sends what it returns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ncs_protocol import Retry
+from ncs_protocol.messages import (
+    Ack,
+    ClientMessage,
+    DeliveryClass,
+    Error,
+    Event,
+    EventType,
+    Hello,
+    Points,
+    Position,
+    ServerMessage,
+    Skip,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Welcome,
+)
+
+from .errors import RefusedError
+
+__all__ = ["Batch", "ClientCore", "Incoming", "Reader"]
+
+Incoming = Subscribed | Event
+"""What a reader of a subscription gets."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Batch:
+    """Points on their way."""
+
+    message: Points
+    settle: Callable[[Ack | RefusedError], None]
+    """Called once, when it is in the model or refused for good."""
+    sent: bool = False
+    """Whether it went out on the present connection."""
+
+
+@dataclasses.dataclass(slots=True)
+class _Lane:
+    """The batches of one stream that are not acknowledged, by seq."""
+
+    next_seq: int = 1
+    batches: deque[Batch] = dataclasses.field(default_factory=deque)
+    stale_gaps: int = 0
+    """Refusals still to come of frames that a rewind has sent again since."""
+
+    def renumber(self, expected: int) -> None:
+        """Let the first batch have the seq that the server expects, if that is lower.
+
+        So it is when a server comes back without what it never promised to keep. What
+        it does not know it has not applied, so no batch can count twice.
+        """
+        first = self.batches[0].message.seq if self.batches else self.next_seq
+        if first > expected:
+            for seq, batch in enumerate(self.batches, expected):
+                batch.message.seq = seq
+            self.next_seq = expected + len(self.batches)
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Reader:
+    """A subscription."""
+
+    id: str
+    stream: str
+    events: Sequence[EventType] | None
+    deliver: Callable[[Incoming], None]
+    fail: Callable[[RefusedError], None]
+    epoch: str | None = None
+    told: dict[DeliveryClass, int] = dataclasses.field(default_factory=dict)
+    gaps: int = 0
+    """Offsets that the server skipped without saying so; never seen to happen."""
+
+
+class ClientCore:
+    """See the module.
+
+    Args:
+        token: credential for `hello`.
+        producer: names this sender; its batches are exactly-once under this name.
+        producer_epoch: higher than in any earlier life of the producer.
+        streams: streams to be told of in `welcome` from the start.
+
+    Attributes:
+        welcome: the last one; None while not connected.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        producer: str,
+        producer_epoch: int,
+        streams: Sequence[str] = ("default",),
+    ) -> None:
+        self.token = token
+        self.welcome: Welcome | None = None
+        self.paused: set[str] = set()
+        self._producer = producer
+        self._epoch = producer_epoch
+        self._lanes: dict[str, _Lane] = {name: _Lane() for name in streams}
+        self._readers: dict[str, Reader] = {}
+        self._next_id = 1
+
+    @property
+    def unacknowledged(self) -> int:
+        """Batches that are not acknowledged."""
+        return sum(len(lane.batches) for lane in self._lanes.values())
+
+    # What the adapter does
+
+    def connected(self) -> list[ClientMessage]:
+        """Return what to send on a new connection."""
+        self.welcome = None
+        for lane in self._lanes.values():
+            lane.stale_gaps = 0
+            for batch in lane.batches:
+                batch.sent = False
+        return [
+            Hello(
+                token=self.token,
+                producer=self._producer,
+                producer_epoch=self._epoch,
+                streams=list(self._lanes),
+            )
+        ]
+
+    def add(self, batch: Batch) -> list[ClientMessage]:
+        """Take a batch; return what to send, nothing while not connected.
+
+        The batch's `seq` is set here.
+        """
+        lane = self._lanes.setdefault(batch.message.stream, _Lane())
+        batch.message.seq = lane.next_seq
+        lane.next_seq += 1
+        lane.batches.append(batch)
+        if self.welcome is None or batch.message.stream in self.paused:
+            return []
+        batch.sent = True
+        return [batch.message]
+
+    def subscribe(self, reader: Reader) -> list[ClientMessage]:
+        """Take a subscription, whose id is set here; return what to send."""
+        reader.id = f"s{self._next_id}"
+        self._next_id += 1
+        self._readers[reader.id] = reader
+        return [] if self.welcome is None else [self._subscription(reader)]
+
+    def unsubscribe(self, reader: Reader) -> list[ClientMessage]:
+        """Give a subscription up; return what to send."""
+        known = self._readers.pop(reader.id, None)
+        if known is None or self.welcome is None:
+            return []
+        return [Unsubscribe(id=reader.id)]
+
+    def resume(self, stream: str) -> list[ClientMessage]:
+        """Go on with a stream that was paused; return what to send."""
+        self.paused.discard(stream)
+        if self.welcome is None:
+            return []
+        return self._send_unsent(self._lanes[stream])
+
+    def receive(self, message: ServerMessage) -> list[ClientMessage]:
+        """Take a message of the server; return what to send."""
+        match message:
+            case Welcome():
+                return self._welcomed(message)
+            case Ack():
+                self._acknowledged(message)
+            case Error():
+                return self._refused(message)
+            case Subscribed():
+                self._subscribed(message)
+            case Skip():
+                self._told(message.stream, message.delivery, message.from_, message.to)
+            case _:
+                if isinstance(message, Event):
+                    self._event(message)
+        return []
+
+    # Batches
+
+    def _welcomed(self, welcome: Welcome) -> list[ClientMessage]:
+        self.welcome = welcome
+        self.paused.clear()
+        messages: list[ClientMessage] = []
+        for stream, lane in self._lanes.items():
+            resume = welcome.resume.get(stream)
+            known = resume is not None and resume.producer_epoch == self._epoch
+            last_seq = resume.last_seq if resume is not None and known else 0
+            self._applied_meanwhile(stream, lane, last_seq)
+            lane.renumber(last_seq + 1)
+            messages += self._send_unsent(lane)
+        messages += [self._subscription(reader) for reader in self._readers.values()]
+        return messages
+
+    def _applied_meanwhile(self, stream: str, lane: _Lane, last_seq: int) -> None:
+        """Settle the batches whose acks were lost with the old connection."""
+        while lane.batches and lane.batches[0].message.seq <= last_seq:
+            batch = lane.batches.popleft()
+            batch.settle(
+                Ack(
+                    stream=stream,
+                    seq=batch.message.seq,
+                    offset=0,
+                    model_version=0,
+                    accepted=0,
+                    credit=0,
+                    duplicate=True,
+                )
+            )
+
+    def _acknowledged(self, ack: Ack) -> None:
+        lane = self._lanes.get(ack.stream)
+        while lane and lane.batches and lane.batches[0].message.seq <= ack.seq:
+            lane.batches.popleft().settle(ack)
+
+    def _refused(self, error: Error) -> list[ClientMessage]:
+        if error.seq is None or error.stream not in self._lanes:
+            reader = self._readers.pop(error.id or "", None)
+            if reader is not None:
+                reader.fail(_as_exception(error))
+            return []
+        lane = self._lanes[error.stream]
+        if error.code == "seq_gap" and lane.stale_gaps:
+            lane.stale_gaps -= 1
+            return []
+        if error.retry == Retry.REWIND and error.expected_seq is not None:
+            return self._rewind(lane, error.expected_seq)
+        if error.retry == Retry.LATER:
+            self.paused.add(error.stream)
+            self._rewind(lane, error.seq)
+            return []
+        return self._drop(lane, error)
+
+    def _rewind(self, lane: _Lane, seq: int) -> list[ClientMessage]:
+        """Send everything from `seq` on again.
+
+        What had been sent after the refused frame is refused for the gap it leaves;
+        those answers are on their way and mean nothing any more.
+        """
+        again = [b for b in lane.batches if b.message.seq >= seq and b.sent]
+        lane.stale_gaps += max(0, len(again) - 1)
+        for batch in again:
+            batch.sent = False
+        lane.renumber(seq)
+        return self._send_unsent(lane)
+
+    def _drop(self, lane: _Lane, error: Error) -> list[ClientMessage]:
+        """Give up a batch that would be refused again; later ones take its place."""
+        refused = [b for b in lane.batches if b.message.seq == error.seq]
+        for batch in refused:
+            later = [b for b in lane.batches if b.message.seq > batch.message.seq]
+            lane.batches.remove(batch)
+            lane.stale_gaps += sum(b.sent for b in later)
+            for other in later:
+                other.message.seq -= 1
+                other.sent = False
+            lane.next_seq -= 1
+            batch.settle(_as_exception(error))
+        return self._send_unsent(lane)
+
+    def _send_unsent(self, lane: _Lane) -> list[ClientMessage]:
+        if self.welcome is None:
+            return []
+        messages: list[ClientMessage] = []
+        for batch in lane.batches:
+            if not batch.sent and batch.message.stream not in self.paused:
+                batch.sent = True
+                messages.append(batch.message)
+        return messages
+
+    # Subscriptions
+
+    def _subscription(self, reader: Reader) -> Subscribe:
+        message = Subscribe(id=reader.id, stream=reader.stream)
+        if reader.events is not None:
+            message.events = list(reader.events)
+        if reader.epoch is not None:
+            message.since = Position(epoch=reader.epoch, offsets=dict(reader.told))
+        return message
+
+    def _subscribed(self, message: Subscribed) -> None:
+        reader = self._readers.get(message.id)
+        if reader is None:
+            return
+        reader.epoch = message.epoch
+        reader.told = dict(message.offsets)
+        if not message.recovered:
+            reader.deliver(message)
+
+    def _event(self, event: Any) -> None:
+        for reader in list(self._readers.values()):
+            wanted = reader.events is None or _type_of(event) in reader.events
+            if reader.stream == event.stream and wanted:
+                self._told_one(reader, event.delivery, event.first, event.last)
+                reader.deliver(event)
+
+    def _told(
+        self, stream: str, delivery: DeliveryClass, first: int, last: int
+    ) -> None:
+        for reader in self._readers.values():
+            if reader.stream == stream:
+                self._told_one(reader, delivery, first, last)
+
+    @staticmethod
+    def _told_one(
+        reader: Reader, delivery: DeliveryClass, first: int, last: int
+    ) -> None:
+        reader.gaps += max(0, first - reader.told.get(delivery, 0) - 1)
+        reader.told[delivery] = last
+
+
+def _type_of(event: Any) -> str:
+    return str(type(event).__struct_config__.tag)
+
+
+def _as_exception(error: Error) -> RefusedError:
+    return RefusedError(
+        error.code,
+        error.detail,
+        index=error.index,
+        retry_after_s=error.retry_after,
+    )

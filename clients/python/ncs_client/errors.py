@@ -1,0 +1,78 @@
+"""What can go wrong, as seen by a user of the client.
+
+NcsClientError
+  RefusedError        the server refused a request or a batch, with a code
+  ConnectionEndedError  the session ended and reconnecting would not help
+  LaggingError        this program reads a subscription too slowly
+"""
+
+from __future__ import annotations
+
+from ncs_protocol import Code
+
+__all__ = ["ConnectionEndedError", "LaggingError", "NcsClientError", "RefusedError"]
+
+
+class NcsClientError(Exception):
+    """Base of all errors of the client."""
+
+
+class RefusedError(NcsClientError):
+    """The server refused something.
+
+    Attributes:
+        code: the code, for example ``dimension_mismatch``; see the protocol.
+        detail: the server's sentence.
+        status: HTTP status, or None over WebSocket.
+        index: index of the offending point in its batch, if one is to blame.
+        retry_after_s: seconds after which the same may be tried again, if it may.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        index: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.code = code
+        self.detail = detail
+        self.status = status
+        self.index = index
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{code}: {detail}")
+
+
+class ConnectionEndedError(NcsClientError):
+    """The connection is over for good.
+
+    Attributes:
+        close_code: WebSocket close code, or None if none was ever made.
+        reason: the server's sentence, or what kept the connection from being made.
+    """
+
+    def __init__(self, close_code: int | None, reason: str) -> None:
+        self.close_code = close_code
+        self.reason = reason
+        super().__init__(reason if close_code is None else f"{close_code}: {reason}")
+
+
+class LaggingError(NcsClientError):
+    """A subscription was not read and its queue is full.
+
+    Attributes:
+        queued: messages that were waiting.
+    """
+
+    def __init__(self, queued: int) -> None:
+        self.queued = queued
+        super().__init__(f"{queued} events waited unread; read faster or ask for fewer")
+
+
+def close_is_final(close_code: int | None) -> bool:
+    """Return whether reconnecting after this close code would not help."""
+    if close_code is None:
+        return False
+    return 4500 <= close_code <= 4999 or close_code == Code.FRAME_TOO_LARGE.close_code

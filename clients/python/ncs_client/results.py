@@ -1,0 +1,131 @@
+"""What the REST calls return, with the attributes that the guides use."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from ncs_protocol.messages import AlgorithmStatus
+
+__all__ = [
+    "AlgorithmStatus",
+    "ApiKey",
+    "Cluster",
+    "Health",
+    "PointOutcome",
+    "ProcessBody",
+    "ProcessResult",
+]
+
+
+class Cluster(Struct, kw_only=True):
+    """A cluster that points of the batch fell into."""
+
+    cluster_id: int
+    centroid: list[float]
+    size: int
+    confidence: float
+    age: int
+    last_updated: datetime
+    quality: float
+    health: float
+    radius: float
+    drift_coefficient: float
+
+
+class PointOutcome(Struct, kw_only=True):
+    """What became of one point."""
+
+    index: int
+    input_point: list[float]
+    cluster_id: int
+    is_outlier: bool
+    outlier_score: float
+
+
+class Health(Struct, kw_only=True):
+    """How the server is."""
+
+    status: str
+    timestamp: float
+    uptime_seconds: float
+    version: str
+    algorithm_ready: bool
+    components: dict[str, dict[str, str]]
+
+
+class ApiKey(Struct, kw_only=True):
+    """A new API key."""
+
+    api_key: str
+    key_id: str
+    name: str
+    prefix: str
+    permissions: list[str]
+    expires_at: datetime | None
+
+
+class ProcessBody(Struct, kw_only=True):
+    """The reply of `process_points`."""
+
+    request_id: str
+    stream: str
+    offset: int
+    results: list[PointOutcome]
+    cluster_summaries: list[Cluster]
+    algorithm_quality: float
+    processing_time_ms: float
+    points_processed: int
+    clusters_found: int
+    timestamp: datetime
+
+
+@dataclasses.dataclass(slots=True)
+class ProcessResult:
+    """What became of a batch.
+
+    Iterating gives one dict a point, in the order of the request.
+    """
+
+    request_id: str
+    stream: str
+    offset: int
+    clusters: list[Cluster]
+    """The clusters that points of this batch fell into."""
+    assignments: list[PointOutcome]
+    """Every point, in the order of the request."""
+    outliers: list[PointOutcome]
+    """The points that fell into no cluster."""
+    algorithm_quality: float
+    processing_time_ms: float
+    points_processed: int
+    clusters_found: int
+    timestamp: datetime
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for outcome in self.assignments:
+            yield {name: getattr(outcome, name) for name in outcome.__struct_fields__}
+
+    def __len__(self) -> int:
+        return len(self.assignments)
+
+    @classmethod
+    def from_body(cls, body: ProcessBody) -> ProcessResult:
+        """Return the result in the reply's body."""
+        return cls(
+            request_id=body.request_id,
+            stream=body.stream,
+            offset=body.offset,
+            clusters=body.cluster_summaries,
+            assignments=body.results,
+            outliers=[outcome for outcome in body.results if outcome.is_outlier],
+            algorithm_quality=body.algorithm_quality,
+            processing_time_ms=body.processing_time_ms,
+            points_processed=body.points_processed,
+            clusters_found=body.clusters_found,
+            timestamp=body.timestamp,
+        )

@@ -1,0 +1,108 @@
+"""`ncs tail`: follow the events of a stream in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import orjson
+
+from ncs_client import AsyncNCSClient, ClusterView, NcsClientError
+from ncs_client.core import Incoming
+from ncs_protocol.messages import (
+    EVENT_TYPES,
+    AlgorithmStatusEvent,
+    ClusterUpdateEvent,
+    DriftDetectionEvent,
+    PerformanceMetricsEvent,
+    Subscribed,
+)
+
+from .options import add_client_options, credential_of
+
+__all__ = ["add_to", "line_of"]
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("tail", help="follow the events of a stream")
+    add_client_options(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--events", help=f"of {','.join(EVENT_TYPES)} [all]")
+    parser.add_argument("--limit", type=int, help="stop after so many events")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    events = args.events.split(",") if args.events else None
+    for name in events or ():
+        if name not in EVENT_TYPES:
+            raise SystemExit(f"ncs: {name!r} is no event: {', '.join(EVENT_TYPES)}")
+    return asyncio.run(_tail(args, credential_of(args), events))
+
+
+async def _tail(args: argparse.Namespace, credential: str, events: Any) -> int:
+    view, shown = ClusterView(), 0
+    try:
+        async with AsyncNCSClient(args.url, credential) as client:
+            async with client.stream() as session:
+                async for message in await session.subscribe(args.stream, events):
+                    view.apply(message)
+                    print(
+                        _as_json(message) if args.json else line_of(message, view),
+                        flush=True,
+                    )
+                    shown += not isinstance(message, Subscribed)
+                    if args.limit is not None and shown >= args.limit:
+                        break
+    except NcsClientError as error:
+        print(f"ncs: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _as_json(message: Incoming) -> str:
+    return orjson.dumps(msgspec.to_builtins(message)).decode()
+
+
+def line_of(message: Incoming, view: ClusterView) -> str:
+    """Return one line for a person."""
+    return f"{_time_of(message):%H:%M:%S.%f} {_words(message, view)}"
+
+
+def _time_of(message: Incoming) -> datetime:
+    times = None if isinstance(message, Subscribed) else message.times
+    return datetime.fromtimestamp(times.emitted, UTC) if times else datetime.now(UTC)
+
+
+def _words(message: Incoming, view: ClusterView) -> str:
+    match message:
+        case Subscribed():
+            return f"snapshot   {len(view.clusters)} clusters, epoch {message.epoch}"
+        case ClusterUpdateEvent(data=update):
+            text = f"{update.change:10} cluster {update.cluster_id}, size {update.size}"
+            if update.merged_into is not None:
+                text += f", into {update.merged_into}"
+            if update.split_from is not None:
+                text += f", out of {update.split_from}"
+            if update.centroid is not None:
+                text += f", quality {update.quality:.2f}"
+            return text
+        case DriftDetectionEvent(data=drift):
+            clusters = ", ".join(map(str, drift.affected_clusters))
+            return f"drift      {drift.severity}; clusters {clusters}"
+        case AlgorithmStatusEvent(data=status):
+            return (
+                f"status     {status.total_points_processed} points,"
+                f" {status.active_clusters} clusters,"
+                f" quality {status.clustering_quality:.2f}"
+            )
+        case PerformanceMetricsEvent(data=metrics):
+            return (
+                f"metrics    {metrics.points_per_second:.0f} points/s, ack"
+                f" {metrics.ack_latency_ms:.1f} ms, backlog {metrics.backlog_points}"
+            )

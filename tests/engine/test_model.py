@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from ncs_engine import Engine, EngineParams, LearnResult
+
+from .streams import FAR_APART, STEADY, Points, blobs, eventful_streams, gaussian
+
+pytestmark = pytest.mark.unit
+
+FIRST_STEP = 32
+CALM_STEPS = {32, 64, 128, 384, 640, 896}
+
+
+@given(eventful_streams(FIRST_STEP))
+@STEADY
+def test_before_a_scale_is_known_no_point_is_an_outlier(points: Points) -> None:
+    assert not Engine().learn(points).is_outlier.any()
+
+
+@given(eventful_streams(FIRST_STEP))
+@STEADY
+def test_before_a_scale_is_known_every_score_is_0(points: Points) -> None:
+    assert Engine().learn(points).outlier_scores.tolist() == [0.0] * FIRST_STEP
+
+
+def test_clusters_are_found_anew_at_point_counts() -> None:
+    steps = set()
+    for seed in range(5):
+        result = Engine().learn(blobs(seed, 1000)[0])
+        steps |= {change.at for change in result.changes if change.at > FIRST_STEP}
+    assert steps <= CALM_STEPS
+
+
+def test_a_density_step_may_fall_into_the_middle_of_a_call() -> None:
+    points, _ = blobs(0, 200)
+    engine = Engine()
+    engine.learn(points[:30])
+    engine.learn(points[30:100])
+    whole = Engine()
+    whole.learn(points[:100])
+    assert engine.snapshot() == whole.snapshot()
+
+
+def sudden(points: Points, count: int) -> LearnResult:
+    """Return what becomes of a new blob after 600 points."""
+    engine = Engine()
+    engine.learn(points[:600])
+    return engine.learn(points[600 : 600 + count] + 500.0)
+
+
+def test_a_new_blob_begins_as_outliers() -> None:
+    assert sudden(gaussian(0, 900, 3), 5).is_outlier.all()
+
+
+def test_a_run_of_strange_points_brings_the_density_step_forward() -> None:
+    result = sudden(gaussian(0, 900, 3), 60)
+    assert 600 < result.created[0].at <= 616 + 8
+
+
+def test_a_new_blob_is_no_outlier_once_it_is_a_cluster() -> None:
+    assert not sudden(gaussian(0, 900, 3), 60).is_outlier[-20:].any()
+
+
+def test_a_new_cluster_starts_with_the_points_that_made_it() -> None:
+    result = sudden(gaussian(0, 900, 3), 60)
+    (created,) = result.created
+    assert created.size == created.at - 600
+
+
+def test_a_few_strange_points_are_no_cluster() -> None:
+    engine = Engine()
+    engine.learn(gaussian(1, 600, 3))
+    result = engine.learn(np.vstack([gaussian(2, 4, 3) + 500.0, gaussian(3, 300, 3)]))
+    assert result.created == []
+
+
+def test_the_first_strange_points_keep_their_verdict() -> None:
+    engine = Engine()
+    engine.learn(gaussian(0, 600, 3))
+    result = engine.learn(gaussian(1, 60, 3) + 500.0)
+    assert result.cluster_ids[0] == -1
+
+
+def test_a_cluster_that_gets_no_more_points_stays_for_long() -> None:
+    points, truth = blobs(2, 4000)
+    kept = np.concatenate([points[:1000], points[1000:][truth[1000:] != 4]])
+    engine = Engine()
+    lonely = int(engine.learn(kept[:1000]).cluster_ids[truth[:1000] == 4][-1])
+    engine.learn(kept[1000:])
+    assert lonely in {cluster.cluster_id for cluster in engine.clusters()}
+
+
+def test_two_blobs_that_become_one_are_merged() -> None:
+    points, truth = blobs(3, 3000, FAR_APART[:2])
+    engine = Engine()
+    before = engine.learn(points[:1000])
+    lost = {int(before.cluster_ids[truth[:1000] == side][-1]) for side in (0, 1)}
+    after = engine.learn(points[1000:] * [0.05, 1.0, 1.0])
+    assert len(lost) == 2
+    assert lost & {change.cluster_id for change in after.merged + after.removed}
+
+
+def test_one_blob_that_becomes_two_is_split() -> None:
+    points, truth = blobs(4, 4000, FAR_APART[:2])
+    shrunk = points * np.where(np.arange(4000) < 1000, 0.0, 1.0)[:, None]
+    close = shrunk + np.where(np.arange(4000) < 1000, 1.0, 0.0)[:, None] * gaussian(
+        5, 4000, 3
+    )
+    engine = Engine()
+    engine.learn(close[:1000])
+    engine.learn(close[1000:])
+    ids = engine.predict(FAR_APART[:2]).cluster_ids.tolist()
+    assert -1 not in ids
+    assert ids[0] != ids[1]
+
+
+def test_no_more_clusters_than_the_maximum_at_any_time() -> None:
+    engine = Engine(EngineParams(max_clusters=3))
+    counts = []
+    for point in blobs(5, 600)[0]:
+        engine.learn([point])
+        counts.append(engine.cluster_count)
+    assert max(counts) == 3
+
+
+def test_at_a_maximum_of_one_all_points_are_of_one_cluster() -> None:
+    engine = Engine(EngineParams(max_clusters=1))
+    ids = set(engine.learn(blobs(6, 600)[0]).cluster_ids.tolist())
+    assert ids == {0}
+
+
+def test_the_surplus_clusters_join_their_nearest() -> None:
+    near = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 100.0], [0.0, 0.0, 112.0]])
+    engine = Engine(EngineParams(max_clusters=2))
+    engine.learn(blobs(7, 900, near)[0])
+    ids = engine.predict(near).cluster_ids.tolist()
+    assert ids[0] != ids[1] == ids[2]
+
+
+def test_points_of_one_direction_are_one_cosine_cluster() -> None:
+    directions = np.eye(3)[np.random.default_rng(8).integers(3, size=600)]
+    lengths = 10.0 ** np.random.default_rng(9).uniform(-3, 3, (600, 1))
+    points = lengths * (directions + 0.05 * gaussian(10, 600, 3))
+    engine = Engine(EngineParams(metric="cosine"))
+    engine.learn(points)
+    ids = engine.predict(np.vstack([np.eye(3), 1e6 * np.eye(3)])).cluster_ids.tolist()
+    assert ids[:3] == ids[3:]
+    assert len(set(ids)) == 3
+
+
+@pytest.mark.parametrize("count", [20, 40])
+def test_a_fair_number_of_blobs_is_told_apart(count: int) -> None:
+    centres = np.random.default_rng(11).normal(0, 10, (count, 10))
+    points, _ = blobs(12, 3000, centres)
+    engine = Engine()
+    engine.learn(points)
+    assert len(set(engine.predict(centres).cluster_ids.tolist())) == count

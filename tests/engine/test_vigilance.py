@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ncs_engine.vigilance import Vigilance
+
+from .oracle import squared_distance
+from .streams import MANY, Points, gaussian, seeds
+
+pytestmark = pytest.mark.unit
+
+
+def measured(points: Points) -> float:
+    vigilance = Vigilance(0.71)
+    vigilance.measure(points, blend=False)
+    return vigilance.radius
+
+
+def median_distance_to(k: int, points: Points) -> float:
+    """Return the median distance to the k-th nearest other point, by plain loops."""
+    rows = points.tolist()
+    found = []
+    for row in rows:
+        found.append(sorted(squared_distance(row, other) for other in rows)[k])
+    return math.sqrt(float(np.median(found)))
+
+
+@given(seeds)
+@MANY
+def test_the_radius_of_few_points_is_the_median_to_the_nearest(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(int(rng.integers(2, 60)), int(rng.integers(1, 5))))
+    assert measured(points) == pytest.approx(median_distance_to(1, points), rel=1e-12)
+
+
+def test_the_radius_of_a_full_ring_is_the_median_to_the_sixth_nearest() -> None:
+    points = gaussian(0, 256, 2)
+    assert measured(points) == pytest.approx(median_distance_to(6, points), rel=1e-12)
+
+
+@given(seeds, st.sampled_from([2.0**-10, 2.0**10]))
+@MANY
+def test_the_radius_follows_the_unit_of_the_data(seed: int, unit: float) -> None:
+    points = gaussian(seed, 20, 3)
+    assert measured(points * unit) == measured(points) * unit
+
+
+def test_equal_points_have_radius_0() -> None:
+    assert measured(np.ones((40, 2))) == 0.0
+
+
+def test_a_blended_radius_moves_a_quarter_of_the_way() -> None:
+    vigilance = Vigilance(0.71)
+    vigilance.measure(np.array([[0.0], [8.0]]), blend=False)
+    vigilance.measure(np.array([[0.0], [4.0]]), blend=True)
+    assert vigilance.radius == 7.0
+
+
+def test_an_unblended_radius_is_taken_as_measured() -> None:
+    vigilance = Vigilance(0.71)
+    vigilance.measure(np.array([[0.0], [8.0]]), blend=False)
+    vigilance.measure(np.array([[0.0], [4.0]]), blend=False)
+    assert vigilance.radius == 4.0
+
+
+def test_after_equal_points_the_radius_is_taken_as_measured() -> None:
+    vigilance = Vigilance(0.71)
+    vigilance.measure(np.ones((4, 1)), blend=False)
+    vigilance.measure(np.array([[0.0], [4.0]]), blend=True)
+    assert vigilance.radius == 4.0
+
+
+def test_at_first_nothing_is_crowded() -> None:
+    assert Vigilance(0.71).crowding == 1.0
+
+
+def test_crowding_widens_the_join_radius() -> None:
+    vigilance = Vigilance(0.71)
+    vigilance.measure(np.array([[0.0], [2.0]]), blend=False)
+    vigilance.crowd(0.95)
+    assert vigilance.join_radius > vigilance.radius == 2.0
+
+
+def test_room_takes_the_crowding_back() -> None:
+    vigilance = Vigilance(0.71)
+    vigilance.crowd(0.95)
+    for _ in range(10):
+        vigilance.crowd(0.5)
+    assert vigilance.crowding == 1.0
+
+
+def test_between_crowded_and_roomy_nothing_changes() -> None:
+    vigilance = Vigilance(0.71)
+    vigilance.crowd(0.95)
+    before = vigilance.crowding
+    vigilance.crowd(0.75)
+    assert vigilance.crowding == before
+
+
+def adapted(base: float, gap: float, count: int = 100) -> float:
+    """Return the threshold where all gaps are `gap` radii."""
+    vigilance = Vigilance(base)
+    vigilance.measure(np.array([[0.0], [1.0]]), blend=False)
+    vigilance.adapt(base, np.full(count, gap))
+    return vigilance.threshold
+
+
+def test_close_points_make_the_threshold_stricter() -> None:
+    assert adapted(0.71, 0.1) > 0.71
+
+
+def test_distant_points_make_the_threshold_laxer() -> None:
+    assert adapted(0.71, 0.9) < 0.71
+
+
+@given(st.floats(0.05, 0.99), st.floats(0.0, 100.0))
+@MANY
+def test_the_threshold_swings_by_at_most_a_twentieth(base: float, gap: float) -> None:
+    assert abs(adapted(base, gap) - base) <= 0.05 + 1e-12
+
+
+@given(st.floats(0.05, 0.99), st.floats(0.0, 100.0))
+@MANY
+def test_the_threshold_never_leaves_its_range(base: float, gap: float) -> None:
+    assert 0.05 <= adapted(base, gap) <= 0.99
+
+
+def test_few_gaps_do_not_move_the_threshold() -> None:
+    assert adapted(0.71, 0.1, count=29) == 0.71
+
+
+def test_without_a_radius_the_threshold_is_the_base() -> None:
+    vigilance = Vigilance(0.71)
+    vigilance.adapt(0.6, np.zeros(100))
+    assert vigilance.threshold == 0.6
