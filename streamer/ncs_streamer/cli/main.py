@@ -15,11 +15,11 @@ from .. import __version__
 from ..app import ListenError
 from ..settings import SettingsError
 from ..store import StoreError
-from . import config, demo, keys, push, serve, tail, token, users
+from . import bench, config, demo, keys, push, serve, tail, token, users
 
 __all__ = ["main"]
 
-_COMMANDS = (serve, demo, push, tail, token, users, keys, config)
+_COMMANDS = (serve, demo, push, tail, token, users, keys, config, bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,1 @@
+"""Benchmarks against a real server process; each gives rows of plain numbers."""

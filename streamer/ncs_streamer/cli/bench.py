@@ -1,0 +1,91 @@
+"""`ncs bench`: measure a server of its own on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+import sys
+import tempfile
+from typing import Any
+
+import orjson
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from .. import __version__
+from ..bench.events import bench_events
+from ..bench.ingest import bench_ingest
+from .child import ServerProcess, StartError
+
+__all__ = ["add_to"]
+
+_ONLY_IN_JSON = frozenset(
+    ("duration_seconds", "total_requests", "total_points", "error_rate")
+    + ("average_latency_ms", "subscribers", "points_per_second_sent", "events")
+)
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("bench", help="measure a server on this machine")
+    benches = parser.add_subparsers(required=True, metavar="WHAT")
+    ingest = benches.add_parser("ingest", help="points a second, acknowledged")
+    ingest.add_argument("--dimension", type=int, default=10)
+    ingest.add_argument(
+        "--frames", default="1,1000", help="points per frame [1,1000]", metavar="N,..."
+    )
+    events = benches.add_parser("events", help="latency from ingest to event")
+    events.add_argument("--rate", type=float, default=5000.0, help="points/s [5000]")
+    events.add_argument("--subscribers", type=int, default=10)
+    for bench, run in ((ingest, _ingest), (events, _events)):
+        bench.add_argument("--seconds", type=float, default=3.0, help="a row [3]")
+        bench.add_argument("--store", choices=("sqlite", "memory"), default="sqlite")
+        bench.add_argument("--json", action="store_true", help="as JSON")
+        bench.set_defaults(run=lambda args, run=run: asyncio.run(_bench(args, run)))
+
+
+async def _ingest(server: ServerProcess, args: argparse.Namespace) -> Any:
+    return await bench_ingest(
+        server,
+        seconds=args.seconds,
+        dimension=args.dimension,
+        frames=tuple(int(n) for n in args.frames.split(",")),
+    )
+
+
+async def _events(server: ServerProcess, args: argparse.Namespace) -> Any:
+    return await bench_events(
+        server, seconds=args.seconds, rate=args.rate, subscribers=args.subscribers
+    )
+
+
+async def _bench(args: argparse.Namespace, run: Any) -> int:
+    with tempfile.TemporaryDirectory(prefix="ncs-bench-") as folder:
+        flags = ("--data-dir", folder, "--store", args.store)
+        try:
+            async with ServerProcess(*flags) as server:
+                rows = await run(server, args)
+        except StartError as error:
+            print(f"ncs: the server did not start:\n{error}", file=sys.stderr)
+            return 1
+    if args.json:
+        report = {"machine": _machine(), "store": args.store, "rows": rows}
+        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        return 0
+    shown = [name for name in rows[0] if name not in _ONLY_IN_JSON]
+    table = Table(*(name.replace("_", " ") for name in shown))
+    for row in rows:
+        table.add_row(*(str(row[name]) for name in shown))
+    Console().print(table)
+    return 0
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": psutil.cpu_count(),
+    }

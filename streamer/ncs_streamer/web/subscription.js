@@ -1,0 +1,68 @@
+/**
+ * What the page follows: one stream, through reconnects, pauses and lost events.
+ *
+ * Every subscription has an id of its own, so what was still on its way from an earlier
+ * one is told apart from what belongs to this one.
+ */
+
+import { View } from './view.js';
+
+export class Subscription {
+  stream = null;
+  view = new View();
+  /** how often an event was not the next one */
+  gaps = 0;
+  #send;
+  #number = 0;
+  #id = null;
+  #began = false;
+
+  /** send takes a message and returns whether there was a connection for it. */
+  constructor(send) {
+    this.#send = send;
+  }
+
+  /** Follow a stream, from where its view is if it has been followed already. */
+  follow(stream) {
+    this.pause();
+    if (stream !== this.stream) {
+      this.stream = stream;
+      this.view = new View();
+      this.gaps = 0;
+    }
+    const id = `page-${(this.#number += 1)}`;
+    const message = { type: 'subscribe', id, stream, since: this.view.position };
+    this.#id = this.#send(message) ? id : null;
+    this.#began = false;
+  }
+
+  /** Hear nothing until `follow`. */
+  pause() {
+    if (this.#id !== null) this.#send({ type: 'unsubscribe', id: this.#id });
+    this.#id = null;
+  }
+
+  /** Take note that the connection is gone, and the subscription with it. */
+  disconnected() {
+    this.#id = null;
+  }
+
+  /** Take a message; return what it was: begun, event, gap, refused or nothing. */
+  receive(message) {
+    if (this.#id !== null && message.id === this.#id) {
+      if (message.type === 'subscribed') {
+        this.#began = true;
+        this.view.begin(message);
+        return 'begun';
+      }
+      this.#id = null;
+      return 'refused';
+    }
+    if (this.#id === null || !this.#began || message.class === undefined) return 'nothing';
+    if (this.view.apply(message)) return 'event';
+    this.gaps += 1;
+    this.view.invalidate();
+    this.follow(this.stream);
+    return 'gap';
+  }
+}
