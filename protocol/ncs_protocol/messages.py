@@ -374,11 +374,14 @@ class Cause(_Data, kw_only=True):
 
 
 class EventTimes(_Data, kw_only=True):
-    """Epoch seconds at which the causing batch came, was applied, and was told."""
+    """Epoch seconds."""
 
     ingest: float
-    applied: float
+    """When the causing batch arrived."""
     emitted: float
+    """When the event was told."""
+    applied: float | None = None
+    """When the model had it; left out for an event that was missed and told later."""
 
 
 class _Event(_ServerMessage, kw_only=True):

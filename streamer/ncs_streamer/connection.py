@@ -14,16 +14,14 @@ from aiohttp import WSMsgType, web
 from ncs_protocol import Code, Codec, Limits, NcsError
 from ncs_protocol.messages import (
     AlgorithmStatus,
-    DeliveryClass,
     Error,
     Event,
     Resume,
-    Snapshot,
     StatusReply,
-    Subscribed,
+    Subscribe,
 )
 
-from .hub import Encoded, Subscription
+from .hub import Subscription
 from .logs import get_log
 from .outbox import Outbox
 from .session import (
@@ -89,7 +87,7 @@ class Connection:
         self._close: Close | None = None
         self._writer: asyncio.Task[None] | None = None
         self._acks_due = False
-        self._reason = "peer"
+        self.reason = "peer"
 
     @property
     def waiting_bytes(self) -> int:
@@ -115,7 +113,7 @@ class Connection:
             self._to_write.set()
             await asyncio.wait((writer,), timeout=_CLOSE_S)
             writer.cancel()
-            self._server.metrics.count("ncs_closes_total", self._reason)
+            self._server.metrics.count("ncs_closes_total", self.reason)
             self._ended.set()
 
     # In
@@ -124,7 +122,7 @@ class Connection:
         async for frame in self._ws:
             if frame.type is WSMsgType.ERROR:
                 too_big = self._ws.close_code == Code.FRAME_TOO_LARGE.close_code
-                self._reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
+                self.reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
                 return
             binary = frame.type is WSMsgType.BINARY
             await self._perform(self._received(frame.data, binary))
@@ -162,8 +160,8 @@ class Connection:
                     self._push(self.codec.encode(message))
                 case Submit():
                     self._submit(effect)
-                case Follow():
-                    self._follow(effect)
+                case Follow(request):
+                    self._follow(request)
                 case Unfollow(id):
                     self._unfollow(id)
                 case Greet():
@@ -171,7 +169,7 @@ class Connection:
                 case Report():
                     self._report(effect)
                 case Close():
-                    self._reason = effect.code.wire
+                    self.reason = effect.code.wire
                     self._close = effect
                     self._to_write.set()
                     self._has_credit.set()
@@ -249,14 +247,14 @@ class Connection:
 
     # Subscriptions
 
-    def _follow(self, effect: Follow) -> None:
+    def _follow(self, request: Subscribe) -> None:
         try:
-            stream = self._server.streams.open(self._tenant, effect.stream)
+            stream = self._server.streams.open(self._tenant, request.stream)
         except NcsError as error:
-            self.session.subscriptions.pop(effect.id, None)
-            self._refuse(error, effect.id)
+            self.session.subscriptions.pop(request.id, None)
+            self._refuse(error, request.id)
             return
-        since = effect.since.offsets.get("keyed", 0) if effect.since else None
+        since = request.since.offsets.get("keyed", 0) if request.since else None
 
         def look(model: StreamModel) -> tuple[list[Event], StreamView, list[Event]]:
             told = model.keyed_events()
@@ -271,48 +269,18 @@ class Connection:
                 return
             told, view, catch_up = result
             stream.publish(told)
-            if effect.id in self.session.subscriptions:
-                self._subscribe(effect, stream, view, catch_up)
+            if request.id not in self.session.subscriptions:
+                return
+            subscription = Subscription(
+                stream.hub, request.events, self.codec, self._push
+            )
+            status = stream.status_of(view.statistics)
+            now = self._server.clock.now()
+            stream.hub.join(request, view, catch_up, status, subscription, now)
+            self._followed[request.id] = (stream, subscription)
+            self._server.metrics.add("ncs_subscriptions", 1)
 
         stream.call(look, deliver)
-
-    def _subscribe(
-        self, effect: Follow, stream: Stream, view: StreamView, catch_up: list[Event]
-    ) -> None:
-        """Answer with snapshot or with what was missed, and go on from there."""
-        hub, since = stream.hub, effect.since
-        at: dict[DeliveryClass, int] = {
-            "lossless": view.lossless,
-            "keyed": view.keyed,
-            "latest": hub.latest,
-        }
-        subscription = Subscription(hub, effect.events, self.codec, self._push)
-        subscription.told = dict(at)
-        missed = hub.missed(since, at) if since is not None else None
-        snapshot = None
-        if since is None or missed is None:
-            snapshot = Snapshot(
-                model_version=view.offset,
-                dimension=view.statistics["dimension"],
-                clusters=view.clusters,
-                status=stream.status_of(view.statistics),
-            )
-        else:
-            missed += [Encoded(event) for event in catch_up]
-            for delivery in ("lossless", "keyed"):
-                subscription.told[delivery] = since.offsets.get(delivery, 0)
-        reply = Subscribed(
-            id=effect.id,
-            stream=effect.stream,
-            epoch=hub.epoch,
-            offsets=dict(subscription.told),
-            recovered=snapshot is None,
-            snapshot=snapshot,
-        )
-        self._push(self.codec.encode(reply))
-        hub.subscribe(subscription, missed or [], at)
-        self._followed[effect.id] = (stream, subscription)
-        self._server.metrics.add("ncs_subscriptions", 1)
 
     def _unfollow(self, id: str) -> None:
         followed = self._followed.pop(id, None)

@@ -21,12 +21,19 @@ from ncs_protocol.messages import (
     PerformanceMetrics,
     PerformanceMetricsEvent,
     Position,
+    ServerMessage,
     Skip,
+    Snapshot,
+    Subscribe,
+    Subscribed,
 )
+
+from .stream_model import StreamView
 
 __all__ = ["Encoded", "Hub", "Subscription"]
 
 CLASSES: tuple[DeliveryClass, ...] = ("lossless", "keyed", "latest")
+_RECOVERED: tuple[DeliveryClass, ...] = ("lossless", "keyed")
 
 
 class Encoded:
@@ -74,6 +81,10 @@ class Subscription:
         self._events = frozenset(events)
         self._push = push
 
+    def send(self, message: ServerMessage) -> None:
+        """Send a message that is for this reader alone."""
+        self._push(self.codec.encode(message))
+
     def offer(self, encoded: Encoded) -> bool:
         """Tell the reader of an event, if it wants it; return whether it does."""
         if encoded.type not in self._events:
@@ -95,7 +106,7 @@ class Subscription:
                 from_=told + 1,
                 to=until - 1,
             )
-            self._push(self.codec.encode(skip))
+            self.send(skip)
             self.told[delivery] = until - 1
 
 
@@ -180,7 +191,65 @@ class Hub:
             )
         )
 
-    def missed(
+    def join(
+        self,
+        request: Subscribe,
+        view: StreamView,
+        catch_up: Sequence[Event],
+        status: AlgorithmStatus,
+        subscription: Subscription,
+        now: float,
+    ) -> None:
+        """Answer a subscription with the model or with what was missed, and add it.
+
+        Args:
+            request: what the reader asked for.
+            view: the model at the present position.
+            catch_up: the keyed events after `request.since`, if it has one.
+            status: to be told with the model.
+            subscription: new.
+            now: epoch seconds.
+        """
+        at: dict[DeliveryClass, int] = {
+            "lossless": view.lossless,
+            "keyed": view.keyed,
+            "latest": self.latest,
+        }
+        since = request.since
+        missed = None if since is None else self._missed(since, at)
+        snapshot = None
+        subscription.told = dict(at)
+        if since is None or missed is None:
+            snapshot = Snapshot(
+                model_version=view.offset,
+                dimension=view.statistics["dimension"],
+                clusters=view.clusters,
+                status=status,
+            )
+        else:
+            for event in catch_up:
+                assert event.times is not None
+                event.times.emitted = now
+                missed.append(Encoded(event))
+            for delivery in _RECOVERED:
+                subscription.told[delivery] = since.offsets.get(delivery, 0)
+        subscription.send(
+            Subscribed(
+                id=request.id,
+                stream=self.stream,
+                epoch=self.epoch,
+                offsets=dict(subscription.told),
+                recovered=snapshot is None,
+                snapshot=snapshot,
+            )
+        )
+        for encoded in missed or ():
+            subscription.offer(encoded)
+        for delivery, offset in at.items():
+            subscription.close_gap(delivery, offset + 1)
+        self.subscriptions.append(subscription)
+
+    def _missed(
         self, since: Position, at: dict[DeliveryClass, int]
     ) -> list[Encoded] | None:
         """Return the lossless events between two positions, or None if some are gone.
@@ -190,24 +259,11 @@ class Hub:
             at: where the stream is.
         """
         lossless = since.offsets.get("lossless", 0)
-        ahead = any(since.offsets.get(c, 0) > at[c] for c in ("lossless", "keyed"))
+        ahead = any(since.offsets.get(c, 0) > at[c] for c in _RECOVERED)
         if since.epoch != self.epoch or ahead:
             return None
         events = [e for e in self._ring if lossless < e.event.last <= at["lossless"]]
         return events if len(events) == at["lossless"] - lossless else None
-
-    def subscribe(
-        self,
-        subscription: Subscription,
-        missed: Sequence[Encoded],
-        at: dict[DeliveryClass, int],
-    ) -> None:
-        """Add a reader, told first what it missed up to the position `at`."""
-        for encoded in missed:
-            subscription.offer(encoded)
-        for delivery, offset in at.items():
-            subscription.close_gap(delivery, offset + 1)
-        self.subscriptions.append(subscription)
 
     def _deliver(self, encoded: Encoded) -> None:
         counts: dict[str, int] = {}

@@ -10,6 +10,7 @@ import random
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import ncs_engine
 import ncs_protocol
@@ -24,7 +25,7 @@ from .logs import get_log
 from .metrics import Metrics
 from .session import SessionConfig, State
 from .settings import Settings
-from .store import MemoryStore, SqliteStore, Store, StoreError
+from .store import MemoryStore, SqliteStore, Store, StoreError, lock_folder
 from .stream import Backlog, Services
 from .stream_model import Applied
 from .streams import Streams
@@ -111,6 +112,7 @@ class Server:
         )
         self._producers: dict[tuple[str, str], Connection] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._lock: IO[str] | None = None
         self.metrics.set(
             "ncs_build_info",
             1,
@@ -127,6 +129,8 @@ class Server:
         Raises:
             StoreError: if the store cannot be used or a stream not be recovered.
         """
+        if self.settings.store == "sqlite":
+            self._lock = lock_folder(self.settings.data_dir)
         await self.store.open()
         await self._first_user()
         await self.streams.recover()
@@ -156,6 +160,8 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown(cancel_futures=True)
         await self.store.close()
+        if self._lock is not None:
+            self._lock.close()
 
     @property
     def draining(self) -> bool:

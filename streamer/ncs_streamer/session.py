@@ -28,12 +28,10 @@ from ncs_protocol.messages import (
     ClientMessage,
     Draining,
     Error,
-    EventType,
     Hello,
     Ping,
     Points,
     Pong,
-    Position,
     ResultDetail,
     Results,
     Resume,
@@ -144,12 +142,9 @@ class Submit:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Follow:
-    """Begin a subscription; the hub sends `subscribed` itself."""
+    """Begin a subscription; the stream's hub answers it."""
 
-    id: str
-    stream: str
-    events: tuple[EventType, ...]
-    since: Position | None
+    request: Subscribe
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -392,8 +387,7 @@ class Session:
         if len(self.subscriptions) >= self._config.max_subscriptions:
             raise NcsError(Code.TOO_MANY_SUBSCRIPTIONS)
         self.subscriptions[message.id] = message.stream
-        events = tuple(dict.fromkeys(message.events))
-        return [Follow(message.id, message.stream, events, message.since)]
+        return [Follow(message)]
 
     def _unsubscribe(self, message: Unsubscribe) -> list[Effect]:
         stream = self.subscriptions.pop(message.id, None)

@@ -316,7 +316,7 @@ def _update(info: ClusterInfo, change: Any) -> ClusterUpdate:
 
 
 def _times(ingest_ns: int) -> EventTimes:
-    return EventTimes(ingest=ingest_ns / 1e9, applied=0.0, emitted=0.0)
+    return EventTimes(ingest=ingest_ns / 1e9, emitted=0.0)
 
 
 def _place(event: Event, first: int, last: int) -> None:

@@ -7,12 +7,15 @@ from aiohttp import hdrs, web
 from ncs_protocol import CODECS, JSON, Code, NcsError
 
 from .connection import Connection
+from .logs import get_log
 from .rest.context import REQUEST_ID, server_of
 from .rest.middleware import client_ip, credential_of
 from .server import Phase
 from .session import Session
 
 __all__ = ["websocket"]
+
+log = get_log()
 
 
 async def websocket(request: web.Request) -> web.StreamResponse:
@@ -45,11 +48,13 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         server.make_session_id(), server.session_config, principal, server.clock.now()
     )
     connection = Connection(server, ws, codec, session, peer)
+    log.info("session_opened", session=session.id, codec=codec.subprotocol, peer=peer)
     server.add(connection)
     try:
         await connection.run()
     finally:
         server.discard(connection)
+        log.info("session_closed", session=session.id, reason=connection.reason)
     return ws
 
 

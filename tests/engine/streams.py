@@ -13,7 +13,7 @@ Points = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 # The same examples at every run: nothing here may depend on chance.
-STEADY = settings(deadline=None, derandomize=True, max_examples=12)
+STEADY = settings(deadline=None, derandomize=True, max_examples=8)
 MANY = settings(deadline=None, derandomize=True, max_examples=60)
 
 FAR_APART = np.array(
@@ -98,9 +98,8 @@ def any_params() -> st.SearchStrategy[EngineParams]:
     )
 
 
-def learn_in_calls(engine: Engine, points: Points, cuts: list[int]) -> LearnResult:
-    """Let `engine` learn `points` in calls that end at `cuts`; return all as one."""
-    results = [engine.learn(part) for part in np.split(points, sorted(cuts))]
+def joined(results: list[LearnResult]) -> LearnResult:
+    """Return the results of consecutive calls as one."""
     return LearnResult(
         np.concatenate([r.cluster_ids for r in results]),
         np.concatenate([r.is_outlier for r in results]),
@@ -108,6 +107,11 @@ def learn_in_calls(engine: Engine, points: Points, cuts: list[int]) -> LearnResu
         [change for r in results for change in r.changes],
         [drift for r in results for drift in r.drift],
     )
+
+
+def learn_in_calls(engine: Engine, points: Points, cuts: list[int]) -> LearnResult:
+    """Let `engine` learn `points` in calls that end at `cuts`."""
+    return joined([engine.learn(part) for part in np.split(points, sorted(cuts))])
 
 
 class Ledger:

@@ -148,10 +148,10 @@ def test_the_outlier_threshold_decides_what_is_called_an_outlier() -> None:
 
 
 def moving(share: float) -> Points:
-    """Return 6,000 points; of the second half a share falls on the first blob."""
-    points, _ = blobs(0, 6000)
+    """Return 4,000 points; from 2,500 on a share of them falls on the first blob."""
+    points, _ = blobs(0, 4000)
     rng = np.random.default_rng(1)
-    moved = (np.arange(6000) >= 3000) & (rng.random(6000) < share)
+    moved = (np.arange(4000) >= 2500) & (rng.random(4000) < share)
     points[moved] = FAR_APART[0] + rng.normal(size=(int(moved.sum()), 3))
     return points
 

@@ -157,17 +157,6 @@ def test_a_point_is_learned_as_it_was_predicted(points: Points) -> None:
         assert foretold.outlier_scores[0] == told.outlier_scores[0]
 
 
-@given(eventful_streams(400))
-@STEADY
-def test_updated_are_those_that_took_points_and_still_exist(points: Points) -> None:
-    engine = Engine()
-    for part in np.split(points, 20):
-        result = engine.learn(part)
-        alive = {cluster.cluster_id for cluster in engine.clusters()}
-        assert result.updated == sorted(set(result.updated) & alive)
-        assert set(result.cluster_ids.tolist()) & alive <= set(result.updated)
-
-
 def test_a_reset_tells_which_clusters_are_gone() -> None:
     engine = Engine()
     engine.learn([[1.0], [1.0], [500.0]])

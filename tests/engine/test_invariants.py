@@ -1,28 +1,28 @@
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ncs_engine import Change, Engine, EngineParams, LearnResult
+from ncs_engine import Engine, EngineParams, LearnResult
 
 from .streams import (
     STEADY,
-    Ledger,
     Points,
     any_params,
+    blobs,
+    eventful,
     eventful_streams,
     gaussian,
+    joined,
     learn_in_calls,
     seeds,
 )
 
 pytestmark = pytest.mark.unit
 
-LENGTH = 450  # beyond the first full density step, in which the scale stands
+LENGTH = 420  # beyond the first full density step, in which the scale stands
 
 streams = eventful_streams(LENGTH)
 cuts = st.lists(st.integers(0, LENGTH), max_size=12)
@@ -83,139 +83,37 @@ def test_a_restored_engine_gives_the_snapshot_it_came_from(
     assert Engine.restore(snapshot).snapshot() == snapshot
 
 
-@given(streams, any_params())
-@STEADY
-def test_a_restored_engine_describes_the_same_clusters(
-    points: Points, params: EngineParams
-) -> None:
-    engine = Engine(params)
-    engine.learn(points)
+def test_a_long_stream_does_not_depend_on_restores_in_between() -> None:
+    points = eventful(7, 2000, dimension=3, blob_count=5)
+    steady = Engine()
+    expected = told(steady.learn(points))
+    results = []
+    engine = Engine()
+    for part in np.array_split(points, 8):
+        results.append(engine.learn(part))
+        engine = Engine.restore(engine.snapshot())
+    assert told(joined(results)) == expected
+    assert engine.snapshot() == steady.snapshot()
+
+
+def test_a_restored_engine_describes_the_same_clusters() -> None:
+    engine = Engine()
+    engine.learn(eventful(8, LENGTH, dimension=3, blob_count=5))
     restored = Engine.restore(engine.snapshot())
     assert repr(restored.clusters()) == repr(engine.clusters())
 
 
-def changes_with_resets(points: Points, params: EngineParams) -> list[Change]:
-    """Return all changes of a stream with a reset after every third of it."""
-    engine = Engine(params)
-    changes: list[Change] = []
-    for part in np.array_split(points, 3):
-        changes += engine.learn(part).changes
-        changes += engine.reset()
-    return changes
-
-
-@given(streams, any_params())
+@given(streams, st.integers(1, 6))
 @STEADY
-def test_no_id_is_ever_given_twice(points: Points, params: EngineParams) -> None:
-    ledger = Ledger()
-    ledger.apply(changes_with_resets(points, params))
-    assert len(ledger.given) == len(set(ledger.given))
-
-
-@given(streams, any_params())
-@STEADY
-def test_new_ids_are_greater_than_all_given_earlier(
-    points: Points, params: EngineParams
+def test_a_new_maximum_holds_from_the_density_step_on(
+    points: Points, most: int
 ) -> None:
-    new = [
-        change
-        for change in changes_with_resets(points, params)
-        if change.kind in ("created", "split")
-    ]
-    highest = -1
-    # Those of one density step come by kind, and among themselves in no other order.
-    for _, at_once in itertools.groupby(new, key=lambda change: change.at):
-        ids = [change.cluster_id for change in at_once]
-        assert min(ids) > highest
-        highest = max(ids)
-
-
-@given(streams, any_params())
-@STEADY
-def test_ids_are_given_without_a_gap(points: Points, params: EngineParams) -> None:
-    ledger = Ledger()
-    ledger.apply(changes_with_resets(points, params))
-    assert sorted(ledger.given) == list(range(len(ledger.given)))
-
-
-@given(streams, any_params())
-@STEADY
-def test_a_reset_leaves_no_cluster(points: Points, params: EngineParams) -> None:
-    ledger = Ledger()
-    ledger.apply(changes_with_resets(points, params))
-    assert ledger.alive == set()
-
-
-@given(streams, any_params())
-@STEADY
-def test_a_point_falls_into_a_cluster_that_is_there(
-    points: Points, params: EngineParams
-) -> None:
-    engine, ledger = Engine(params), Ledger()
-    for point in points:
-        result = engine.learn([point])
-        before = set(ledger.alive)
-        ledger.apply(result.changes)
-        founded = {change.cluster_id for change in result.created}
-        assert result.cluster_ids[0] in before | founded | {-1}
-
-
-@given(streams, any_params())
-@STEADY
-def test_the_changes_tell_which_clusters_there_are(
-    points: Points, params: EngineParams
-) -> None:
-    engine, ledger = Engine(params), Ledger()
-    for part in np.array_split(points, 30):
-        ledger.apply(engine.learn(part).changes)
-        assert ledger.alive == {cluster.cluster_id for cluster in engine.clusters()}
-
-
-@given(streams, any_params())
-@STEADY
-def test_the_other_cluster_of_a_change_is_there(
-    points: Points, params: EngineParams
-) -> None:
-    ledger = Ledger()
-    for change in Engine(params).learn(points).changes:
-        ledger.apply([change])
-        assert (change.other is not None) == (change.kind in ("merged", "split"))
-        assert change.other is None or change.other in ledger.alive
-
-
-@given(streams, any_params())
-@STEADY
-def test_changes_come_in_the_order_of_their_points(
-    points: Points, params: EngineParams
-) -> None:
-    at = [change.at for change in Engine(params).learn(points).changes]
-    assert at == sorted(at)
-
-
-@given(streams, any_params())
-@STEADY
-def test_outliers_are_exactly_those_without_a_cluster(
-    points: Points, params: EngineParams
-) -> None:
-    result = Engine(params).learn(points)
-    assert result.is_outlier.tolist() == (result.cluster_ids == -1).tolist()
-
-
-@given(streams, any_params())
-@STEADY
-def test_scores_are_numbers_from_0_to_1(points: Points, params: EngineParams) -> None:
-    scores = Engine(params).learn(points).outlier_scores
-    assert ((scores >= 0.0) & (scores <= 1.0)).all()
-
-
-@given(streams, any_params())
-@STEADY
-def test_outliers_are_those_whose_score_reaches_the_threshold(
-    points: Points, params: EngineParams
-) -> None:
-    result = Engine(params).learn(points)
-    reaching = result.outlier_scores >= np.float32(params.outlier_threshold)
-    assert reaching.tolist() == result.is_outlier.tolist()
+    engine = Engine()
+    engine.learn(points[:32])  # a density step ends here
+    engine.configure(max_clusters=most)
+    for part in np.array_split(points[32:], 90):
+        engine.learn(part)
+        assert engine.cluster_count <= most
 
 
 PREFIXES = {
@@ -233,8 +131,7 @@ PREFIXES = {
 }
 
 
-@pytest.mark.parametrize("place", [0.0, -1e3, 1e7])
-@pytest.mark.parametrize("width", [1e-2, 1.0])
+@pytest.mark.parametrize(("place", "width"), [(0.0, 1.0), (-1e3, 0.01), (1e7, 10.0)])
 @pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
 def test_after_600_points_of_a_blob_its_points_are_no_outliers(
     prefix: Points, place: float, width: float
@@ -254,3 +151,34 @@ def test_whatever_was_before_a_blob_becomes_usual(
     engine.learn(points)
     blob = points[-1] + width * gaussian(seed, 600, points.shape[1])
     assert not engine.learn(blob).is_outlier[-1]
+
+
+FIFTY = np.random.default_rng(0).normal(0, 10, (50, 10))
+
+
+@pytest.fixture(scope="module")
+def bytes_after() -> dict[int, int]:
+    """State bytes after so many points of 50 blobs in 10 dimensions."""
+    points, _ = blobs(1, 6000, FIFTY)
+    engine, found = Engine(), {}
+    for end in range(1000, 7000, 1000):
+        engine.learn(points[end - 1000 : end])
+        found[end] = engine.state_bytes
+    return found
+
+
+def test_the_state_of_fifty_blobs_fits_into_256_kb(bytes_after: dict[int, int]) -> None:
+    assert bytes_after[5000] <= 256 * 1024
+
+
+def test_the_state_does_not_grow_with_the_points(bytes_after: dict[int, int]) -> None:
+    assert bytes_after[6000] <= 1.1 * bytes_after[3000]
+
+
+def test_a_snapshot_does_not_grow_with_the_points() -> None:
+    points, _ = blobs(2, 4000)
+    engine = Engine()
+    engine.learn(points[:2000])
+    before = len(engine.snapshot())
+    engine.learn(points[2000:])
+    assert len(engine.snapshot()) <= 1.2 * before

@@ -22,8 +22,16 @@ from .child import ServerProcess, StartError
 __all__ = ["add_to"]
 
 _ONLY_IN_JSON = frozenset(
-    ("duration_seconds", "total_requests", "total_points", "error_rate")
-    + ("average_latency_ms", "subscribers", "points_per_second_sent", "events")
+    (
+        "duration_seconds",
+        "total_requests",
+        "total_points",
+        "error_rate",
+        "average_latency_ms",
+        "subscribers",
+        "points_per_second_sent",
+        "events",
+    )
 )
 
 

@@ -64,7 +64,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             endpoint=request.path,
             status_code=response.status,
             response_time_ms=round(1000 * elapsed, 3),
-            response_size=response.body_length if response.prepared else None,
+            response_size=_size(response),
             client_ip=peer,
             user_agent=request.headers.get(hdrs.USER_AGENT, "")[:200],
         )
@@ -104,8 +104,9 @@ async def finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     if origin is not None and origin in server.settings.cors_origins:
         _add_cors(request, response, origin)
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
-        if len(response.body) >= _COMPRESS_FROM_BYTES:
-            response.enable_compression()
+        accepts = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
+        if accepts and len(response.body) >= _COMPRESS_FROM_BYTES:
+            response.enable_compression(web.ContentCoding.gzip)
     return response
 
 
@@ -215,6 +216,11 @@ def _translated(error: web.HTTPException) -> NcsError:
     return NcsError(codes.get(error.status, Code.MALFORMED_FRAME))
 
 
+def _size(response: web.StreamResponse) -> int | None:
+    body = response.body if isinstance(response, web.Response) else None
+    return len(body) if isinstance(body, bytes) else None
+
+
 def _is_preflight(request: web.Request) -> bool:
     return request.method == hdrs.METH_OPTIONS and (
         hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
@@ -230,6 +236,7 @@ def _add_headers(
     if server.settings.hsts:
         response.headers["Strict-Transport-Security"] = _HSTS
     response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Server"] = "ncs"
 
 
 def _add_cors(request: web.Request, response: web.StreamResponse, origin: str) -> None:

@@ -10,6 +10,7 @@ from .contracts import (
     StoreError,
     StreamKey,
 )
+from .lock import lock_folder
 from .memory import MemoryStore
 from .sqlite import SqliteStore
 
@@ -24,4 +25,5 @@ __all__ = [
     "Store",
     "StoreError",
     "StreamKey",
+    "lock_folder",
 ]

@@ -82,6 +82,7 @@ export class Axis {
 export function pickFeatures(centroids, chosen, current) {
   const dimension = centroids[0]?.length ?? 0;
   if (dimension < 2) return [0, 1];
+  if (!chosen.includes(null)) return chosen;
   const columns = Array.from({ length: dimension }, (_, f) => normalised(centroids, f));
   const spread = columns.map((column) => dot(column, column));
   const byRank = [...spread.keys()].sort((a, b) => spread[b] - spread[a]).slice(0, CANDIDATES);

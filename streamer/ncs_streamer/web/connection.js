@@ -52,12 +52,11 @@ export class Connection {
   close() {
     clearTimeout(this.#timer);
     clearInterval(this.#listening);
-    if (this.#socket) {
-      const socket = this.#socket;
-      this.#socket = null;
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close();
-    }
+    this.#welcomeAt = Infinity;
+    if (!this.#socket) return;
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.close();
+    this.#socket = null;
   }
 
   /** Send a message; return whether there was a connection to send it on. */
@@ -104,9 +103,8 @@ export class Connection {
   }
 
   #lost(code, reason) {
-    this.close();
     if (performance.now() - this.#welcomeAt > STEADY_MS) this.#failures = 0;
-    this.#welcomeAt = Infinity;
+    this.close();
     const why = { code, reason: reason && this.#detail.startsWith(reason) ? this.#detail : reason };
     if (CREDENTIAL.has(code)) {
       this.#onState({ name: 'refused', ...why });

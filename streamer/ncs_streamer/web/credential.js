@@ -1,34 +1,37 @@
 /** The credential, the chosen stream and the login form; kept for this tab only. */
 
+const PLACE = 'ncs';
+
 const form = document.getElementById('login');
 const line = document.getElementById('login-message');
 
-/** What was chosen, or null; a browser that keeps nothing is no reason to stop. */
-export function recall(name) {
-  try {
-    return sessionStorage.getItem(`ncs.${name}`);
-  } catch {
-    return null;
-  }
+const kept = {};
+try {
+  Object.assign(kept, JSON.parse(sessionStorage.getItem(PLACE)));
+} catch {
+  // A browser that keeps nothing is no reason to stop: it is asked for after a reload.
 }
 
-/** Keep a value; null forgets it. */
+/** Return what was kept under a name, if anything. */
+export const recall = (name) => kept[name];
+
+/** Keep a value; undefined forgets it. */
 export function remember(name, value) {
+  kept[name] = value;
   try {
-    if (value === null) sessionStorage.removeItem(`ncs.${name}`);
-    else sessionStorage.setItem(`ncs.${name}`, value);
+    sessionStorage.setItem(PLACE, JSON.stringify(kept));
   } catch {
-    // It is asked for again after a reload.
+    // As above.
   }
 }
 
-/** Take `#key=...&stream=...` out of the address bar; return whether there was any. */
+/** Take `#key=...&stream=...` out of the address bar. */
 export function takeFragment() {
   const fragment = new URLSearchParams(location.hash.slice(1));
-  const names = ['key', 'stream'].filter((name) => fragment.get(name));
-  for (const name of names) remember(name, fragment.get(name));
+  for (const name of ['key', 'stream']) {
+    if (fragment.get(name)) remember(name, fragment.get(name));
+  }
   if (location.hash) history.replaceState(null, '', location.pathname + location.search);
-  return names.length > 0;
 }
 
 /** Show the form, with a reason; `hideForm` hides it. */
@@ -47,10 +50,9 @@ export function hideForm() {
 export function onLogin(done) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    const { username, password } = Object.fromEntries(new FormData(form));
     line.textContent = '';
     try {
-      done(await logIn(username, password));
+      done(await logIn());
     } catch (error) {
       showForm(error.message);
       form.elements.password.select();
@@ -58,13 +60,13 @@ export function onLogin(done) {
   });
 }
 
-async function logIn(username, password) {
+async function logIn() {
   let response;
   try {
     response = await fetch(new URL('auth/login', document.baseURI), {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ username, password }),
+      body: JSON.stringify(Object.fromEntries(new FormData(form))),
     });
   } catch {
     throw new Error('The server cannot be reached.');

@@ -24,12 +24,9 @@ export class Subscription {
 
   /** Follow a stream, from where its view is if it has been followed already. */
   follow(stream) {
-    this.pause();
-    if (stream !== this.stream) {
-      this.stream = stream;
-      this.view = new View();
-      this.gaps = 0;
-    }
+    if (stream === this.stream) this.pause();
+    else this.leave();
+    this.stream = stream;
     const id = `page-${(this.#number += 1)}`;
     const message = { type: 'subscribe', id, stream, since: this.view.position };
     this.#id = this.#send(message) ? id : null;
@@ -40,6 +37,14 @@ export class Subscription {
   pause() {
     if (this.#id !== null) this.#send({ type: 'unsubscribe', id: this.#id });
     this.#id = null;
+  }
+
+  /** Follow nothing any more, and forget it. */
+  leave() {
+    this.pause();
+    this.stream = null;
+    this.view = new View();
+    this.gaps = 0;
   }
 
   /** Take note that the connection is gone, and the subscription with it. */
