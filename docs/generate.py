@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 from ncs_engine import EngineParams, params
 from ncs_protocol import Code, messages
@@ -144,6 +145,8 @@ def _type(annotation: str) -> str:
         "_Token": "str", "_Name": "name", "_Names": "list[name]",
         "NDArray[Any]": "packed array", "dict[str, Any]": "object",
     }  # fmt: skip
+    for alias in ("ResultDetail", "EventType", "DeliveryClass", "ClusterChange"):
+        names[alias] = " or ".join(get_args(getattr(messages, alias)))
     for old, new in names.items():
         annotation = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", new, annotation)
     annotation = re.sub(r"Annotated\[(.+?), Meta\(.*?\)\]", r"\1", annotation)

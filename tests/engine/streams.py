@@ -14,7 +14,7 @@ Labels = NDArray[np.int64]
 
 # The same examples at every run: nothing here may depend on chance.
 STEADY = settings(deadline=None, derandomize=True, max_examples=8)
-MANY = settings(deadline=None, derandomize=True, max_examples=60)
+MANY = settings(deadline=None, derandomize=True, max_examples=30)
 
 FAR_APART = np.array(
     [[0, 0, 0], [20, 0, 0], [0, 20, 0], [0, 0, 20], [20, 20, 20]], dtype=np.float64

@@ -131,7 +131,7 @@ PREFIXES = {
 }
 
 
-@pytest.mark.parametrize(("place", "width"), [(0.0, 1.0), (-1e3, 0.01), (1e7, 10.0)])
+@pytest.mark.parametrize(("place", "width"), [(-1e3, 0.01), (1e7, 10.0)])
 @pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
 def test_after_600_points_of_a_blob_its_points_are_no_outliers(
     prefix: Points, place: float, width: float

@@ -98,7 +98,7 @@ def test_parameters_cannot_be_assigned() -> None:
 
 
 def test_a_higher_base_threshold_never_gives_fewer_clusters() -> None:
-    points = ring(0, 2000)
+    points = ring(0, 1200)
     counts = []
     for threshold in (0.3, 0.5, 0.71, 0.9):
         engine = Engine(EngineParams(base_threshold=threshold))
@@ -108,7 +108,7 @@ def test_a_higher_base_threshold_never_gives_fewer_clusters() -> None:
 
 
 def test_a_much_higher_base_threshold_gives_more_clusters() -> None:
-    points = ring(0, 2000)
+    points = ring(0, 1200)
     lax, strict = (
         Engine(EngineParams(base_threshold=threshold)) for threshold in (0.3, 0.9)
     )

@@ -1,0 +1,54 @@
+# The one list of commands. CI runs nothing that is not in it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PACKAGES := -e ./protocol -e ./engine -e ./clients/python
+PROJECTS := pyproject.toml protocol/pyproject.toml engine/pyproject.toml clients/python/pyproject.toml
+
+.PHONY: help demo test check bench generate format clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.installed ## Run server, gateways, page and live table; Ctrl-C stops all
+	@$(BIN)/ncs demo
+
+test: check ## Run everything: lint, types, import laws, documents, all tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-tests ## Lint, types, import laws, generated documents
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+bench: $(VENV)/.installed ## Measure this machine
+	$(BIN)/ncs bench ingest
+	$(BIN)/ncs bench events
+
+generate: $(VENV)/.installed-tests ## Write the generated parts of the documents
+	$(BIN)/python docs/generate.py
+
+format: $(VENV)/.installed-tests ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what was built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/.made:
+	@sh deploy/setup/venv.sh $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made $(PROJECTS)
+	@echo "installing NCS into $(VENV)"
+	@$(PIP) $(PACKAGES) -e .
+	@touch $@
+
+$(VENV)/.installed-tests: $(VENV)/.installed
+	@sh deploy/setup/system-parts.sh chromium prometheus
+	@echo "installing the tools of the tests"
+	@$(PIP) $(PACKAGES) -e ".[test]"
+	@touch $@
