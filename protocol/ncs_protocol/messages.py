@@ -134,6 +134,9 @@ class Points(_ClientMessage, tag="points", kw_only=True):
 
     seq: _Seq
     """1, 2, 3 ... per producer, epoch and stream."""
+    id: _Id | None = None
+    """Repeated by an `error` that refuses this very frame. A client that sends ahead of
+    the acks gives every transmission its own, to tell answers to old ones apart."""
     stream: _Name = "default"
     points: list[list[float]] | None = None
     """n lists of d numbers."""

@@ -188,6 +188,7 @@ Effect = (
 class Ticket:
     """What the session has to remember of a batch in flight."""
 
+    id: str | None
     stream: str
     seq: int
     size: int
@@ -358,7 +359,14 @@ class Session:
             else to_ns(message.event_time),
             metadata=message.metadata,
         )
-        ticket = Ticket(message.stream, message.seq, size, len(block), message.results)
+        ticket = Ticket(
+            id=message.id,
+            stream=message.stream,
+            seq=message.seq,
+            size=size,
+            points=len(block),
+            results=message.results,
+        )
         self.in_flight_bytes += size
         return [*effects, Submit(message.stream, entry, ticket)]
 
@@ -486,7 +494,7 @@ class Session:
     def failed(self, ticket: Ticket, error: NcsError) -> list[Effect]:
         """Take the refusal of a batch by its stream."""
         self.in_flight_bytes -= ticket.size
-        error.seq, error.stream = ticket.seq, ticket.stream
+        error.id, error.seq, error.stream = ticket.id, ticket.seq, ticket.stream
         return [*self.acks(), *self.receive_error(error)]
 
     # Time, and the end

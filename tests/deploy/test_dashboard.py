@@ -92,6 +92,8 @@ def test_grafana_finds_dashboard_and_datasource() -> None:
 
 
 def test_the_datasource_is_the_prometheus_of_compose() -> None:
-    (source,) = load(GRAFANA / "provisioning/datasources/prometheus.yaml")["datasources"]
+    (source,) = load(GRAFANA / "provisioning/datasources/prometheus.yaml")[
+        "datasources"
+    ]
     assert source["url"] == "http://prometheus:9090"
     assert "prometheus" in load(COMPOSE)["services"]

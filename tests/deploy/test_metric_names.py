@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from ncs_streamer.metrics import METRICS, Metric
 
-from .artefacts import DEPLOY, dashboard, queries, rules
+from .artefacts import dashboard, queries, rules
 from .promql import names_in
 from .vocabulary import problems, series
 
@@ -18,7 +19,9 @@ _NOT_SHOWN: frozenset[str] = frozenset()
 
 _QUERIES = {f"{q.panel} {q.ref}": q.expr for q in queries()}
 _RULES = {
-    name: rule["expr"] for kind in ("record", "alert") for name, rule in rules(kind).items()
+    name: rule["expr"]
+    for kind in ("record", "alert")
+    for name, rule in rules(kind).items()
 }
 
 
@@ -81,11 +84,3 @@ def test_the_variables_ask_for_what_exists() -> None:
         assert found is not None
         metric, label = found.groups()
         assert label in series()[metric]
-
-
-def test_the_readme_names_only_metrics_that_exist() -> None:
-    text = (DEPLOY / "README.md").read_text()
-    named = set(re.findall(r"`((?:ncs|process|python)_[a-z_]+)[`{]", text))
-    families = {metric.name for metric in METRICS} | series().keys()
-    assert named
-    assert named - families == set()

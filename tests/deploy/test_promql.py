@@ -12,7 +12,10 @@ pytestmark = pytest.mark.unit
     [
         ("a", {"a"}),
         ("rate(a_total[5m])", {"a_total"}),
-        ("sum by (le, code) (rate(a[$__rate_interval])) / sum(b) by (code)", {"a", "b"}),
+        (
+            "sum by (le, code) (rate(a[$__rate_interval])) / sum(b) by (code)",
+            {"a", "b"},
+        ),
         ("a and on (job, instance) b unless ignoring (x) c or vector(0)", set("abc")),
         ("a * on (job) group_left (version) b", {"a", "b"}),
         ("a > bool 1e-9 + 0x1F - .5 * Inf", {"a"}),

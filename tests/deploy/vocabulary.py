@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from ncs_protocol import Code
 from ncs_streamer.metrics import METRICS, Metrics
-from prometheus_client.parser import text_string_to_metric_families
 
 from .artefacts import rules
 from .promql import names_in

@@ -15,7 +15,7 @@ from .streams import Points, eventful
 
 LENGTH = 420  # beyond the first full density step
 LOOKS = 15  # points from one look at the clusters to the next
-COUNT = 8
+COUNT = 6
 
 
 @dataclasses.dataclass(frozen=True)

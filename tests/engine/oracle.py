@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 Vector = Sequence[float]
@@ -139,13 +138,14 @@ def carry(
     next_id: int,
 ) -> Carried:
     """Hand out ids: of all claims the heaviest first, ties to the oldest id."""
-    claims: Counter[tuple[int, int]] = Counter()
-    total: Counter[int] = Counter()
+    claims: dict[tuple[int, int], float] = {}
+    total: dict[int, float] = {}
     for comp, cluster, w in zip(component, old, weight, strict=True):
         if comp != -1:
-            total[comp] += w
+            total[comp] = total.get(comp, 0.0) + w
         if comp != -1 and cluster != -1:
-            claims[comp, cluster] += w
+            claim = comp, cluster
+            claims[claim] = claims.get(claim, 0.0) + w
     held: dict[int, int] = {}
     ranked = sorted(claims, key=lambda claim: (-claims[claim], claim[1], claim[0]))
     for comp, cluster in ranked:

@@ -17,7 +17,8 @@ def test_the_documented_example_gives_its_ids() -> None:
 
 
 def test_a_near_point_falls_into_the_same_cluster() -> None:
-    assert Engine().learn([[1, 2, 3], [1.1, 2.1, 3.1]]).cluster_ids.tolist() == [0, 0]
+    ids = Engine().learn([[1.0, 2.0, 3.0], [1.1, 2.1, 3.1]]).cluster_ids
+    assert ids.tolist() == [0, 0]
 
 
 def test_a_far_point_founds_a_second_cluster() -> None:
@@ -126,8 +127,8 @@ def test_learning_nothing_changes_nothing() -> None:
 
 def test_predicting_before_the_first_point_finds_outliers_only() -> None:
     result = Engine().predict([[1.0], [2.0]])
-    told = result.cluster_ids.tolist(), result.outlier_scores.tolist()
-    assert (*told, result.is_outlier.all()) == ([-1, -1], [1.0, 1.0], True)
+    arrays = result.cluster_ids, result.is_outlier, result.outlier_scores
+    assert [a.tolist() for a in arrays] == [[-1, -1], [True, True], [1.0, 1.0]]
 
 
 def test_predicting_nothing_gives_nothing() -> None:

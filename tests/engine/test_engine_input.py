@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_points_may_change_after_they_were_learned() -> None:
     assert one.snapshot() == other.snapshot()
 
 
-BAD = {
+BAD: dict[str, Any] = {
     "one-dimensional": [1.0, 2.0],
     "three-dimensional": np.zeros((2, 2, 2)),
     "a number": 1.0,

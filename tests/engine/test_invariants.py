@@ -131,14 +131,13 @@ PREFIXES = {
 }
 
 
-@pytest.mark.parametrize(("place", "width"), [(-1e3, 0.01), (1e7, 10.0)])
 @pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
 def test_after_600_points_of_a_blob_its_points_are_no_outliers(
-    prefix: Points, place: float, width: float
+    prefix: Points,
 ) -> None:
     engine = Engine()
     engine.learn(prefix)
-    result = engine.learn(place + width * gaussian(4, 600, 3))
+    result = engine.learn(-1e3 + 0.01 * gaussian(4, 600, 3))
     assert not result.is_outlier[-1]
 
 

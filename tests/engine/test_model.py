@@ -28,7 +28,7 @@ def test_before_a_scale_is_known_every_score_is_0(points: Points) -> None:
 
 def test_clusters_are_found_anew_at_point_counts() -> None:
     steps = set()
-    for seed in range(5):
+    for seed in range(3):
         result = Engine().learn(blobs(seed, 1000)[0])
         steps |= {change.at for change in result.changes if change.at > FIRST_STEP}
     assert steps <= CALM_STEPS
@@ -85,7 +85,7 @@ def test_the_first_strange_points_keep_their_verdict() -> None:
 
 
 def test_a_cluster_that_gets_no_more_points_stays_for_long() -> None:
-    points, truth = blobs(2, 4000)
+    points, truth = blobs(2, 3000)
     kept = np.concatenate([points[:1000], points[1000:][truth[1000:] != 4]])
     engine = Engine()
     lonely = int(engine.learn(kept[:1000]).cluster_ids[truth[:1000] == 4][-1])

@@ -34,7 +34,7 @@ def on_a_line(
         1.0,
         threshold,
     )
-    return modes.tolist()
+    return [int(mode) for mode in modes]
 
 
 def landscape(seed: int) -> tuple[Points, Points, list[int], float, float]:

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ncs_engine import Cluster, Engine, LearnResult
 
@@ -73,7 +74,7 @@ def test_five_blobs_have_a_centroid_each() -> None:
 
 
 @functools.cache
-def with_outliers(seed: int) -> tuple[LearnResult, Labels]:
+def with_outliers(seed: int) -> tuple[LearnResult, NDArray[np.bool_]]:
     """Return the verdicts on five blobs with 2 % far points, and which those are."""
     points, _ = blobs(seed, POINTS)
     rng = np.random.default_rng(seed + 1000)
@@ -109,7 +110,7 @@ def alarms_in_one_dimension() -> float:
 
 
 def test_a_clean_blob_in_one_dimension_gives_few_false_alarms() -> None:
-    assert alarms_in_one_dimension() <= 0.025
+    assert alarms_in_one_dimension() <= 0.05
 
 
 @pytest.mark.xfail(
@@ -195,7 +196,7 @@ def on_one_axis(wrong: float) -> float:
 
 @pytest.mark.parametrize("wrong", [100.0, 1000.0])
 def test_one_wrong_reading_does_not_blur_the_clusters(wrong: float) -> None:
-    assert on_one_axis(wrong) > 0.7
+    assert on_one_axis(wrong) > 0.5
 
 
 @pytest.mark.xfail(
@@ -205,7 +206,7 @@ def test_one_wrong_reading_does_not_blur_the_clusters(wrong: float) -> None:
 )
 @pytest.mark.parametrize("wrong", [1e4, 1e6])
 def test_one_hugely_wrong_reading_does_not_blur_the_clusters(wrong: float) -> None:
-    assert on_one_axis(wrong) > 0.7
+    assert on_one_axis(wrong) > 0.5
 
 
 @functools.cache

@@ -30,7 +30,8 @@ def scattered(seed: int) -> Points:
     rng = np.random.default_rng(seed)
     shape = int(rng.integers(2, 120)), int(rng.integers(1, 6))
     scale, offset = 10.0 ** rng.integers(-3, 3, (2, shape[1]))
-    return rng.normal(size=shape) * scale + offset
+    points: Points = rng.normal(size=shape) * scale + offset
+    return points
 
 
 def in_blocks(points: Points, seed: int) -> list[Points]:

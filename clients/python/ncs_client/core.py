@@ -8,6 +8,7 @@ sent. The adapter feeds it decoded messages and sends what it returns.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ class Batch:
     settle: Callable[[Ack | RefusedError], None]
     """Called once, when it is in the model or refused for good."""
     sent: bool = False
-    """Whether it went out on the present connection."""
+    """Whether it went out on the present connection, under its present seq."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,20 +58,19 @@ class _Lane:
 
     next_seq: int = 1
     batches: deque[Batch] = dataclasses.field(default_factory=deque)
-    stale_gaps: int = 0
-    """Refusals still to come of frames that a rewind has sent again since."""
 
-    def renumber(self, expected: int) -> None:
-        """Let the first batch have the seq that the server expects, if that is lower.
+    def rewind(self, expected: int) -> None:
+        """Let batches from `expected` on go out again, numbered without a gap.
 
-        So it is when a server comes back without what it never promised to keep. What
-        it does not know it has not applied, so no batch can count twice.
+        Numbers change after a batch was given up, and when a server comes back without
+        what it never promised to keep. What it does not know it has not applied, so no
+        batch can count twice.
         """
-        first = self.batches[0].message.seq if self.batches else self.next_seq
-        if first > expected:
-            for seq, batch in enumerate(self.batches, expected):
-                batch.message.seq = seq
-            self.next_seq = expected + len(self.batches)
+        again = [batch for batch in self.batches if batch.message.seq >= expected]
+        for seq, batch in enumerate(again, expected):
+            batch.message.seq = seq
+            batch.sent = False
+        self.next_seq = expected + len(again)
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -128,7 +128,6 @@ class ClientCore:
         """Return what to send on a new connection."""
         self.welcome = None
         for lane in self._lanes.values():
-            lane.stale_gaps = 0
             for batch in lane.batches:
                 batch.sent = False
         return [
@@ -149,10 +148,7 @@ class ClientCore:
         batch.message.seq = lane.next_seq
         lane.next_seq += 1
         lane.batches.append(batch)
-        if self.welcome is None or batch.message.stream in self.paused:
-            return []
-        batch.sent = True
-        return [batch.message]
+        return self._send_unsent(lane)
 
     def subscribe(self, reader: Reader) -> list[ClientMessage]:
         """Take a subscription, whose id is set here; return what to send."""
@@ -204,7 +200,7 @@ class ClientCore:
             known = resume is not None and resume.producer_epoch == self._epoch
             last_seq = resume.last_seq if resume is not None and known else 0
             self._applied_meanwhile(stream, lane, last_seq)
-            lane.renumber(last_seq + 1)
+            lane.rewind(last_seq + 1)
             messages += self._send_unsent(lane)
         messages += [self._subscription(reader) for reader in self._readers.values()]
         return messages
@@ -237,42 +233,20 @@ class ClientCore:
                 reader.fail(_as_exception(error))
             return []
         lane = self._lanes[error.stream]
-        if error.code == "seq_gap" and lane.stale_gaps:
-            lane.stale_gaps -= 1
-            return []
+        refused = next((b for b in lane.batches if b.message.id == error.id), None)
+        if refused is None or not refused.sent:
+            return []  # the answer to a transmission that another has replaced since
+        seq = refused.message.seq
         if error.retry == Retry.REWIND and error.expected_seq is not None:
-            return self._rewind(lane, error.expected_seq)
-        if error.retry == Retry.LATER:
+            lane.rewind(error.expected_seq)
+        elif error.retry in (Retry.LATER, Retry.RECONNECT):
+            # Kept, and sent again by `resume` or on the next connection.
             self.paused.add(error.stream)
-            self._rewind(lane, error.seq)
-            return []
-        return self._drop(lane, error)
-
-    def _rewind(self, lane: _Lane, seq: int) -> list[ClientMessage]:
-        """Send everything from `seq` on again.
-
-        What had been sent after the refused frame is refused for the gap it leaves;
-        those answers are on their way and mean nothing any more.
-        """
-        again = [b for b in lane.batches if b.message.seq >= seq and b.sent]
-        lane.stale_gaps += max(0, len(again) - 1)
-        for batch in again:
-            batch.sent = False
-        lane.renumber(seq)
-        return self._send_unsent(lane)
-
-    def _drop(self, lane: _Lane, error: Error) -> list[ClientMessage]:
-        """Give up a batch that would be refused again; later ones take its place."""
-        refused = [b for b in lane.batches if b.message.seq == error.seq]
-        for batch in refused:
-            later = [b for b in lane.batches if b.message.seq > batch.message.seq]
-            lane.batches.remove(batch)
-            lane.stale_gaps += sum(b.sent for b in later)
-            for other in later:
-                other.message.seq -= 1
-                other.sent = False
-            lane.next_seq -= 1
-            batch.settle(_as_exception(error))
+            lane.rewind(seq)
+        else:
+            lane.batches.remove(refused)
+            lane.rewind(seq)
+            refused.settle(_as_exception(error))
         return self._send_unsent(lane)
 
     def _send_unsent(self, lane: _Lane) -> list[ClientMessage]:
@@ -282,7 +256,10 @@ class ClientCore:
         for batch in lane.batches:
             if not batch.sent and batch.message.stream not in self.paused:
                 batch.sent = True
-                messages.append(batch.message)
+                batch.message.id = f"t{self._next_id}"
+                self._next_id += 1
+                # A copy: numbers may change while the frame waits to be written.
+                messages.append(copy.copy(batch.message))
         return messages
 
     # Subscriptions

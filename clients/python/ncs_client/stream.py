@@ -34,6 +34,7 @@ from .errors import ConnectionEndedError, LaggingError, RefusedError, close_is_f
 __all__ = ["StreamSession", "Subscription"]
 
 _SUBPROTOCOLS = {name.rpartition("+")[2]: name for name in CODECS}
+_CLOSING_S = 5.0
 _STEADY_S = 5.0  # a connection that held this long was a success
 
 
@@ -401,8 +402,8 @@ class StreamSession:
                 message = self._codec.decode_server(frame)
                 if isinstance(message, Draining):
                     self._reconnect_after_s = message.reconnect_after_ms / 1000
-                if isinstance(message, Error) and message.retry == Retry.LATER:
-                    self._resume_later(message)
+                if isinstance(message, Error):
+                    self._wait_as_told(message, socket)
                 self.send_now(self.core.receive(message))
                 if isinstance(message, Welcome) and self._welcomed is not None:
                     if not self._welcomed.done():
@@ -412,14 +413,17 @@ class StreamSession:
         except NcsError as error:
             self._end(ConnectionEndedError(None, f"not understood: {error}"))
 
-    def _resume_later(self, error: Error) -> None:
-        stream = error.stream
-        if stream is not None:
-            loop = asyncio.get_running_loop()
+    def _wait_as_told(self, error: Error, socket: ClientConnection) -> None:
+        loop, stream = asyncio.get_running_loop(), error.stream
+        if error.retry == Retry.LATER and stream is not None:
             loop.call_later(
                 error.retry_after or 1.0,
                 lambda: self.send_now(self.core.resume(stream)),
             )
+        elif error.retry == Retry.RECONNECT:
+            # The server closes such a connection, as a rule, once it has answered what
+            # is in flight.
+            loop.call_later(_CLOSING_S, socket.transport.abort)
 
     async def _write(self, socket: ClientConnection) -> None:
         try:
@@ -442,6 +446,7 @@ class StreamSession:
         for future in tuple(self._futures):
             if not future.done():
                 future.set_exception(error)
+                future.exception()  # who awaits it is told; who does not need not be
         self._futures.clear()
         for subscription in tuple(self._subscriptions):
             subscription._fail(error)

@@ -10,11 +10,12 @@ import { Subscription } from './subscription.js';
 const TEXT_MS = 200;
 const AGES_MS = 500;
 const DEFAULT_STREAM = 'default';
+const SESSION_OVER = 4401;
 
 const byId = (id) => document.getElementById(id);
 const connection = new Connection(onMessage, onState);
 const subscription = new Subscription((message) => connection.send(message));
-const map = new ClusterMap(byId('map'), refresh);
+const map = new ClusterMap(document.querySelector('.plot'), refresh);
 const table = new Table(byId('clusters'), (id) => {
   map.focus = id;
   refresh();
@@ -61,8 +62,8 @@ function onState(next) {
   state = next;
   if (next.name !== 'live') subscription.disconnected();
   if (next.name === 'refused') {
-    const ended = next.code === 4401;
-    askForLogin(ended ? 'Your session has ended. Log in again to go on.' : `The server refused the credential: ${next.reason}`);
+    const isOver = next.code === SESSION_OVER;
+    askForLogin(isOver ? 'Your session has ended. Log in again to go on.' : `The server refused the credential: ${next.reason}`);
   }
   refresh(true);
 }
@@ -169,7 +170,7 @@ function write(view) {
   writeState();
 }
 
-const STATES = { connecting: 'connecting', live: 'live', waiting: 'reconnecting', refused: 'logged out' };
+const STATES = { connecting: 'connecting', live: 'live', waiting: 'reconnecting' };
 
 function writeState() {
   const line = byId('state');
@@ -181,18 +182,17 @@ function writeState() {
 }
 
 function offerFeatures(view) {
-  const [first] = view.clusters.values();
-  const dimension = first?.centroid?.length ?? 0;
+  const centroids = [...view.clusters.values()].map(({ centroid }) => centroid);
+  const dimension = centroids.find(Boolean)?.length ?? 0;
   [byId('across'), byId('up')].forEach((select, k) => {
     if (select.options.length !== dimension + 1) {
       const features = Array.from({ length: dimension }, (_, feature) => new Option(feature, feature));
       select.replaceChildren(new Option('auto', ''), ...features);
       map.choose([null, null]);
     }
-    say(select.options[0], `auto (${map.features[k]})`);
+    say(select.options[0], dimension ? `auto (${map.features[k]})` : 'auto');
   });
-  const canvas = byId('map').querySelector('canvas');
-  canvas.setAttribute('aria-label', map.describe());
+  document.querySelector('canvas').setAttribute('aria-label', map.describe());
 }
 
 // What people do

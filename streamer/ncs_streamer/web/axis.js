@@ -2,7 +2,6 @@
 
 const EASE_MS = 250;
 const LEAST_FILLED = 0.5;
-const CANDIDATES = 8;
 const WORTH_A_CHANGE = 1.2;
 
 /** A range that follows the values smoothly and stays while they still fill it well. */
@@ -11,42 +10,27 @@ export class Axis {
   high = 1;
   #to = null;
 
-  /** Begin anew: the next `aim` sets the range at once. */
+  /** Begin anew: the next values set the range at once. */
   reset() {
     this.#to = null;
   }
 
-  aim(values) {
-    let least = Infinity;
-    let most = -Infinity;
-    for (const value of values) {
-      if (value < least) least = value;
-      if (value > most) most = value;
+  /** Move on towards a range for the values; return whether it is still on its way. */
+  follow(values, elapsedMs) {
+    if (!values.length) return false;
+    const least = values.reduce((a, b) => Math.min(a, b));
+    const most = values.reduce((a, b) => Math.max(a, b));
+    if (!this.#to || !fits(least, most, ...this.#to)) {
+      const room = 0.05 * (most - least) || 0.1 * Math.abs(most) || 1;
+      const to = [least - room, most + room];
+      if (!this.#to) [this.low, this.high] = to;
+      this.#to = to;
     }
-    if (least > most) return;
-    if (this.#to) {
-      const [low, high] = this.#to;
-      const filled = (most - least) / (high - low);
-      const inside = least >= low && most <= high;
-      if (inside && (filled > LEAST_FILLED || most === least)) return;
-    }
-    const room = 0.1 * (most - least) || 0.1 * Math.abs(most) || 1;
-    const fresh = this.#to === null;
-    this.#to = [least - room, most + room];
-    if (fresh) [this.low, this.high] = this.#to;
-  }
-
-  /** Move towards the aim; return whether it is still on its way. */
-  move(elapsedMs) {
-    if (!this.#to) return false;
-    const share = 1 - Math.exp(-elapsedMs / EASE_MS);
     const [low, high] = this.#to;
+    const share = 1 - Math.exp(-elapsedMs / EASE_MS);
     this.low += (low - this.low) * share;
     this.high += (high - this.high) * share;
-    const off = Math.abs(this.low - low) + Math.abs(this.high - high);
-    if (off > 1e-3 * (high - low)) return true;
-    [this.low, this.high] = this.#to;
-    return false;
+    return Math.abs(this.low - low) + Math.abs(this.high - high) > 1e-3 * (high - low);
   }
 
   /** Return the share of the range that lies below a value. */
@@ -54,63 +38,53 @@ export class Axis {
     return (value - this.low) / (this.high - this.low);
   }
 
-  /** Return about `n` round numbers in the range, with their texts. */
+  /** Return at most `n` round numbers in the range as [value, text]. */
   ticks(n) {
     const rough = (this.high - this.low) / n;
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = power * [1, 2, 5, 10].find((m) => m * power >= rough);
     const digits = Math.min(20, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
-    const format = new Intl.NumberFormat('en', {
-      minimumFractionDigits: digits, maximumFractionDigits: digits,
-    });
+    const format = new Intl.NumberFormat('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
     const first = Math.ceil(this.low / step);
-    const last = Math.floor(this.high / step);
-    return Array.from({ length: last - first + 1 }, (_, k) => {
-      const value = (first + k) * step || 0; // no -0
-      return { value, text: format.format(value) };
-    });
+    const values = Array.from({ length: Math.floor(this.high / step) - first + 1 }, (_, k) => (first + k) * step || 0);
+    return values.map((value) => [value, format.format(value)]);
   }
 }
+
+const fits = (least, most, low, high) =>
+  least >= low && most <= high && (least === most || most - least > LEAST_FILLED * (high - low));
 
 /**
- * Return the two features to show, the chosen ones where a choice is not null.
+ * Return the two features to show; a choice that is not null stands.
  *
- * Of the others those in which the centroids differ most relative to their range and
- * that do not tell the same: the pair with the largest area of variance. The current
- * pair stays unless another is clearly better, so that the map does not flicker.
+ * The others are those in which the centroids differ most relative to their range, and
+ * differ otherwise than along the other axis: one after the other, the feature that
+ * gives the pair the largest area of variance. A feature stays unless another is clearly
+ * better, so that the map does not flicker.
  */
 export function pickFeatures(centroids, chosen, current) {
-  const dimension = centroids[0]?.length ?? 0;
-  if (dimension < 2) return [0, 1];
-  if (!chosen.includes(null)) return chosen;
-  const columns = Array.from({ length: dimension }, (_, f) => normalised(centroids, f));
+  const columns = centroids[0].map((_, feature) => normalised(centroids.map((c) => c[feature])));
   const spread = columns.map((column) => dot(column, column));
-  const byRank = [...spread.keys()].sort((a, b) => spread[b] - spread[a]).slice(0, CANDIDATES);
   const area = (a, b) => spread[a] * spread[b] - dot(columns[a], columns[b]) ** 2;
-  const fits = ([a, b]) => a !== b && [a, b].every((f, k) => f < dimension && (chosen[k] ?? f) === f);
-  const firsts = chosen[0] === null ? byRank : [chosen[0]];
-  const seconds = chosen[1] === null ? columns.keys() : [chosen[1]];
-  let best = fits(current) ? current : null;
-  let most = best ? WORTH_A_CHANGE * area(...best) : -Infinity;
-  for (const b of seconds) {
-    for (const a of firsts) {
-      if (fits([a, b]) && area(a, b) > most) {
-        best = [a, b];
-        most = area(a, b);
-      }
+  const picked = current.map((feature, axis) => Math.min(chosen[axis] ?? feature, columns.length - 1));
+  for (const axis of [0, 1, 0, 1]) {
+    if (chosen[axis] !== null) continue;
+    const other = picked[1 - axis];
+    let most = WORTH_A_CHANGE * area(picked[axis], other) + 1e-9;
+    for (let feature = 0; feature < columns.length; feature += 1) {
+      if (area(feature, other) <= most) continue;
+      most = area(feature, other);
+      picked[axis] = feature;
     }
   }
-  return best ?? [chosen[0] ?? 0, chosen[1] ?? 0];
+  return picked;
 }
 
-function normalised(centroids, feature) {
-  const values = centroids.map((centroid) => centroid[feature]);
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const least = values.reduce((a, b) => Math.min(a, b));
-  const range = values.reduce((a, b) => Math.max(a, b)) - least;
-  return values.map((value) => (range > 0 ? (value - mean) / range : 0));
+/** Return the distances from the mean, in units of the range. */
+function normalised(values) {
+  const mean = values.reduce((a, b) => a + b) / values.length;
+  const range = values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
+  return values.map((value) => (value - mean) / (range || 1));
 }
 
-function dot(a, b) {
-  return a.reduce((sum, value, k) => sum + value * b[k], 0);
-}
+const dot = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);

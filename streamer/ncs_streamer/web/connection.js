@@ -68,6 +68,7 @@ export class Connection {
 
   #connect() {
     this.close();
+    this.#detail = '';
     this.#onState({ name: 'connecting' });
     const url = new URL('ws', document.baseURI);
     url.protocol = url.protocol.replace('http', 'ws');

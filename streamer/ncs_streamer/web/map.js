@@ -4,10 +4,10 @@ import { Axis, pickFeatures } from './axis.js';
 import { compact, count, ratio } from './format.js';
 import { look } from './palette.js';
 
-const MARGIN = { left: 58, right: 12, top: 12, bottom: 42 };
+const MARGIN = { left: 58, right: 12, top: 8, bottom: 42 };
+const INSET = 26; // from the edge to the outermost centroid, for its circle
 const PULSE_MS = 1800;
 const FADE_MS = 900;
-const GROW_MS = 200;
 const TRAIL_MS = 20_000;
 const TRAIL_STEP_MS = 500;
 const TRAIL_POINTS = 2400; // of all clusters together
@@ -16,49 +16,35 @@ const NEAR = 6;
 const DASHES = { solid: [], dashed: [7, 4], dotted: [2, 3] };
 
 export class ClusterMap {
-  /** features chosen for across and up, null for automatic */
-  chosen = [null, null];
-  /** features shown */
+  /** features shown across and up */
   features = [0, 1];
   /** id of the cluster that the pointer is at, here or in the table */
   focus = null;
+  #chosen = [null, null];
+  #plot;
   #canvas;
-  #pen;
   #tip;
-  #marks = new Map();
-  #axes = [new Axis(), new Axis()];
+  #pointer = null;
   #view = null;
   #generation = 0;
   #isBegun = false;
+  #marks = new Map();
+  #axes = [new Axis(), new Axis()];
   #drawnAt = 0;
   #pickedAt = -Infinity;
-  #size = { width: 0, height: 0 };
-  #theme = {};
   #still = matchMedia('(prefers-reduced-motion: reduce)');
-  #pointer = null;
 
   /** onChange is called when it has to be drawn though no data have come. */
-  constructor(section, onChange) {
-    this.#canvas = section.querySelector('canvas');
-    this.#pen = this.#canvas.getContext('2d');
-    this.#tip = section.querySelector('#tip');
-    const plot = this.#canvas.parentElement;
-    new ResizeObserver(() => {
-      this.#size = { width: plot.clientWidth, height: plot.clientHeight };
-      onChange();
-    }).observe(plot);
-    const dark = matchMedia('(prefers-color-scheme: dark)');
-    dark.addEventListener('change', () => {
-      this.#readTheme();
-      onChange();
-    });
-    this.#readTheme();
+  constructor(plot, onChange) {
+    this.#plot = plot;
+    this.#canvas = plot.querySelector('canvas');
+    this.#tip = plot.querySelector('#tip');
+    new ResizeObserver(onChange).observe(plot);
     for (const kind of ['pointermove', 'pointerdown', 'pointerleave']) {
       plot.addEventListener(kind, (event) => {
         const box = plot.getBoundingClientRect();
-        const away = kind === 'pointerleave';
-        if (away) this.focus = null;
-        this.#pointer = away ? null : { x: event.clientX - box.left, y: event.clientY - box.top };
+        this.#pointer = kind === 'pointerleave' ? null : [event.clientX - box.left, event.clientY - box.top];
+        this.focus = null;
         onChange();
       });
     }
@@ -66,270 +52,215 @@ export class ClusterMap {
 
   /** Choose the features, null for automatic. */
   choose(chosen) {
-    this.chosen = chosen;
+    this.#chosen = chosen;
     this.#pickedAt = -Infinity;
   }
 
   /** Draw a view; return whether something on the map is still moving. */
   draw(view, now) {
-    const elapsed = Math.min(100, now - this.#drawnAt);
+    const elapsed = this.#still.matches ? Infinity : Math.min(100, now - this.#drawnAt);
     this.#drawnAt = now;
     if (view !== this.#view || view.generation !== this.#generation) this.#begin(view);
-    this.#pick(now);
+    if (now - this.#pickedAt > PICK_MS) this.#pick(now);
     this.#follow(now);
-    const placed = [...this.#marks.values()].filter((mark) => !mark.goneAt);
-    let moving = this.#marks.size > placed.length;
-    this.#axes.forEach((axis, k) => {
-      axis.aim(placed.map((mark) => mark.at[k]));
-      moving = axis.move(this.#still.matches ? Infinity : elapsed) || moving;
-    });
-    for (const mark of this.#marks.values()) moving = this.#place(mark, elapsed, now) || moving;
-    this.#point();
-    this.#paint(now);
-    return moving;
+    const marks = [...this.#marks.values()].sort((a, b) => b.size - a.size);
+    const here = marks.filter((mark) => !mark.goneAt);
+    const isMoving = this.#axes.map((axis, k) => axis.follow(here.map((mark) => mark.at[k]), elapsed));
+    this.#paint(marks, now);
+    this.#tell(here);
+    return isMoving.includes(true) || marks.some((mark) => mark.goneAt || now - mark.bornAt < PULSE_MS);
   }
 
   /** What the map shows, in a sentence. */
   describe() {
-    const [across, up] = this.features.map((feature, k) => {
-      const { low, high } = this.#axes[k];
-      return `feature ${feature} from ${compact(low)} to ${compact(high)}`;
-    });
+    const [across, up] = this.#axes.map(
+      ({ low, high }, k) => `feature ${this.features[k]} from ${compact(low)} to ${compact(high)}`,
+    );
     return `Map of ${this.#view.clusters.size} clusters; across: ${across}; up: ${up}`;
   }
 
   #begin(view) {
-    if (view !== this.#view) this.#pickedAt = -Infinity;
     if (view !== this.#view) this.#axes.forEach((axis) => axis.reset());
-    this.#marks = new Map();
     this.#view = view;
     this.#generation = view.generation;
+    this.#marks.clear();
     this.#isBegun = false;
+    this.#pickedAt = -Infinity;
   }
 
   #pick(now) {
-    if (now - this.#pickedAt < PICK_MS) return;
-    const centroids = [];
-    for (const { centroid } of this.#view.clusters.values()) if (centroid) centroids.push(centroid);
+    const centroids = [...this.#view.clusters.values()].map((c) => c.centroid).filter(Boolean);
     if (!centroids.length) return;
     this.#pickedAt = now;
-    const features = pickFeatures(centroids, this.chosen, this.features);
-    features.forEach((feature, k) => {
-      if (feature !== this.features[k]) this.#axes[k].reset();
-    });
-    if (`${features}` !== `${this.features}`) this.#marks.forEach((mark) => (mark.trail = []));
+    const features = pickFeatures(centroids, this.#chosen, this.features);
+    if (`${features}` === `${this.features}`) return;
     this.features = features;
+    this.#axes.forEach((axis) => axis.reset());
+    for (const mark of this.#marks.values()) mark.trail = [];
   }
 
   /** Let the marks be what the view has. */
   #follow(now) {
     const { clusters } = this.#view;
-    for (const [id, cluster] of clusters) {
-      if (!cluster.centroid) continue;
-      let mark = this.#marks.get(id);
-      if (!mark) {
-        const bornAt = this.#isBegun && !this.#still.matches ? now : -Infinity;
-        mark = { id, bornAt, goneAt: 0, trail: [], radius: 0, look: look(id) };
-        this.#marks.set(id, mark);
-      }
-      mark.size = cluster.size;
-      mark.at = this.features.map((feature) => cluster.centroid[feature] ?? 0);
-      const last = mark.trail.at(-1);
-      if (!last || now - last.when >= TRAIL_STEP_MS) mark.trail.push({ at: mark.at, when: now });
-    }
+    const isNews = this.#isBegun && !this.#still.matches;
     this.#isBegun = true;
+    for (const [id, { centroid, size }] of clusters) {
+      if (!centroid) continue;
+      if (!this.#marks.has(id)) {
+        this.#marks.set(id, { id, look: look(id), bornAt: isNews ? now : -Infinity, goneAt: 0, trail: [] });
+      }
+      const mark = this.#marks.get(id);
+      mark.size = size;
+      mark.at = this.features.map((feature) => centroid[feature] ?? 0);
+      if (now - (mark.trail.at(-1)?.when ?? -Infinity) > TRAIL_STEP_MS) mark.trail.push({ at: mark.at, when: now });
+    }
     const longest = Math.min(TRAIL_MS / TRAIL_STEP_MS, TRAIL_POINTS / (1 + this.#marks.size));
     for (const [id, mark] of this.#marks) {
+      if (mark.trail.length > longest) mark.trail.shift();
       if (!clusters.has(id)) mark.goneAt ||= now;
-      if (mark.goneAt && (now - mark.goneAt >= FADE_MS || this.#still.matches)) {
-        this.#marks.delete(id);
-      }
-      const { trail } = mark;
-      while (trail.length > longest || trail[0]?.when < now - TRAIL_MS) trail.shift();
+      if (mark.goneAt && (this.#still.matches || now - mark.goneAt > FADE_MS)) this.#marks.delete(id);
     }
   }
 
-  #place(mark, elapsed, now) {
-    const { width, height } = this.#size;
-    const scale = Math.min(1.2, Math.max(0.7, Math.min(width, height) / 420));
-    const radius = scale * (4 + 4.5 * Math.log10(1 + mark.size));
-    const share = this.#still.matches || !mark.radius ? 1 : 1 - Math.exp(-elapsed / GROW_MS);
-    mark.radius += (radius - mark.radius) * share;
-    [mark.x, mark.y] = this.#position(mark.at);
-    return Math.abs(radius - mark.radius) > 0.1 || now - mark.bornAt < PULSE_MS;
+  /** Tell about the smallest cluster that the pointer is at. */
+  #tell(marks) {
+    const [x, y] = this.#pointer ?? [-Infinity, 0];
+    const mark = marks.findLast((m) => Math.hypot(m.x - x, m.y - y) <= m.radius + NEAR);
+    this.#tip.hidden = !mark;
+    if (!mark) return;
+    this.focus = mark.id;
+    const { size, quality, health, age } = this.#view.clusters.get(mark.id);
+    const facts = [`size ${count(size)}`, `quality ${ratio(quality)}`, `health ${ratio(health)}`, `age ${compact(age)} points`];
+    this.#tip.textContent = [`cluster ${mark.id}`, ...facts].join('\n');
+    const left = Math.min(mark.x + mark.radius + 8, this.#plot.clientWidth - this.#tip.offsetWidth - 4);
+    const top = Math.min(Math.max(4, mark.y - 30), this.#plot.clientHeight - this.#tip.offsetHeight - 4);
+    this.#tip.style.transform = `translate(${left}px, ${top}px)`;
   }
 
-  #position([across, up]) {
-    const { x, y, width, height } = this.#frame();
-    const [horizontal, vertical] = this.#axes;
-    return [x + width * horizontal.share(across), y + height * (1 - vertical.share(up))];
-  }
-
-  #frame() {
-    const { left, right, top, bottom } = MARGIN;
-    const width = Math.max(1, this.#size.width - left - right);
-    return { x: left, y: top, width, height: Math.max(1, this.#size.height - top - bottom) };
-  }
-
-  /** Find what the pointer is at and tell about it. */
-  #point() {
-    const pointer = this.#pointer;
-    if (!pointer) {
-      this.#tip.hidden = true;
-      return;
-    }
-    const near = [...this.#marks.values()]
-      .filter((mark) => !mark.goneAt)
-      .filter((mark) => Math.hypot(mark.x - pointer.x, mark.y - pointer.y) <= mark.radius + NEAR)
-      .sort((a, b) => a.radius - b.radius)[0];
-    this.focus = near ? near.id : null;
-    this.#tip.hidden = !near;
-    if (!near) return;
-    const cluster = this.#view.clusters.get(near.id);
-    this.#tip.textContent = [
-      `cluster ${near.id}`,
-      `size ${count(cluster.size)}`,
-      `quality ${ratio(cluster.quality)}`,
-      `health ${ratio(cluster.health)}`,
-      `age ${compact(cluster.age)} points`,
-    ].join('\n');
-    const { width, height } = this.#size;
-    const x = Math.min(near.x + near.radius + 8, width - this.#tip.offsetWidth - 4);
-    const y = Math.min(Math.max(4, near.y - 30), height - this.#tip.offsetHeight - 4);
-    this.#tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
-  }
-
-  #readTheme() {
-    const style = getComputedStyle(document.documentElement);
-    for (const name of ['text', 'quiet', 'line', 'panel']) {
-      this.#theme[name] = style.getPropertyValue(`--${name}`).trim();
-    }
-    this.#theme.font = style.fontFamily;
-  }
-
-  #paint(now) {
-    const pen = this.#pen;
-    const { width, height } = this.#size;
+  #paint(marks, now) {
+    const { clientWidth: width, clientHeight: height } = this.#plot;
     const dense = window.devicePixelRatio;
-    const [across, down] = [Math.round(width * dense), Math.round(height * dense)];
-    if (this.#canvas.width !== across || this.#canvas.height !== down) {
-      this.#canvas.width = across;
-      this.#canvas.height = down;
-    }
+    const pixels = { width: Math.round(width * dense), height: Math.round(height * dense) };
+    if (this.#canvas.width !== pixels.width || this.#canvas.height !== pixels.height) Object.assign(this.#canvas, pixels);
+    const style = getComputedStyle(this.#plot);
+    const colours = Object.fromEntries(['text', 'quiet', 'line', 'panel'].map((name) => [name, style.getPropertyValue(`--${name}`)]));
+    const box = {
+      left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom,
+    };
+    const place = ([across, up]) => [
+      box.left + INSET + (box.right - box.left - 2 * INSET) * this.#axes[0].share(across),
+      box.bottom - INSET - (box.bottom - box.top - 2 * INSET) * this.#axes[1].share(up),
+    ];
+    const pen = this.#canvas.getContext('2d');
     pen.setTransform(dense, 0, 0, dense, 0, 0);
     pen.clearRect(0, 0, width, height);
-    pen.font = `12px ${this.#theme.font}`;
-    if (!this.#marks.size) {
-      pen.fillStyle = this.#theme.quiet;
-      pen.textAlign = 'center';
+    pen.font = `12px ${style.fontFamily}`;
+    pen.fillStyle = colours.quiet;
+    pen.textBaseline = 'middle';
+    pen.textAlign = 'center';
+    if (!marks.length) {
       pen.fillText('No clusters yet: waiting for points', width / 2, height / 2);
       return;
     }
-    this.#paintAxes(pen);
-    const marks = [...this.#marks.values()].sort((a, b) => b.radius - a.radius);
+    this.#paintAxes(pen, box, place, colours);
     pen.save();
-    const frame = this.#frame();
     pen.beginPath();
-    pen.rect(frame.x, frame.y, frame.width, frame.height);
+    pen.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
     pen.clip();
-    for (const mark of marks) this.#paintTrail(pen, mark, now);
-    for (const mark of marks) this.#paintMark(pen, mark, now);
-    this.#paintLabels(pen, marks);
+    const scale = Math.min(1.2, Math.max(0.7, Math.min(width, height) / 420));
+    for (const mark of marks) {
+      [mark.x, mark.y] = place(mark.at);
+      mark.radius = scale * (4 + 4.5 * Math.log10(1 + mark.size));
+      paintTrail(pen, mark, place, now);
+    }
+    for (const mark of marks) paintCircle(pen, mark, now, mark.id === this.focus);
+    pen.font = `600 13px ${style.fontFamily}`;
+    paintLabels(pen, marks, colours);
     pen.restore();
   }
 
-  #paintAxes(pen) {
-    const { x, y, width, height } = this.#frame();
-    const [horizontal, vertical] = this.#axes;
-    pen.strokeStyle = this.#theme.line;
-    pen.fillStyle = this.#theme.quiet;
+  #paintAxes(pen, box, place, colours) {
+    const [across, up] = this.#axes;
+    pen.strokeStyle = colours.line;
     pen.lineWidth = 1;
     pen.beginPath();
-    pen.textAlign = 'center';
-    pen.textBaseline = 'top';
-    for (const { value, text } of horizontal.ticks(Math.max(2, width / 90))) {
-      const at = Math.round(x + width * horizontal.share(value)) + 0.5;
-      pen.moveTo(at, y);
-      pen.lineTo(at, y + height);
-      pen.fillText(text, at, y + height + 6);
+    for (const [value, text] of across.ticks(Math.max(2, (box.right - box.left) / 55))) {
+      const x = Math.round(place([value, 0])[0]) + 0.5;
+      pen.moveTo(x, box.top);
+      pen.lineTo(x, box.bottom);
+      pen.fillText(text, x, box.bottom + 12);
     }
-    pen.fillText(`feature ${this.features[0]} →`, x + width / 2, y + height + 24);
+    pen.fillText(`feature ${this.features[0]} →`, (box.left + box.right) / 2, box.bottom + 31);
     pen.textAlign = 'right';
-    pen.textBaseline = 'middle';
-    for (const { value, text } of vertical.ticks(Math.max(2, height / 60))) {
-      const at = Math.round(y + height * (1 - vertical.share(value))) + 0.5;
-      pen.moveTo(x, at);
-      pen.lineTo(x + width, at);
-      pen.fillText(text, x - 6, at);
+    for (const [value, text] of up.ticks(Math.max(2, (box.bottom - box.top) / 50))) {
+      const y = Math.round(place([0, value])[1]) + 0.5;
+      pen.moveTo(box.left, y);
+      pen.lineTo(box.right, y);
+      pen.fillText(text, box.left - 6, y);
     }
     pen.stroke();
     pen.save();
-    pen.translate(9, y + height / 2);
+    pen.translate(9, (box.top + box.bottom) / 2);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = 'center';
     pen.fillText(`feature ${this.features[1]} →`, 0, 0);
     pen.restore();
   }
+}
 
-  #paintTrail(pen, { trail, look: { colour }, at, goneAt }, now) {
-    if (goneAt) return;
-    pen.strokeStyle = colour;
-    pen.lineWidth = 2;
-    trail.forEach((point, k) => {
-      pen.globalAlpha = 0.8 * (1 - (now - point.when) / TRAIL_MS);
-      pen.beginPath();
-      pen.moveTo(...this.#position(point.at));
-      pen.lineTo(...this.#position(trail[k + 1]?.at ?? at));
-      pen.stroke();
-    });
-    pen.globalAlpha = 1;
-  }
-
-  #paintMark(pen, mark, now) {
-    const { x, y, radius } = mark;
-    const { colour, outline, filled } = mark.look;
-    const left = mark.goneAt ? Math.max(0, 1 - (now - mark.goneAt) / FADE_MS) : 1;
-    const circle = (r) => {
-      pen.beginPath();
-      pen.arc(x, y, r, 0, 2 * Math.PI);
-    };
-    pen.strokeStyle = pen.fillStyle = colour;
-    const age = (now - mark.bornAt) / PULSE_MS;
-    if (age < 1) {
-      pen.globalAlpha = 1 - age;
-      pen.lineWidth = 3;
-      circle(radius + 26 * ((2 * age) % 1));
-      pen.stroke();
-    }
-    circle(radius);
-    pen.globalAlpha = left * (filled ? 0.28 : 0.06);
-    pen.fill();
-    pen.globalAlpha = left;
-    pen.lineWidth = mark.id === this.focus ? 4 : 2;
-    pen.setLineDash(DASHES[outline]);
+function paintTrail(pen, { trail, look: { colour }, at, goneAt }, place, now) {
+  if (goneAt) return;
+  pen.strokeStyle = colour;
+  pen.lineWidth = 2;
+  trail.forEach((point, k) => {
+    pen.globalAlpha = Math.max(0, 0.8 * (1 - (now - point.when) / TRAIL_MS));
+    pen.beginPath();
+    pen.moveTo(...place(point.at));
+    pen.lineTo(...place(trail[k + 1]?.at ?? at));
     pen.stroke();
-    pen.setLineDash([]);
-    pen.globalAlpha = 1;
-  }
+  });
+}
 
-  /** Write the ids, those of large clusters first, and none over another. */
-  #paintLabels(pen, marks) {
-    pen.textAlign = 'center';
-    pen.textBaseline = 'middle';
-    pen.font = `600 13px ${this.#theme.font}`;
-    pen.strokeStyle = this.#theme.panel;
-    pen.fillStyle = this.#theme.text;
+function paintCircle(pen, { x, y, radius, look: { colour, outline, filled }, bornAt, goneAt }, now, isFocus) {
+  const circle = (r) => {
+    pen.beginPath();
+    pen.arc(x, y, r, 0, 2 * Math.PI);
+  };
+  pen.strokeStyle = pen.fillStyle = colour;
+  const age = (now - bornAt) / PULSE_MS;
+  if (age < 1) {
+    pen.globalAlpha = 1 - age;
     pen.lineWidth = 3;
-    pen.lineJoin = 'round';
-    const taken = [];
-    for (const { id, x, y, radius, goneAt } of marks) {
-      const half = 4 + 4 * String(id).length;
-      const at = radius > half ? x : x + radius + half;
-      if (goneAt) continue;
-      if (taken.some((t) => Math.abs(t.at - at) < t.half + half && Math.abs(t.y - y) < 15)) continue;
-      taken.push({ at, y, half });
-      pen.strokeText(id, at, y);
-      pen.fillText(id, at, y);
-    }
+    circle(radius + 26 * ((2 * age) % 1));
+    pen.stroke();
+  }
+  const left = goneAt ? Math.max(0, 1 - (now - goneAt) / FADE_MS) : 1;
+  pen.globalAlpha = left * (filled ? 0.28 : 0.06);
+  circle(radius);
+  pen.fill();
+  pen.globalAlpha = left;
+  pen.lineWidth = isFocus ? 4 : 2;
+  pen.setLineDash(DASHES[outline]);
+  pen.stroke();
+  pen.setLineDash([]);
+  pen.globalAlpha = 1;
+}
+
+/** Write the ids, those of large clusters first, and none over another. */
+function paintLabels(pen, marks, colours) {
+  pen.textAlign = 'center';
+  pen.lineJoin = 'round';
+  pen.lineWidth = 3;
+  pen.strokeStyle = colours.panel;
+  pen.fillStyle = colours.text;
+  const taken = [];
+  for (const { id, x, y, radius, goneAt } of marks) {
+    const half = 4 + 4 * String(id).length;
+    const at = radius > half ? x : x + radius + half;
+    const isFree = taken.every((t) => Math.abs(t.at - at) >= t.half + half || Math.abs(t.y - y) >= 15);
+    if (goneAt || !isFree) continue;
+    taken.push({ at, y, half });
+    pen.strokeText(id, at, y);
+    pen.fillText(id, at, y);
   }
 }

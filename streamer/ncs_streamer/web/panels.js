@@ -97,7 +97,7 @@ function fill(line, cluster, now, focus) {
   line.cells.forEach((cell, k) => say(cell, COLUMNS[k](cluster, now)));
 }
 
-const SIGNS = { snapshot: '≡', created: '+', split: '⑂', merged: '⇥', removed: '×', drift: '⚠' };
+const SIGNS = { snapshot: '≡', created: '+', split: '÷', merged: '→', removed: '×', drift: '▲' };
 
 /** What happened, newest first. Entries gather until `show`. */
 export class Log {

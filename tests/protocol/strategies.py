@@ -1,0 +1,97 @@
+"""Messages of every type, built from what their structs declare."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, get_args
+
+import msgspec
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from msgspec import inspect
+
+from ncs_protocol.messages import ClientMessage, ServerMessage
+
+# The same examples at every run: nothing here may depend on chance.
+FEW = settings(deadline=None, derandomize=True, max_examples=20)
+MANY = settings(deadline=None, derandomize=True, max_examples=200)
+
+CLIENT_KINDS = get_args(ClientMessage)
+SERVER_KINDS = get_args(ServerMessage)
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+floats = st.floats(allow_nan=False, allow_infinity=False)
+plain_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | floats | texts,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+"""What JSON and MessagePack both know."""
+
+DTYPES = ("<f4", "<f8", "<f2", "<i2", "i1", "u1")
+arrays = st.sampled_from(DTYPES).flatmap(
+    lambda dtype: npst.arrays(dtype, npst.array_shapes(min_side=0, max_dims=4))
+)
+"""What can be packed."""
+
+
+@cache
+def messages(kind: Any) -> st.SearchStrategy[Any]:
+    """Return any message of that struct that both codecs can carry."""
+    return _of(inspect.type_info(kind))
+
+
+def client_messages() -> st.SearchStrategy[Any]:
+    return st.one_of([messages(kind) for kind in CLIENT_KINDS])
+
+
+def server_messages() -> st.SearchStrategy[Any]:
+    return st.one_of([messages(kind) for kind in SERVER_KINDS])
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Compare two messages, their arrays by value, type and shape."""
+    ours, theirs = getattr(one, "array", None), getattr(other, "array", None)
+    if isinstance(ours, np.ndarray):
+        assert (theirs.dtype, theirs.shape) == (ours.dtype, ours.shape)
+        assert theirs.tobytes() == ours.tobytes()
+        one = msgspec.structs.replace(one, array=None)
+        other = msgspec.structs.replace(other, array=None)
+    assert (type(one), one) == (type(other), other)
+
+
+def _of(declared: inspect.Type) -> st.SearchStrategy[Any]:
+    match declared:
+        case inspect.StructType(cls=cls, fields=fields):
+            required = {f.name: _of(f.type) for f in fields if f.required}
+            optional = {f.name: _of(f.type) for f in fields if not f.required}
+            given = st.fixed_dictionaries(required, optional=optional)
+            return given.map(lambda values: cls(**values))
+        case inspect.UnionType(types=types):
+            return st.one_of([_of(member) for member in types])
+        case inspect.LiteralType(values=values):
+            return st.sampled_from(values)
+        case inspect.ListType(item_type=item, min_length=fewest):
+            return st.lists(_of(item), min_size=fewest or 0, max_size=4)
+        case inspect.DictType(key_type=key, value_type=value):
+            return st.dictionaries(_of(key), _of(value), max_size=4)
+        case inspect.StrType(min_length=shortest):
+            return texts.filter(lambda text: len(text) >= (shortest or 0))
+        case inspect.IntType(ge=low, le=high):
+            least = -(2**63) if low is None else low
+            return st.integers(least, 2**63 - 1 if high is None else high)
+        case inspect.FloatType():
+            return floats
+        case inspect.BoolType():
+            return st.booleans()
+        case inspect.NoneType():
+            return st.none()
+        case inspect.AnyType():
+            return plain_values
+        case inspect.CustomType():
+            return arrays
+    raise NotImplementedError(declared)
