@@ -286,8 +286,8 @@ class Model:
         if bandwidth > 0.0:
             threshold = self.vigilance.threshold
             component = find_modes(squared, weight, old, bandwidth, threshold)
-        else:  # every point equal so far
-            component = np.zeros(micro.count, np.int64)
+        else:  # most points have an exact twin: every place is a mode of its own
+            component = np.arange(micro.count)
         _drop_light(component, weight, old)
         _limit(component, weight, squared, self.params.max_clusters)
         alive = set(self.book.ids())

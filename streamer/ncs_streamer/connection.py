@@ -317,9 +317,10 @@ class Connection:
     # Out
 
     def _push(self, frame: bytes) -> None:
+        was_full = self._outbox.overflowed
         if self._outbox.push(frame):
             self._to_write.set()
-        elif self._close is None:
+        elif not was_full:
             waiting = self._outbox.waiting_bytes
             log.warning("slow_consumer", session=self.session.id, waiting_bytes=waiting)
             self._perform_now(self.session.end(Code.SLOW_CONSUMER))

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from .tools import tool
 
-_START_S = 20.0
+_START_S = 40.0
 _STOP_S = 15.0
 _POLL_S = 0.1
 

@@ -115,6 +115,13 @@ def test_named_volumes_are_declared_and_mounted_files_exist() -> None:
     assert used == declared
 
 
+@pytest.mark.parametrize("name", _services())
+def test_a_service_is_read_only_unless_secrets_are_copied_in(name: str) -> None:
+    # Grafana keeps its plugins and pictures in more places than its volume.
+    writes = name == "grafana" or "secrets" in _services()[name]
+    assert _services()[name].get("read_only", False) is not writes
+
+
 def test_the_server_has_time_to_drain() -> None:
     grace = _services()["ncs"]["stop_grace_period"]
     assert float(grace.removesuffix("s")) >= Settings().drain_timeout_s + 10

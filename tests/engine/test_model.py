@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
 
 from ncs_engine import Engine, EngineParams, LearnResult
+from ncs_engine.snapshot import decode_snapshot
 
 from .streams import STEADY, Points, blobs, eventful_streams, gaussian, ring
 
@@ -84,25 +87,70 @@ def test_the_first_strange_points_keep_their_verdict() -> None:
     assert result.cluster_ids[0] == -1
 
 
-def test_a_cluster_that_gets_no_more_points_stays_for_long() -> None:
-    points, truth = blobs(2, 3000)
-    kept = np.concatenate([points[:1000], points[1000:][truth[1000:] != 4]])
+LONE = np.array([[60.0, 60.0, 60.0]])
+
+
+@functools.cache
+def long_after(end: int) -> Engine:
+    """Return an engine that saw six points of a second blob and far more of the first.
+
+    Beside them, 20 outliers each at a place of its own.
+    """
+    rng = np.random.default_rng(1)
+    points = gaussian(2, end, 3)
+    points[300:540:40] = LONE + 0.3 * rng.normal(size=(6, 3))
+    points[1000:1600:30] = 1000.0 * rng.normal(size=(20, 3))
     engine = Engine()
-    lonely = int(engine.learn(kept[:1000]).cluster_ids[truth[:1000] == 4][-1])
-    engine.learn(kept[1000:])
-    assert lonely in {cluster.cluster_id for cluster in engine.clusters()}
+    engine.learn(points)
+    return engine
+
+
+def test_a_cluster_that_gets_no_more_points_stays_for_long() -> None:
+    assert not long_after(5000).predict(LONE).is_outlier[0]
+
+
+def test_a_small_cluster_that_gets_no_more_points_is_forgotten_in_the_end() -> None:
+    assert long_after(14_500).predict(LONE).is_outlier[0]
+
+
+def test_what_is_told_of_lone_points_is_forgotten_in_the_end() -> None:
+    _, arrays = decode_snapshot(long_after(14_500).snapshot())
+    assert arrays["micro.weight"].min() >= 0.5
+
+
+def test_a_density_step_leaves_room_for_new_micro_clusters() -> None:
+    engine = Engine(EngineParams(memory_limit_mb=0.05))  # room for 16 of them
+    engine.learn(gaussian(3, max(CALM_STEPS), 24))
+    assert engine.statistics()["micro_clusters"] < 16
+
+
+def test_the_threshold_in_force_follows_the_data() -> None:
+    engine = Engine()
+    engine.learn(gaussian(4, max(CALM_STEPS), 3))
+    assert engine.current_dynamic_threshold != engine.params.base_threshold
+
+
+def growing_together(seed: int, n: int) -> tuple[Points, Labels]:
+    """Return points of two blobs that meet at point 4,500, and the side of each."""
+    side = np.random.default_rng(seed).choice([-1, 1], n)
+    apart = 8 * (1 - np.clip((np.arange(n) - 2500) / 2000, 0, 1))
+    points = gaussian(seed + 100, n, 5)
+    points[:, 0] += side * apart
+    return points, side
 
 
 def test_two_blobs_that_grow_together_are_merged() -> None:
-    side = np.random.default_rng(3).choice([-1, 1], 4000)
-    apart = 8 * (1 - np.clip((np.arange(4000) - 1000) / 2000, 0, 1))
-    points = gaussian(4, 4000, 5)
-    points[:, 0] += side * apart
+    points, side = growing_together(2, 3500)
     engine = Engine()
-    before = engine.learn(points[:1000]).cluster_ids
-    left, right = (int(before[side[:1000] == at][-1]) for at in (-1, 1))
-    told = {(c.cluster_id, c.other) for c in engine.learn(points[1000:]).merged}
+    before = engine.learn(points[:2500]).cluster_ids
+    left, right = (int(before[side[:2500] == at][-1]) for at in (-1, 1))
+    told = {(c.cluster_id, c.other) for c in engine.learn(points[2500:]).merged}
     assert len(told & {(left, right), (right, left)}) == 1
+
+
+def test_a_merge_of_clusters_is_no_drift() -> None:
+    points, _ = growing_together(2, 4500)
+    assert Engine().learn(points).drift == []
 
 
 def test_a_stricter_threshold_splits_what_overlaps() -> None:

@@ -24,7 +24,7 @@ BOUNDS = [(name, bound) for name, bounds in RANGES.items() for bound in bounds]
 BEYOND = [
     (name, value)
     for name, (low, high) in RANGES.items()
-    for value in (low - 1, high + 1, math.nan, math.inf, "0.5", None, True, [0.5])
+    for value in (low - 0.01, high + 0.01, math.nan, math.inf, "0.5", None, True, [0.5])
 ]
 
 

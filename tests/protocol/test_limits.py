@@ -24,7 +24,7 @@ from ncs_protocol import (
 from ncs_protocol.messages import Points
 
 from .frames import code_of, raw, refusal
-from .strategies import MANY, plain_values, texts
+from .strategies import CHARACTERS, MANY, plain_values, texts
 
 pytestmark = pytest.mark.unit
 
@@ -73,7 +73,7 @@ def test_a_long_name_is_not_repeated_in_full() -> None:
     assert len(error.detail) < 200
 
 
-@given(st.text(max_size=140))
+@given(st.text(CHARACTERS, max_size=140))
 @MANY
 def test_any_text_is_a_name_or_an_invalid_name(name: str) -> None:
     try:

@@ -131,15 +131,16 @@ class Feeder:
         self._hello = Hello(token=key, producer=f"feeder-{seed}", streams=[stream])
         self._stream = stream
         self._rng = np.random.default_rng(seed)
+        self._enough = asyncio.Event()
 
     async def feed(self, batches: int | None = None) -> None:
-        """Send so many batches, or go on until cancelled."""
+        """Send so many batches, or go on until `feeding` ends."""
         url = self._server.url.replace("http", "ws") + "/ws"
         async with websockets.connect(url, subprotocols=["ncs.v1+msgpack"]) as socket:  # type: ignore[list-item]
             await socket.send(MSGPACK.encode(self._hello))
             await socket.recv()
             seq = 0
-            while seq != batches:
+            while seq != batches and not self._enough.is_set():
                 seq += 1
                 points = Points(seq=seq, stream=self._stream, array=self._batch())
                 await socket.send(MSGPACK.encode(points))
@@ -152,10 +153,9 @@ class Feeder:
         task = asyncio.create_task(self.feed())
         try:
             yield
-            assert not task.done(), task.result()
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            self._enough.set()
+            await task  # to the last ack, so that the server has all of it
 
     def _batch(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         blobs = self._rng.choice(len(CENTRES), BATCH, p=WEIGHTS)

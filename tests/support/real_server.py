@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from ncs_client import AsyncNCSClient
@@ -113,9 +114,11 @@ class Socket:
             return self.codec.decode_server(await self.connection.recv())
 
     async def closed(self) -> tuple[int | None, str | None]:
-        """Wait for the end and return (close code, reason)."""
-        async with asyncio.timeout(20):
-            await self.connection.wait_closed()
+        """Read on to the end and return (close code, reason)."""
+        with contextlib.suppress(ConnectionClosed):
+            async with asyncio.timeout(20):
+                async for _ in self.connection:
+                    pass
         return self.connection.close_code, self.connection.close_reason
 
 

@@ -1,0 +1,269 @@
+"""What can go wrong around the server: ports, folders, secrets, slow readers."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from real_server import (
+    SECRET,
+    Socket,
+    client_of,
+    free_port,
+    server_on,
+    token,
+    wait_until,
+)
+from websockets.exceptions import ConnectionClosed
+
+from ncs_client import AsyncNCSClient, ConnectionEndedError, LaggingError
+from ncs_protocol.messages import (
+    Ack,
+    Draining,
+    Error,
+    Points,
+    TokenExpiring,
+)
+from ncs_streamer.cli.child import StartError
+
+pytestmark = pytest.mark.integration
+
+
+async def ncs(*words: str, env: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run a command that ends by itself; return its exit code and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "ncs_streamer",
+        *words,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, **(env or {})},
+    )
+    async with asyncio.timeout(30):
+        said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+async def test_a_port_in_use_is_named_and_another_one_works(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with pytest.raises(StartError) as failed:
+            await server_on(tmp_path, port=taken).start()
+        assert f"127.0.0.1:{taken} is in use" in str(failed.value)
+        assert "--port" in str(failed.value)
+        async with server_on(tmp_path, port=free_port()):
+            pass
+
+
+@pytest.mark.parametrize("folder", ["/proc/nowhere", "/dev/null/x"])
+async def test_a_folder_that_cannot_be_written_is_named(folder: str) -> None:
+    code, said = await ncs("serve", "--data-dir", folder, "--port", "0")
+    assert 1 == code
+    assert folder in said
+    assert "Traceback" not in said
+
+
+async def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ncs.db").write_bytes(b"not a database at all" * 100)
+    code, said = await ncs(
+        "serve", "--data-dir", str(tmp_path), "--port", "0", "--metrics-port", "off"
+    )
+    assert 1 == code
+    assert "ncs.db" in said
+    assert "Traceback" not in said
+
+
+async def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as first:
+        with pytest.raises(StartError) as failed:
+            await server_on(tmp_path).start()
+        assert f"process {first.process.pid}" in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [(None, "SECRET_KEY is not set"), ("too short", "SECRET_KEY has 9 characters")],
+)
+async def test_production_insists_on_a_secret(secret: str | None, said: str) -> None:
+    env = {"ENVIRONMENT": "production"}
+    if secret is not None:
+        env["SECRET_KEY"] = secret
+    code, output = await ncs("serve", env=env)
+    assert 2 == code
+    assert said in output
+    assert "openssl rand -base64 32" in output
+    assert "too short" not in output
+
+
+async def test_the_development_login_does_not_exist_in_production(
+    tmp_path: Path,
+) -> None:
+    server = server_on(tmp_path, "--environment", "production", "--host", "127.0.0.1")
+    async with server, client_of(server) as client:
+        with pytest.raises(Exception, match="login_failed"):
+            await client.login("admin", "admin123")
+
+
+async def test_a_development_server_on_all_addresses_makes_up_a_password(
+    tmp_path: Path,
+) -> None:
+    server = server_on(tmp_path, "--host", "0.0.0.0")
+    async with server:
+        server.url = server.url.replace("0.0.0.0", "127.0.0.1")
+        said = b"".join(server.lines).decode()
+        async with client_of(server) as client:
+            with pytest.raises(Exception, match="login_failed"):
+                await client.login("admin", "admin123")
+            password = said.partition("with the password ")[2].split()[0]
+            await client.login("admin", password)
+
+
+async def test_secrets_on_disk_are_for_the_owner_only(tmp_path: Path) -> None:
+    code, _ = await ncs("token", "--data-dir", str(tmp_path))
+    assert 0 == code
+    mode = stat.S_IMODE((tmp_path / "secret_key").stat().st_mode)
+    assert 0o600 == mode
+
+
+async def test_a_reader_that_does_not_read_is_cut_off_and_nobody_else_notices(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path, "--outbox-kb", "64") as server:
+        async with client_of(server) as client, client.stream() as session:
+            await session.send([[1.0, 2.0]])
+            async with Socket.to(server, credential=token()) as stuck:
+                raw = stuck.connection.transport.get_extra_info("socket")
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                stuck.connection.transport.pause_reading()
+                with contextlib.suppress(ConnectionClosed):
+                    for number in range(20_000):
+                        await stuck.send(f'{{"type":"status","id":"{number}"}}')
+                for _ in range(20):
+                    assert 1 == (await session.send([[1.0, 2.0]])).accepted
+                await wait_until(lambda: b"slow_consumer" in b"".join(server.lines))
+        assert 1 == b"".join(server.lines).count(b'"event": "slow_consumer"')
+
+
+async def test_a_program_that_does_not_read_its_subscription_is_told(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        session = client.stream()
+        session.max_queue = 5
+        async with session:
+            subscription = await session.subscribe()
+            for value in range(20):
+                await session.send([[float(value**3), 0.0]])
+            await wait_until(lambda: subscription._error is not None)
+            with pytest.raises(LaggingError):
+                async for _ in subscription:
+                    pass
+
+
+async def test_a_session_ends_when_its_key_is_revoked(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        key = await client.create_key("gateway")
+        async with Socket.to(server, credential=key.api_key) as session:
+            await client.revoke_key(key.key_id)
+            assert 4502 == (await session.closed())[0]
+
+
+async def test_a_session_ends_when_its_key_is_revoked_by_the_command(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        key = await client.create_key("gateway")
+        async with Socket.to(server, credential=key.api_key) as session:
+            code, _ = await ncs(
+                "keys", "revoke", key.key_id, "--data-dir", str(tmp_path)
+            )
+            assert 0 == code
+            assert 4502 == (await session.closed())[0]
+
+
+async def test_a_token_is_renewed_in_band_or_its_session_ends(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server:
+        short = token(lifetime_s=6.0)
+        async with (
+            Socket.to(server, credential=short) as kept,
+            Socket.to(server, credential=short) as left,
+        ):
+            assert isinstance(await kept.receive(), TokenExpiring)
+            await kept.send(f'{{"type":"auth","token":"{token()}"}}')
+            await kept.receive()
+            assert 4401 == (await left.closed())[0]
+            await kept.send(Points(seq=1, points=[[1.0]]))
+            assert isinstance(await kept.receive(), Ack)
+
+
+async def test_a_token_of_another_tenant_does_not_take_a_session_over(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server:
+        async with Socket.to(server, credential=token("acme")) as session:
+            await session.send(f'{{"type":"auth","token":"{token("umbrella")}"}}')
+            error = await session.receive()
+    assert isinstance(error, Error)
+    assert "permission_denied" == error.code
+
+
+async def test_the_newer_of_two_connections_speaks_for_a_producer(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server:
+        async with (
+            Socket.to(server, credential=token(), producer="gw") as older,
+            Socket.to(server, credential=token(), producer="gw") as newer,
+        ):
+            assert 4512 == (await older.closed())[0]
+            await newer.send(Points(seq=1, points=[[1.0]]))
+            assert isinstance(await newer.receive(), Ack)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_answers_what_is_in_flight_and_exits_0(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    async with server_on(tmp_path) as server:
+        async with Socket.to(server, credential=token(), producer="gw") as session:
+            for seq in range(1, 201):
+                await session.send(Points(seq=seq, points=[[float(seq)]]))
+            server.process.send_signal(number)
+            acked, draining = 0, False
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    message = await session.receive()
+                    draining |= isinstance(message, Draining)
+                    acked = message.seq if isinstance(message, Ack) else acked
+            assert 4000 == session.connection.close_code
+        assert 0 == await server.process.wait()
+    assert draining
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        assert acked == (await client.get_algorithm_status()).total_points_processed
+
+
+async def test_a_client_that_cannot_connect_says_where() -> None:
+    port = free_port()
+    async with AsyncNCSClient(f"http://127.0.0.1:{port}", token()) as client:
+        with pytest.raises(ConnectionEndedError, match=f"127.0.0.1:{port}"):
+            await client.stream().open()
+
+
+async def test_a_client_with_a_bad_key_is_not_left_waiting(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        client._credential = "nck_dev_nonsense"
+        with pytest.raises(ConnectionEndedError, match="4502"):
+            await client.stream().open()
+
+
+def test_the_secret_of_the_tests_is_long_enough() -> None:
+    assert len(SECRET) >= 32
