@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from .limiter import RateLimiter
 from .logs import get_log
 from .rest.context import SERVER
 from .rest.health import metrics
-from .rest.middleware import LIMITER, middlewares
+from .rest.middleware import middlewares
 from .rest.routes import ROUTES
 from .rest.table import ROUTE_TABLE
 from .server import Server, make_store
@@ -36,7 +35,6 @@ def make_app(server: Server) -> web.Application:
         middlewares=middlewares, client_max_size=server.limits.max_frame_bytes
     )
     app[SERVER] = server
-    app[LIMITER] = RateLimiter()
     app[ROUTE_TABLE] = {route.handler: route for route in ROUTES}
     for route in ROUTES:
         for path in (route.path, *route.aliases):

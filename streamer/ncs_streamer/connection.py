@@ -22,6 +22,7 @@ from ncs_protocol.messages import (
 )
 
 from .hub import Subscription
+from .limiter import STRANGERS
 from .logs import get_log
 from .outbox import Outbox
 from .session import (
@@ -193,6 +194,7 @@ class Connection:
             )
         except NcsError as error:
             server.note_auth_failure(error, self._peer, session.id)
+            server.limiter.check(STRANGERS, self._peer, server.clock.monotonic())
             effects = session.refused(effect.request, error)
         else:
             effects = session.authenticated(effect.request, principal)

@@ -156,25 +156,31 @@ class Hub:
                 self._ring.append(encoded)
             self._deliver(encoded)
 
-    def publish_status(self, status: AlgorithmStatus) -> None:
-        """Publish an `algorithm_status` if anything but the uptime changed."""
+    def publish_status(self, status: AlgorithmStatus) -> bool:
+        """Publish an `algorithm_status` if anything but the uptime changed.
+
+        Returns:
+            Whether it was published.
+        """
         previous = self._status
         if previous is not None:
             previous.uptime_seconds = status.uptime_seconds
-        if previous != status:
-            self._status = status
-            self.latest += 1
-            self._deliver(
-                Encoded(
-                    AlgorithmStatusEvent(
-                        stream=self.stream,
-                        delivery="latest",
-                        epoch=self.epoch,
-                        offset=self.latest,
-                        data=status,
-                    )
+        if previous == status:
+            return False
+        self._status = status
+        self.latest += 1
+        self._deliver(
+            Encoded(
+                AlgorithmStatusEvent(
+                    stream=self.stream,
+                    delivery="latest",
+                    epoch=self.epoch,
+                    offset=self.latest,
+                    data=status,
                 )
             )
+        )
+        return True
 
     def publish_performance(self, metrics: PerformanceMetrics) -> None:
         """Publish a `performance_metrics`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-__all__ = ["RateLimiter", "Tier", "Verdict"]
+__all__ = ["STRANGERS", "RateLimiter", "Tier", "Verdict"]
 
 _MAX_CALLERS = 100_000
 
@@ -20,6 +20,10 @@ class Tier:
     name: str
     requests: int
     period_s: float
+
+
+STRANGERS = Tier("ip", 100, 3600.0)
+"""Refused credentials of one address, over REST and WebSocket together."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,13 +44,16 @@ class RateLimiter:
     def __init__(self) -> None:
         self._full_at: dict[tuple[str, str], float] = {}
 
-    def check(self, tier: Tier, caller: str, now: float) -> Verdict:
+    def check(
+        self, tier: Tier, caller: str, now: float, *, count: bool = True
+    ) -> Verdict:
         """Count one request, unless it is refused.
 
         Args:
             tier: the allowance.
             caller: who is asking; callers of different tiers are counted apart.
             now: monotonic seconds.
+            count: False only asks.
         """
         key = (tier.name, caller)
         each = tier.period_s / tier.requests
@@ -58,7 +65,8 @@ class RateLimiter:
             return Verdict(tier, False, 0, wait, full_at - now)
         if len(self._full_at) >= _MAX_CALLERS:
             self._forget(now)
-        self._full_at[key] = full_at + each
+        if count:
+            self._full_at[key] = full_at + each
         remaining = int(tier.requests - used - 1 + 1e-6)
         return Verdict(tier, True, remaining, 0.0, full_at + each - now)
 

@@ -7,6 +7,7 @@ and nothing about who uses it for what.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Literal
 
 from prometheus_client import (
@@ -17,8 +18,12 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
+
+from ncs_protocol import CODECS, Code
+from ncs_protocol.messages import DELIVERY_CLASS
 
 __all__ = ["METRICS", "Metric", "Metrics"]
 
@@ -35,6 +40,9 @@ class Metric:
     kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...]
     help: str
+    known: tuple[tuple[str, ...], ...] = ()
+    """Label values that exist from the start: a rate over a counter that appears with
+    its first event would miss that event."""
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -44,6 +52,21 @@ class Metric:
         return (self.name,)
 
 
+_OUTCOMES = tuple(
+    itertools.product(("ws", "rest"), ("applied", "duplicate", "refused"))
+)
+_EVENTS = tuple(
+    (kind, delivery) for kind, classes in DELIVERY_CLASS.items() for delivery in classes
+)
+_CODECS = tuple((name,) for name in CODECS)
+_CODES = tuple((code.wire,) for code in Code)
+_REASONS = (
+    ("peer",),
+    ("broken",),
+    *((code.wire,) for code in Code if code.close_code is not None),
+)
+_REFUSALS = tuple((code.wire,) for code in Code if code.http_status == 401)
+
 METRICS = (
     Metric("ncs_build_info", "gauge", ("version", "engine", "python"), "Always 1."),
     Metric("ncs_ready", "gauge", (), "1 while /readyz answers 200."),
@@ -52,18 +75,21 @@ METRICS = (
         "counter",
         ("transport", "outcome"),
         "Points that arrived: applied, duplicate or refused.",
+        known=_OUTCOMES,
     ),
     Metric(
         "ncs_batches_total",
         "counter",
         ("transport", "outcome"),
         "Batches that arrived: applied, duplicate or refused.",
+        known=_OUTCOMES,
     ),
     Metric(
         "ncs_ack_seconds",
         "histogram",
         ("transport",),
         "From the arrival of a batch to its ack.",
+        known=(("ws",), ("rest",)),
     ),
     Metric(
         "ncs_learn_seconds",
@@ -85,37 +111,66 @@ METRICS = (
     Metric("ncs_journal_bytes_total", "counter", (), "Bytes made durable."),
     Metric("ncs_journal_errors_total", "counter", (), "Group commits that failed."),
     Metric(
-        "ncs_snapshots_total", "counter", ("outcome",), "Snapshots: saved or failed."
+        "ncs_snapshots_total",
+        "counter",
+        ("outcome",),
+        "Snapshots: saved or failed.",
+        known=(("saved",), ("failed",)),
     ),
     Metric("ncs_streams", "gauge", (), "Streams in memory."),
     Metric("ncs_clusters", "gauge", (), "Clusters of all streams."),
     Metric("ncs_outliers_total", "counter", (), "Points called outliers."),
-    Metric("ncs_drifts_total", "counter", ("severity",), "Drifts found."),
+    Metric(
+        "ncs_drifts_total",
+        "counter",
+        ("severity",),
+        "Drifts found.",
+        known=(("low",), ("medium",), ("high",)),
+    ),
     Metric(
         "ncs_events_total",
         "counter",
         ("type", "class"),
         "Events published, whether anyone listens or not.",
+        known=_EVENTS,
     ),
     Metric(
-        "ncs_deliveries_total", "counter", ("codec",), "Events queued to subscribers."
+        "ncs_deliveries_total",
+        "counter",
+        ("codec",),
+        "Events queued to subscribers.",
+        known=_CODECS,
     ),
     Metric(
         "ncs_ingest_to_event_seconds",
         "histogram",
         ("class",),
         "From the arrival of the causing batch to the event's publication.",
+        known=(("lossless",), ("keyed",)),
     ),
-    Metric("ncs_connections", "gauge", ("codec",), "WebSocket connections."),
+    Metric(
+        "ncs_connections",
+        "gauge",
+        ("codec",),
+        "WebSocket connections.",
+        known=_CODECS,
+    ),
     Metric(
         "ncs_closes_total",
         "counter",
         ("reason",),
         "WebSocket connections ended, by code; `peer` when the client closed.",
+        known=_REASONS,
     ),
     Metric("ncs_subscriptions", "gauge", (), "Subscriptions."),
     Metric("ncs_outbox_bytes", "gauge", (), "Bytes that wait for readers."),
-    Metric("ncs_errors_total", "counter", ("code",), "Refusals and failures, by code."),
+    Metric(
+        "ncs_errors_total",
+        "counter",
+        ("code",),
+        "Refusals and failures, by code.",
+        known=_CODES,
+    ),
     Metric(
         "ncs_http_requests_total",
         "counter",
@@ -133,9 +188,14 @@ METRICS = (
         "counter",
         ("reason",),
         "Credentials refused, by code.",
+        known=_REFUSALS,
     ),
     Metric(
-        "ncs_rate_limited_total", "counter", ("tier",), "Requests refused as too many."
+        "ncs_rate_limited_total",
+        "counter",
+        ("tier",),
+        "Requests refused as too many.",
+        known=(("user",), ("endpoint",), ("login",), ("ip",)),
     ),
 )
 
@@ -146,6 +206,7 @@ class Metrics:
     """All metrics of one server, in a registry of their own."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -153,9 +214,12 @@ class Metrics:
         self._by_name: dict[str, Counter | Gauge | Histogram] = {}
         for metric in METRICS:
             more = {"buckets": _LATENCY} if metric.kind == "histogram" else {}
-            self._by_name[metric.name] = _KINDS[metric.kind](
+            made = _KINDS[metric.kind](
                 metric.name, metric.help, metric.labels, registry=self.registry, **more
             )
+            for values in metric.known:
+                made.labels(*values)
+            self._by_name[metric.name] = made
 
     def count(self, name: str, *labels: str, by: float = 1.0) -> None:
         """Add to a counter; `labels` in the order of the table."""

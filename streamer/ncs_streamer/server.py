@@ -21,6 +21,7 @@ from .auth import Authenticator, TokenIssuer, User, hash_password
 from .clock import Clock
 from .committer import Committer
 from .connection import Connection
+from .limiter import RateLimiter
 from .logs import get_log
 from .metrics import Metrics
 from .session import SessionConfig, State
@@ -110,6 +111,7 @@ class Server:
             max_subscriptions=settings.max_subscriptions,
             strict_input=settings.strict_input,
         )
+        self.limiter = RateLimiter()
         self._producers: dict[tuple[str, str], Connection] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: IO[str] | None = None

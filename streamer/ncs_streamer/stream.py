@@ -416,8 +416,11 @@ class Stream:
         second, self._second = self._second, _Second()
         if not self.hub.subscriptions:
             return
-        self.hub.publish_status(await self.status())
+        metrics = self._services.metrics
+        if self.hub.publish_status(await self.status()):
+            metrics.count("ncs_events_total", "algorithm_status", "latest")
         if second.batches:
+            metrics.count("ncs_events_total", "performance_metrics", "latest")
             self.hub.publish_performance(
                 PerformanceMetrics(
                     points_per_second=float(second.points),

@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from ncs_protocol import CODECS, JSON, Code, NcsError
 
 from .connection import Connection
+from .limiter import STRANGERS
 from .logs import get_log
 from .rest.context import REQUEST_ID, server_of
 from .rest.middleware import client_ip, credential_of
@@ -26,15 +27,24 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         raise NcsError(code, retry_after_s=1.0)
     codec = CODECS[_subprotocol(request)]
     _check_origin(request)
+    peer = client_ip(request)
+    monotonic = server.clock.monotonic()
+    verdict = server.limiter.check(STRANGERS, peer, monotonic, count=False)
+    if not verdict.allowed:
+        raise NcsError(
+            Code.RATE_LIMITED,
+            "Rate limit exceeded for ip",
+            retry_after_s=verdict.retry_after_s,
+        )
     principal = None
     credential = credential_of(request)
-    peer = client_ip(request)
     if credential is not None:
         now = server.clock.now()
         try:
             principal = await server.authenticator.authenticate(credential, now)
         except NcsError as error:
             server.note_auth_failure(error, peer, request[REQUEST_ID])
+            server.limiter.check(STRANGERS, peer, monotonic)
             raise
     ws = web.WebSocketResponse(
         heartbeat=server.settings.heartbeat_s,

@@ -84,12 +84,12 @@ def test_a_restored_engine_gives_the_snapshot_it_came_from(
 
 
 def test_a_long_stream_does_not_depend_on_restores_in_between() -> None:
-    points = eventful(7, 2000, dimension=3, blob_count=5)
+    points = eventful(7, 1500, dimension=3, blob_count=5)
     steady = Engine()
     expected = told(steady.learn(points))
     results = []
     engine = Engine()
-    for part in np.array_split(points, 8):
+    for part in np.array_split(points, 6):
         results.append(engine.learn(part))
         engine = Engine.restore(engine.snapshot())
     assert told(joined(results)) == expected

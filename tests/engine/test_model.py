@@ -9,7 +9,7 @@ from hypothesis import given
 from ncs_engine import Engine, EngineParams, LearnResult
 from ncs_engine.snapshot import decode_snapshot
 
-from .streams import STEADY, Points, blobs, eventful_streams, gaussian, ring
+from .streams import STEADY, Labels, Points, blobs, eventful_streams, gaussian, ring
 
 pytestmark = pytest.mark.unit
 
@@ -151,6 +151,31 @@ def test_two_blobs_that_grow_together_are_merged() -> None:
 def test_a_merge_of_clusters_is_no_drift() -> None:
     points, _ = growing_together(2, 4500)
     assert Engine().learn(points).drift == []
+
+
+@functools.cache
+def merging() -> LearnResult:
+    points, _ = growing_together(2, 3100)
+    return Engine(EngineParams(drift_sensitivity=1.0)).learn(points)
+
+
+@pytest.mark.xfail(
+    raises=AssertionError,
+    reason="the ids of the block in which clusters merged are counted after the shares"
+    " were renamed: those of the cluster that is gone look new",
+)
+def test_a_merge_of_clusters_is_no_drift_at_full_sensitivity() -> None:
+    assert merging().drift == []
+
+
+@pytest.mark.xfail(
+    raises=AssertionError, reason="as above: the cluster that is gone is named"
+)
+def test_a_drift_names_clusters_that_are_there() -> None:
+    result = merging()
+    (drift,) = result.drift
+    gone = {change.cluster_id for change in result.merged if change.at <= drift.at}
+    assert not gone & set(drift.affected_clusters)
 
 
 def test_a_stricter_threshold_splits_what_overlaps() -> None:

@@ -215,9 +215,9 @@ def strewn(rate: float) -> float:
     There is room for 16 micro-clusters only, so that it does not take long.
     """
     centres = np.random.default_rng(2).normal(0, 10, (8, 24))
-    points, _ = blobs(2, 1500, centres)
+    points, _ = blobs(2, 1000, centres)
     rng = np.random.default_rng(11)
-    strange = rng.random(1500) < rate
+    strange = rng.random(1000) < rate
     points[strange] = rng.normal(0, 200, (int(strange.sum()), 24))
     result = Engine(EngineParams(memory_limit_mb=0.05)).learn(points)
     return float(result.is_outlier[-300:][~strange[-300:]].mean())

@@ -11,23 +11,21 @@ from aiohttp import hdrs, web
 
 from ncs_protocol import Code, NcsError
 
-from ..limiter import RateLimiter, Tier, Verdict
+from ..limiter import STRANGERS, Tier, Verdict
 from ..logs import get_log
 from ..server import Phase, Server
 from .context import PRINCIPAL, REQUEST_ID, request_id_for, server_of
 from .errors import error_response
 from .table import Route, route_of
 
-__all__ = ["LIMITER", "client_ip", "middlewares"]
-
-LIMITER: web.AppKey[RateLimiter] = web.AppKey("limiter", RateLimiter)
+__all__ = ["client_ip", "credential_of", "middlewares"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _COMPRESS_FROM_BYTES = 1000
 _KEY_FACTOR = 10
 _LOGINS = Tier("login", 10, 60.0)
-_STRANGERS = Tier("ip", 100, 3600.0)
+_PROBES = frozenset(("/livez", "/readyz", "/health", "/metrics"))
 _PROCESS_POINTS = 100  # a minute, for tokens
 
 _HEADERS = {
@@ -58,7 +56,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
         elapsed = time.perf_counter() - began
         log.log(
-            _level(response.status),
+            10 if template in _PROBES else _level(response.status),
             "request_completed",
             method=request.method,
             endpoint=request.path,
@@ -158,7 +156,7 @@ async def _identify(request: web.Request, route: Route) -> Verdict:
         principal = await server.authenticator.authenticate(credential, now)
     except NcsError as error:
         server.note_auth_failure(error, peer, request[REQUEST_ID])
-        _limit(request, _STRANGERS, peer)
+        _limit(request, STRANGERS, peer)
         raise
     request[PRINCIPAL] = principal
     assert route.scope is not None
@@ -183,7 +181,7 @@ def credential_of(request: web.Request) -> str | None:
 
 def _limit(request: web.Request, tier: Tier, caller: str) -> Verdict:
     server = server_of(request)
-    verdict = request.app[LIMITER].check(tier, caller, server.clock.monotonic())
+    verdict = server.limiter.check(tier, caller, server.clock.monotonic())
     if not verdict.allowed:
         server.metrics.count("ncs_rate_limited_total", tier.name)
         log.warning(

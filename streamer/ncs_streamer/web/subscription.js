@@ -7,6 +7,8 @@
 
 import { View } from './view.js';
 
+const AGAIN_MS = 250;
+
 export class Subscription {
   stream = null;
   view = new View();
@@ -16,6 +18,7 @@ export class Subscription {
   #number = 0;
   #id = null;
   #began = false;
+  #again = 0;
 
   /** send takes a message and returns whether there was a connection for it. */
   constructor(send) {
@@ -35,6 +38,7 @@ export class Subscription {
 
   /** Hear nothing until `follow`. */
   pause() {
+    clearTimeout(this.#again);
     if (this.#id !== null) this.#send({ type: 'unsubscribe', id: this.#id });
     this.#id = null;
   }
@@ -49,6 +53,7 @@ export class Subscription {
 
   /** Take note that the connection is gone, and the subscription with it. */
   disconnected() {
+    clearTimeout(this.#again);
     this.#id = null;
   }
 
@@ -67,7 +72,8 @@ export class Subscription {
     if (this.view.apply(message)) return 'event';
     this.gaps += 1;
     this.view.invalidate();
-    this.follow(this.stream);
+    this.pause();
+    this.#again = setTimeout(() => this.follow(this.stream), AGAIN_MS);
     return 'gap';
   }
 }
