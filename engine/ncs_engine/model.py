@@ -37,6 +37,7 @@ _BANDWIDTH_RADII = 0.6
 _FORGOTTEN_BELOW = 0.5  # weight
 _WEIGHT_TO_BE_BORN = 5.0
 _WEIGHT_TO_STAY = 2.0
+_CRUMB = 0.05  # of the weight of the main part
 _BURST_WINDOW = 16
 _BURST_FROM = 8
 
@@ -288,6 +289,7 @@ class Model:
             component = find_modes(squared, weight, old, bandwidth, threshold)
         else:  # most points have an exact twin: every place is a mode of its own
             component = np.arange(micro.count)
+        _keep_crumbs(component, weight, old)
         _drop_light(component, weight, old)
         _limit(component, weight, squared, self.params.max_clusters)
         alive = set(self.book.ids())
@@ -345,6 +347,24 @@ class Model:
             owner, _, name = key.partition(".")
             getattr(getattr(self, owner), name)[..., : array.shape[-1]] = array
         return self
+
+
+def _keep_crumbs(
+    component: NDArray[np.int64], weight: NDArray[np.float64], old: NDArray[np.int64]
+) -> None:
+    """Leave with its cluster what would break off with next to no weight, in place.
+
+    Such a component is a ripple in the density of the cluster and not one of its own.
+    """
+    heft = {c: float(weight[component == c].sum()) for c in np.unique(component)}
+    for cluster in np.unique(old[old >= 0]):
+        parts = np.unique(component[old == cluster])
+        main = max(parts, key=lambda part: (heft[part], -part))
+        for part in parts:
+            members = component == part
+            strangers = (old[members] >= 0) & (old[members] != cluster)
+            if heft[part] < _CRUMB * heft[main] and not strangers.any():
+                component[members] = main
 
 
 def _drop_light(

@@ -35,8 +35,10 @@ class EngineParams:
     """
 
     base_threshold: float = 0.71
-    """Similarity from which a point joins a micro-cluster; higher gives tighter and
-    therefore more clusters. [0.05, 0.99]"""
+    """Similarity from which two crowds of points are one cluster: how high the density
+    between them has to be, as a share of the lower peak. Higher keeps more of them
+    apart. For the first 32 points: the relative similarity from which a point joins a
+    cluster. [0.05, 0.99]"""
     learning_rate: float = 0.06
     """Share by which a mature micro-cluster's centre follows each point it takes; young
     ones follow faster (1 / points so far). [0, 1]"""
@@ -52,8 +54,8 @@ class EngineParams:
     drift_sensitivity: float = 0.5
     """0 reports only a complete change of the data, 1 slight ones too. [0, 1]"""
     memory_limit_mb: float = 64.0
-    """Upper bound on the engine's state; it lowers the number of micro-clusters where
-    the dimension is high. [0.05, 65536]"""
+    """Lowers the number of micro-clusters, from 256 down to 16, to keep the engine's
+    state below it. [0.05, 65536]"""
 
     def __post_init__(self) -> None:
         """Check every range."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["Vigilance"]
 
 _NEIGHBOUR = 6  # for a full ring of 256; fewer points take a nearer neighbour
+_NEIGHBOUR_ON_A_LINE = 28  # one dimension has room for few neighbours: look further
 _FULL_RING = 256
 _RADIUS_MEMORY = 0.75
 _MAX_SWING = 0.05
@@ -81,5 +82,6 @@ def _neighbour_distance(points: NDArray[np.float64]) -> float:
         difference = column[:, None] - column
         difference *= difference
         squared += difference
-    k = max(1, min(round(_NEIGHBOUR * n / _FULL_RING), n - 1))
+    wanted = _NEIGHBOUR_ON_A_LINE if points.shape[1] == 1 else _NEIGHBOUR
+    k = max(1, min(round(wanted * n / _FULL_RING), n - 1))
     return math.sqrt(float(np.median(np.partition(squared, k, axis=1)[:, k])))

@@ -247,13 +247,17 @@ class Code(enum.Enum):
     )
 
     # When the server cannot, for now.
+    STARTING = (
+        503, None, _N, Retry.LATER,
+        "The server is starting; nothing was done.",
+    )
     STORE_UNAVAILABLE = (
         503, None, _S, Retry.LATER,
         "The journal cannot be written; nothing was applied.",
     )
     OVERLOADED = (
         503, None, _S, Retry.LATER,
-        "The server has as much work queued as it may.",
+        "The server has as much work queued as it may; nothing was done.",
     )
     # fmt: on
 

@@ -23,7 +23,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     """Serve one WebSocket connection."""
     server = server_of(request)
     if server.phase is not Phase.SERVING:
-        code = Code.DRAINING if server.draining else Code.OVERLOADED
+        code = Code.DRAINING if server.draining else Code.STARTING
         raise NcsError(code, retry_after_s=1.0)
     codec = CODECS[_subprotocol(request)]
     _check_origin(request)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ncs_engine import Cluster, Engine, EngineParams, LearnResult
 
-from .streams import FAR_APART, Labels, blobs, gaussian
+from .streams import FAR_APART, Labels, Ledger, blobs, gaussian
 
 pytestmark = pytest.mark.unit
 
@@ -168,6 +168,14 @@ def test_the_drift_tells_old_and_new_clusters() -> None:
     affected = set(result.drift[-1].affected_clusters)
     assert affected & old
     assert affected & new
+
+
+def test_a_drift_names_clusters_that_are_there() -> None:
+    result = replaced()
+    for drift in result.drift:
+        ledger = Ledger()
+        ledger.apply([change for change in result.changes if change.at <= drift.at])
+        assert set(drift.affected_clusters) <= ledger.alive
 
 
 def test_a_stationary_stream_has_no_drift() -> None:

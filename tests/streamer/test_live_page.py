@@ -10,8 +10,6 @@ import asyncio
 import contextlib
 import json
 import re
-import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ import aiohttp
 import numpy as np
 import pytest
 import pytest_asyncio
-import websockets
 from playwright.async_api import (
     Browser,
     BrowserContext,
@@ -29,9 +26,11 @@ from playwright.async_api import (
     async_playwright,
     expect,
 )
+from real_server import Socket, server_on, token
 
 from ncs_protocol import MSGPACK
-from ncs_protocol.messages import Ack, Hello, Points
+from ncs_protocol.messages import Ack, Points
+from ncs_streamer.cli.child import ServerProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -59,113 +58,74 @@ SIZES = "#clusters tbody td:nth-child(2)"
 # A real server
 
 
-class RunningServer:
-    """A server process, and what a client of its REST interface needs."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.url = ""
-        self._data_dir = data_dir
-        self._process: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        port = self.url.rpartition(":")[2] or "0"
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ncs_streamer", "serve", "--data-dir"),
-            *(str(self._data_dir), "--port", port, "--metrics-port", "off"),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        assert self._process.stdout is not None
-        lines = []
-        async for line in self._process.stdout:
-            lines.append(line)
-            if b'"serving"' in line:
-                self.url = json.loads(line)["url"]
-                self._reader = asyncio.create_task(self._read(self._process.stdout))
-                return
-        raise AssertionError(b"".join(lines).decode())
-
-    async def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
-        assert self._process is not None and self._reader is not None
-        self._process.send_signal(by)
-        await self._process.wait()
-        await self._reader
-
-    @staticmethod
-    async def _read(output: asyncio.StreamReader) -> None:
-        async for _ in output:
-            pass  # or the pipe fills up and the server stands still
-
-    async def token(self) -> str:
-        login = {"username": "admin", "password": "admin123"}
-        reply = await self._call("POST", "/auth/login", json=login)
-        return str(reply["access_token"])
-
-    async def key(self, *scopes: str) -> str:
-        asked = {"name": "page", "permissions": scopes}
-        headers = {"Authorization": f"Bearer {await self.token()}"}
-        reply = await self._call("POST", "/auth/api-keys", json=asked, headers=headers)
-        return str(reply["api_key"])
-
-    async def clusters(self, key: str, stream: str) -> list[dict[str, Any]]:
-        """Return the clusters as the table has to order them."""
-        path = f"/api/v1/clusters_summary?stream={stream}"
-        headers = {"Authorization": f"Bearer {key}"}
-        found: list[dict[str, Any]] = await self._call("GET", path, headers=headers)
-        return sorted(found, key=lambda c: (-c["size"], c["cluster_id"]))
-
-    async def _call(self, method: str, path: str, **more: Any) -> Any:
-        async with (
-            aiohttp.ClientSession(raise_for_status=True) as session,
-            session.request(method, self.url + path, **more) as response,
-        ):
-            return await response.json()
+async def key_for(server: ServerProcess, *scopes: str) -> str:
+    """Return a new API key of the tenant that `admin` belongs to."""
+    asked = {"name": "page", "permissions": scopes}
+    path = "/api/v1/auth/api-keys"
+    reply = await call(server, "POST", path, token("default"), json=asked)
+    return str(reply["api_key"])
 
 
-class Feeder:
-    """Sends points of four blobs over a WebSocket, each batch after the last's ack."""
-
-    def __init__(self, server: RunningServer, key: str, stream: str, seed: int) -> None:
-        self._server = server
-        self._hello = Hello(token=key, producer=f"feeder-{seed}", streams=[stream])
-        self._stream = stream
-        self._rng = np.random.default_rng(seed)
-        self._enough = asyncio.Event()
-
-    async def feed(self, batches: int | None = None) -> None:
-        """Send so many batches, or go on until `feeding` ends."""
-        url = self._server.url.replace("http", "ws") + "/ws"
-        async with websockets.connect(url, subprotocols=["ncs.v1+msgpack"]) as socket:  # type: ignore[list-item]
-            await socket.send(MSGPACK.encode(self._hello))
-            await socket.recv()
-            seq = 0
-            while seq != batches and not self._enough.is_set():
-                seq += 1
-                points = Points(seq=seq, stream=self._stream, array=self._batch())
-                await socket.send(MSGPACK.encode(points))
-                ack = MSGPACK.decode_server(await socket.recv())
-                assert isinstance(ack, Ack) and ack.seq == seq
-
-    @contextlib.asynccontextmanager
-    async def feeding(self) -> AsyncIterator[None]:
-        """Feed while the body runs."""
-        task = asyncio.create_task(self.feed())
-        try:
-            yield
-        finally:
-            self._enough.set()
-            await task  # to the last ack, so that the server has all of it
-
-    def _batch(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        blobs = self._rng.choice(len(CENTRES), BATCH, p=WEIGHTS)
-        noise = self._rng.normal(0, 0.8, (BATCH, 2))
-        return (CENTRES[blobs] + noise).astype(np.float32)
+async def clusters_of(server: ServerProcess, stream: str) -> list[dict[str, Any]]:
+    """Return what the server knows, as the table has to order it."""
+    path = f"/api/v1/clusters_summary?stream={stream}"
+    found: list[dict[str, Any]] = await call(server, "GET", path, token("default"))
+    return sorted(found, key=lambda c: (-c["size"], c["cluster_id"]))
 
 
-async def agree(page: Page, server: RunningServer, key: str, stream: str) -> None:
+async def call(
+    server: ServerProcess, method: str, path: str, credential: str, **more: Any
+) -> Any:
+    headers = {"Authorization": f"Bearer {credential}"}
+    async with (
+        aiohttp.ClientSession(raise_for_status=True, headers=headers) as session,
+        session.request(method, server.url + path, **more) as response,
+    ):
+        return await response.json()
+
+
+async def feed(
+    server: ServerProcess,
+    stream: str,
+    *,
+    seed: int,
+    batches: int | None = None,
+    enough: asyncio.Event | None = None,
+) -> None:
+    """Send points of four blobs, each batch after the ack of the last.
+
+    Returns after so many batches, or once `enough` is set; by then the server has all.
+    """
+    rng = np.random.default_rng(seed)
+    async with Socket.to(
+        server, codec=MSGPACK, credential=token("default"), producer=f"feeder-{seed}"
+    ) as socket:
+        seq = 0
+        while seq != batches and not (enough and enough.is_set()):
+            seq += 1
+            blobs = rng.choice(len(CENTRES), BATCH, p=WEIGHTS)
+            array = CENTRES[blobs] + rng.normal(0, 0.8, (BATCH, 2))
+            points = Points(seq=seq, stream=stream, array=array.astype(np.float32))
+            await socket.send(points)
+            ack = await socket.receive()
+            assert isinstance(ack, Ack) and ack.seq == seq
+
+
+@contextlib.asynccontextmanager
+async def feeding(server: ServerProcess, stream: str) -> AsyncIterator[None]:
+    """Feed while the body runs."""
+    enough = asyncio.Event()
+    task = asyncio.create_task(feed(server, stream, seed=1, enough=enough))
+    try:
+        yield
+    finally:
+        enough.set()
+        await task
+
+
+async def agree(page: Page, server: ServerProcess, stream: str) -> None:
     """Wait until the table has the ids and sizes that the server has."""
-    clusters = await server.clusters(key, stream)
+    clusters = await clusters_of(server, stream)
     assert len(clusters) >= 3
     ids = [str(cluster["cluster_id"]) for cluster in clusters]
     await expect(page.locator(IDS)).to_have_text(ids)
@@ -247,11 +207,11 @@ def cluster(id: int, size: int) -> dict[str, Any]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
-    running = RunningServer(tmp_path_factory.mktemp("server"))
-    await running.start()
-    yield running
-    await running.stop()
+async def server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[ServerProcess]:
+    async with server_on(tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -279,7 +239,7 @@ async def page(context: BrowserContext) -> Page:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def script(page: Page, server: RunningServer) -> Script:
+async def script(page: Page, server: ServerProcess) -> Script:
     """A page that follows the stream `s` of a scripted server."""
     script = Script()
     await page.route_web_socket(re.compile(r"/ws$"), script.connected)
@@ -291,7 +251,7 @@ async def script(page: Page, server: RunningServer) -> Script:
 
 
 async def test_the_page_agrees_with_the_server_while_and_after_points_flow(
-    page: Page, server: RunningServer
+    page: Page, server: ServerProcess
 ) -> None:
     troubles: list[str] = []
     addresses: list[str] = []
@@ -300,8 +260,7 @@ async def test_the_page_agrees_with_the_server_while_and_after_points_flow(
     page.on("requestfailed", lambda request: troubles.append(request.url))
     page.on("request", lambda request: addresses.append(request.url))
     page.on("websocket", lambda socket: addresses.append(socket.url))
-    key = await server.key("read")
-    feeder = Feeder(server, await server.key("write"), "blobs", seed=1)
+    key = await key_for(server, "read")
 
     await page.goto(f"{server.url}/#key={key}&stream=blobs")
     await expect(page.locator("#state")).to_have_text("live")
@@ -309,7 +268,7 @@ async def test_the_page_agrees_with_the_server_while_and_after_points_flow(
     assert page.url == f"{server.url}/"
     await expect(page).to_have_title(re.compile("blobs"))
 
-    async with feeder.feeding():
+    async with feeding(server, "blobs"):
         created = page.locator("#log li", has_text="created")
         await expect(created.first).to_be_visible()
         largest = page.locator(SIZES).first
@@ -320,7 +279,7 @@ async def test_the_page_agrees_with_the_server_while_and_after_points_flow(
             re.compile(r"points/s[1-9]")
         )
 
-    await agree(page, server, key, "blobs")
+    await agree(page, server, "blobs")
     ids = [int(id) for id in await page.locator(IDS).all_inner_texts()]
     rings = await page.evaluate(FIND_RINGS, ids)
     assert all(x > 0 and y > 0 for x, y in rings)
@@ -335,29 +294,28 @@ async def test_the_page_agrees_with_the_server_while_and_after_points_flow(
 async def test_the_page_comes_back_after_a_crash_of_the_server(
     page: Page, tmp_path: Path
 ) -> None:
-    server = RunningServer(tmp_path)
-    await server.start()
-    key = await server.key("read", "write")
     await page.add_init_script("Math.random = () => 0.2")  # short waits, for the test
-    await page.goto(f"{server.url}/#key={key}&stream=crash")
-    await Feeder(server, key, "crash", seed=3).feed(batches=20)
-    await agree(page, server, key, "crash")
-
-    await server.stop(signal.SIGKILL)
+    async with server_on(tmp_path) as server:
+        key = await key_for(server, "read")
+        await page.goto(f"{server.url}/#key={key}&stream=crash")
+        await feed(server, "crash", seed=3, batches=20)
+        await agree(page, server, "crash")
+        await server.kill()
     await expect(page.locator("#state")).to_have_text(re.compile("connecting"))
     await expect(page.locator("#clusters tbody tr")).not_to_have_count(0)
-    await server.start()
-    await expect(page.locator("#state")).to_have_text("live")
-    await agree(page, server, key, "crash")
-    await Feeder(server, key, "crash", seed=4).feed(batches=20)
-    await agree(page, server, key, "crash")
-    await expect(page.locator("#gaps")).to_be_empty()
-    await page.close()
-    await server.stop()
+
+    port = int(server.url.rpartition(":")[2])
+    async with server_on(tmp_path, port=port) as again:
+        await expect(page.locator("#state")).to_have_text("live")
+        await agree(page, again, "crash")
+        await feed(again, "crash", seed=4, batches=20)
+        await agree(page, again, "crash")
+        await expect(page.locator("#gaps")).to_be_empty()
+        await page.close()
 
 
 async def test_a_wrong_key_leads_to_the_form_and_says_why(
-    page: Page, server: RunningServer
+    page: Page, server: ServerProcess
 ) -> None:
     await page.goto(f"{server.url}/#key=nck_dev_wrong")
     message = page.locator("#login-message")
@@ -368,7 +326,7 @@ async def test_a_wrong_key_leads_to_the_form_and_says_why(
 
 
 async def test_one_can_log_in_stay_over_a_reload_and_log_out(
-    page: Page, server: RunningServer
+    page: Page, server: ServerProcess
 ) -> None:
     await page.goto(server.url)
     await page.get_by_label("User").fill("admin")
@@ -390,20 +348,20 @@ async def test_one_can_log_in_stay_over_a_reload_and_log_out(
 
 
 async def test_another_stream_can_be_chosen_and_stays_chosen(
-    page: Page, server: RunningServer
+    page: Page, server: ServerProcess
 ) -> None:
-    key = await server.key("read", "write")
+    key = await key_for(server, "read")
     await page.goto(f"{server.url}/#key={key}&stream=one")
     await expect(page.locator("#state")).to_have_text("live")
-    await Feeder(server, key, "another", seed=5).feed(batches=5)
+    await feed(server, "another", seed=5, batches=5)
     select = page.get_by_label("Stream", exact=True)
     await select.focus()
     await select.select_option("another")
-    await agree(page, server, key, "another")
+    await agree(page, server, "another")
     await expect(page).to_have_title(re.compile("another"))
     await page.reload()
     await expect(select).to_have_value("another")
-    await agree(page, server, key, "another")
+    await agree(page, server, "another")
 
 
 # Against a scripted server

@@ -13,6 +13,8 @@ import numpy as np
 import orjson
 from yarl import URL
 
+from ncs_protocol import Code
+
 from .errors import NcsClientError, RefusedError
 from .results import (
     AlgorithmStatus,
@@ -27,6 +29,10 @@ from .stream import StreamSession
 __all__ = ["AsyncNCSClient"]
 
 _T = TypeVar("_T")
+_NOTHING_DONE = frozenset(
+    code.wire for code in (Code.STARTING, Code.OVERLOADED, Code.DRAINING)
+)
+"""Refusals after which any request may be sent again."""
 
 
 class AsyncNCSClient:
@@ -212,15 +218,16 @@ class AsyncNCSClient:
     ) -> _T:
         safe = method == "GET"
         for attempt in range(self._max_retries + 1):
-            last = attempt == self._max_retries or not safe
+            last = attempt == self._max_retries
             try:
                 return await self._once(method, path, kind, json, form, query)
             except RefusedError as error:
-                if last or error.status not in (429, 503):
+                untouched = error.status == 429 or error.code in _NOTHING_DONE
+                if last or not (untouched or (safe and error.status == 503)):
                     raise
                 await asyncio.sleep(error.retry_after_s or 2.0**attempt)
             except (aiohttp.ClientConnectionError, TimeoutError):
-                if last:
+                if last or not safe:
                     raise
                 await asyncio.sleep(2.0**attempt)
         raise AssertionError("the last attempt returns or raises")

@@ -115,7 +115,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if route is None:
         return await handler(request)
     if server.phase is Phase.STARTING and route.needs_streams:
-        raise NcsError(Code.OVERLOADED, "the server is starting", retry_after_s=1.0)
+        raise NcsError(Code.STARTING, retry_after_s=1.0)
     verdict = None
     if route.tier == "login":
         verdict = _limit(request, _LOGINS, client_ip(request))
