@@ -148,10 +148,10 @@ def test_the_outlier_threshold_decides_what_is_called_an_outlier() -> None:
 
 
 def moving(share: float) -> Points:
-    """Return 4,000 points; from 2,500 on a share of them falls on the first blob."""
-    points, _ = blobs(0, 4000)
+    """Return 3,600 points; from 2,400 on a share of them falls on the first blob."""
+    points, _ = blobs(0, 3600)
     rng = np.random.default_rng(1)
-    moved = (np.arange(4000) >= 2500) & (rng.random(4000) < share)
+    moved = (np.arange(3600) >= 2400) & (rng.random(3600) < share)
     points[moved] = FAR_APART[0] + rng.normal(size=(int(moved.sum()), 3))
     return points
 

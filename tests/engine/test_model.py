@@ -9,7 +9,7 @@ from hypothesis import given
 from ncs_engine import Engine, EngineParams, LearnResult
 from ncs_engine.snapshot import decode_snapshot
 
-from .streams import STEADY, Labels, Points, blobs, eventful_streams, gaussian, ring
+from .streams import STEADY, Points, blobs, eventful_streams, gaussian, ring
 
 pytestmark = pytest.mark.unit
 
@@ -91,30 +91,32 @@ LONE = np.array([[60.0, 60.0, 60.0]])
 
 
 @functools.cache
-def long_after(end: int) -> Engine:
-    """Return an engine that saw six points of a second blob and far more of the first.
+def long_after() -> dict[int, Engine]:
+    """Return, by points, an engine that saw six points of a second blob early on.
 
     Beside them, 20 outliers each at a place of its own.
     """
     rng = np.random.default_rng(1)
-    points = gaussian(2, end, 3)
+    points = gaussian(2, 14_500, 3)
     points[300:540:40] = LONE + 0.3 * rng.normal(size=(6, 3))
     points[1000:1600:30] = 1000.0 * rng.normal(size=(20, 3))
     engine = Engine()
-    engine.learn(points)
-    return engine
+    engine.learn(points[:5000])
+    later = Engine.restore(engine.snapshot())
+    later.learn(points[5000:])
+    return {5000: engine, 14_500: later}
 
 
 def test_a_cluster_that_gets_no_more_points_stays_for_long() -> None:
-    assert not long_after(5000).predict(LONE).is_outlier[0]
+    assert not long_after()[5000].predict(LONE).is_outlier[0]
 
 
 def test_a_small_cluster_that_gets_no_more_points_is_forgotten_in_the_end() -> None:
-    assert long_after(14_500).predict(LONE).is_outlier[0]
+    assert long_after()[14_500].predict(LONE).is_outlier[0]
 
 
 def test_what_is_told_of_lone_points_is_forgotten_in_the_end() -> None:
-    _, arrays = decode_snapshot(long_after(14_500).snapshot())
+    _, arrays = decode_snapshot(long_after()[14_500].snapshot())
     assert arrays["micro.weight"].min() >= 0.5
 
 
@@ -130,27 +132,28 @@ def test_the_threshold_in_force_follows_the_data() -> None:
     assert engine.current_dynamic_threshold != engine.params.base_threshold
 
 
-def growing_together(seed: int, n: int) -> tuple[Points, Labels]:
-    """Return points of two blobs that meet at point 4,500, and the side of each."""
-    side = np.random.default_rng(seed).choice([-1, 1], n)
-    apart = 8 * (1 - np.clip((np.arange(n) - 2500) / 2000, 0, 1))
-    points = gaussian(seed + 100, n, 5)
+@functools.cache
+def growing_together(sensitivity: float) -> tuple[list[int], LearnResult]:
+    """Return the ids of two blobs, and what becomes of them when they meet."""
+    side = np.random.default_rng(2).choice([-1, 1], 4500)
+    apart = 8 * (1 - np.clip((np.arange(4500) - 2500) / 2000, 0, 1))
+    points = gaussian(102, 4500, 5)
     points[:, 0] += side * apart
-    return points, side
+    engine = Engine(EngineParams(drift_sensitivity=sensitivity))
+    before = engine.learn(points[:2500]).cluster_ids
+    ids = [int(before[side[:2500] == at][-1]) for at in (-1, 1)]
+    return ids, engine.learn(points[2500:])
 
 
 def test_two_blobs_that_grow_together_are_merged() -> None:
-    points, side = growing_together(2, 3500)
-    engine = Engine()
-    before = engine.learn(points[:2500]).cluster_ids
-    left, right = (int(before[side[:2500] == at][-1]) for at in (-1, 1))
-    told = {(c.cluster_id, c.other) for c in engine.learn(points[2500:]).merged}
+    (left, right), result = growing_together(0.5)
+    told = {(change.cluster_id, change.other) for change in result.merged}
     assert len(told & {(left, right), (right, left)}) == 1
 
 
 def test_a_merge_of_clusters_is_no_drift() -> None:
-    points, _ = growing_together(2, 4500)
-    assert Engine().learn(points).drift == []
+    _, result = growing_together(0.5)
+    assert result.drift == []
 
 
 @pytest.mark.xfail(
@@ -159,8 +162,8 @@ def test_a_merge_of_clusters_is_no_drift() -> None:
     " were renamed: the cluster that is gone looks new",
 )
 def test_a_merge_of_clusters_is_no_drift_at_full_sensitivity() -> None:
-    points, _ = growing_together(2, 4500)
-    assert Engine(EngineParams(drift_sensitivity=1.0)).learn(points).drift == []
+    _, result = growing_together(1.0)
+    assert result.drift == []
 
 
 def test_a_stricter_threshold_splits_what_overlaps() -> None:
@@ -210,7 +213,7 @@ def test_points_of_one_direction_are_one_cosine_cluster() -> None:
 @pytest.mark.parametrize("count", [20, 40])
 def test_a_fair_number_of_blobs_is_told_apart(count: int) -> None:
     centres = np.random.default_rng(11).normal(0, 10, (count, 10))
-    points, _ = blobs(12, 3000, centres)
+    points, _ = blobs(12, 2000, centres)
     engine = Engine()
     engine.learn(points)
     assert len(set(engine.predict(centres).cluster_ids.tolist())) == count

@@ -49,28 +49,38 @@ def test_the_index_of_unrelated_partitions_is_near_0() -> None:
     assert abs(adjusted_rand_index(one, other)) < 0.01
 
 
+@functools.cache
+def five_blobs(seed: int) -> tuple[LearnResult, Labels, list[Cluster]]:
+    """Return the verdicts on five blobs, which those are, and the clusters then."""
+    points, truth = blobs(seed, POINTS)
+    engine = Engine()
+    return engine.learn(points), truth, engine.clusters()
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_five_blobs_are_told_apart_at_arrival(seed: int) -> None:
-    points, truth = blobs(seed, POINTS)
-    ids = Engine().learn(points).cluster_ids
-    assert adjusted_rand_index(ids, truth) > 0.95
+    result, truth, _ = five_blobs(seed)
+    assert adjusted_rand_index(result.cluster_ids, truth) > 0.95
 
 
-@functools.cache
-def five_clusters() -> list[Cluster]:
-    engine = Engine()
-    engine.learn(blobs(1, POINTS)[0])
-    return engine.clusters()
+@pytest.mark.parametrize("seed", range(2))
+def test_five_blobs_end_as_hardly_more_clusters(seed: int) -> None:
+    _, _, clusters = five_blobs(seed)
+    assert 5 <= len(clusters) <= 7
 
 
-def test_five_blobs_end_as_hardly_more_clusters() -> None:
-    assert 5 <= len(five_clusters()) <= 7
-
-
-def test_five_blobs_have_a_centroid_each() -> None:
-    centroids = np.array([cluster.centroid for cluster in five_clusters()])
+@pytest.mark.parametrize("seed", range(2))
+def test_five_blobs_have_a_centroid_each(seed: int) -> None:
+    _, _, clusters = five_blobs(seed)
+    centroids = np.array([cluster.centroid for cluster in clusters])
     gaps = np.linalg.norm(FAR_APART[:, None] - centroids, axis=2).min(axis=1)
     assert gaps.max() < 0.5
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_stationary_stream_has_no_drift(seed: int) -> None:
+    result, _, _ = five_blobs(seed)
+    assert result.drift == []
 
 
 @functools.cache
@@ -97,28 +107,10 @@ def test_what_is_called_an_outlier_is_one() -> None:
     assert right.mean() > 0.95
 
 
-@pytest.mark.parametrize("dimension", [2, 3, 10])
+@pytest.mark.parametrize("dimension", [1, 2, 3, 10])
 def test_a_clean_blob_gives_hardly_a_false_alarm(dimension: int) -> None:
-    result = Engine().learn(gaussian(dimension, 3000, dimension))
+    result = Engine().learn(gaussian(dimension, 2000, dimension))
     assert result.is_outlier[SETTLED:].mean() <= 0.01
-
-
-@functools.cache
-def alarms_in_one_dimension() -> float:
-    result = Engine().learn(gaussian(1, 2500, 1))
-    return float(result.is_outlier[SETTLED:].mean())
-
-
-def test_a_clean_blob_in_one_dimension_gives_few_false_alarms() -> None:
-    assert alarms_in_one_dimension() <= 0.05
-
-
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="in one dimension the radius is so small that the tails are strange",
-)
-def test_a_clean_blob_in_one_dimension_gives_hardly_a_false_alarm() -> None:
-    assert alarms_in_one_dimension() <= 0.01
 
 
 @functools.cache
@@ -132,8 +124,7 @@ def appearing(seed: int, share: float) -> LearnResult:
     return Engine().learn(points)
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("seed", "share"), [(0, 1.0), (1, 0.5)])
 def test_a_blob_that_appears_is_a_cluster_within_60_points(
     seed: int, share: float
 ) -> None:
@@ -176,10 +167,6 @@ def test_a_drift_names_clusters_that_are_there() -> None:
         ledger = Ledger()
         ledger.apply([change for change in result.changes if change.at <= drift.at])
         assert set(drift.affected_clusters) <= ledger.alive
-
-
-def test_a_stationary_stream_has_no_drift() -> None:
-    assert Engine().learn(blobs(0, 6000)[0]).drift == []
 
 
 @pytest.mark.xfail(

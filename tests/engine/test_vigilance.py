@@ -34,13 +34,18 @@ def median_distance_to(k: int, points: Points) -> float:
 @MANY
 def test_the_radius_of_few_points_is_the_median_to_the_nearest(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    points = rng.normal(size=(int(rng.integers(2, 60)), int(rng.integers(1, 5))))
+    points = rng.normal(size=(int(rng.integers(2, 60)), int(rng.integers(2, 5))))
     assert measured(points) == pytest.approx(median_distance_to(1, points), rel=1e-12)
 
 
 def test_the_radius_of_a_full_ring_is_the_median_to_the_sixth_nearest() -> None:
     points = gaussian(0, 256, 2)
     assert measured(points) == pytest.approx(median_distance_to(6, points), rel=1e-12)
+
+
+def test_on_a_line_the_radius_reaches_for_more_neighbours() -> None:
+    points = gaussian(0, 256, 1)
+    assert measured(points) > 2 * median_distance_to(6, points)
 
 
 @given(seeds, st.sampled_from([2.0**-10, 2.0**10]))

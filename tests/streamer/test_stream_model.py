@@ -65,7 +65,7 @@ def history(seed: int, sizes: list[int]) -> list[Entry]:
             case 1:
                 entries.append(entry(number, kind="reset"))
             case 2:
-                changes = {"base_threshold": float(rng.choice([0.5, 0.71, 7.0]))}
+                changes = {"learning_rate": 7.0}  # refused
                 entries.append(entry(number, kind="configure", params=changes))
             case 3:
                 entries.append(entry(number, points))  # nobody's
@@ -162,6 +162,13 @@ def test_a_configuration_changes_the_engine() -> None:
     changes = {"base_threshold": 0.9}
     applied = model.apply(1, entry(1, kind="configure", params=changes))
     assert (applied.refusal, model.engine.params.base_threshold) == ("", 0.9)
+
+
+@pytest.mark.timeout(5)
+def test_points_are_learned_after_a_configuration() -> None:
+    model = learned()
+    model.apply(2, entry(2, kind="configure", params={"learning_rate": 0.5}))
+    assert model.apply(3, entry(3, BLOB)).accepted == 40
 
 
 @pytest.mark.parametrize("wrong", [{"base_threshold": 7}, {"metric": "x"}, {"no": 1}])

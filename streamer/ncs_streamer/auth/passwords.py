@@ -5,12 +5,13 @@ Hashing takes tens of milliseconds on purpose; call it off the event loop.
 
 from __future__ import annotations
 
+import functools
+
 import argon2
 
 __all__ = ["hash_password", "verify_password"]
 
 _HASHER = argon2.PasswordHasher()
-_NOBODY = _HASHER.hash("a password that no user has")
 
 
 def hash_password(password: str) -> str:
@@ -24,7 +25,12 @@ def verify_password(password: str, password_hash: str | None) -> bool:
     Without a hash, for a user who does not exist, it takes as long and returns False.
     """
     try:
-        _HASHER.verify(password_hash or _NOBODY, password)
+        _HASHER.verify(password_hash or _hash_of_nobody(), password)
     except argon2.exceptions.VerificationError:
         return False
     return password_hash is not None
+
+
+@functools.cache
+def _hash_of_nobody() -> str:
+    return _HASHER.hash("a password that no user has")

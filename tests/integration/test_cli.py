@@ -1,0 +1,239 @@
+import asyncio
+import signal
+from pathlib import Path
+
+import orjson
+import pytest
+from commands import ncs, start
+from real_server import client_of, server_on, token, wait_until
+
+from ncs_client import RefusedError
+
+pytestmark = pytest.mark.integration
+
+CSV = "time,temperature,pressure\n" + "".join(
+    f"12:{i:02d},{20 + i % 3 * 10}.5,{1000 + i % 3 * 50}\n" for i in range(60)
+)
+
+
+async def test_push_replays_the_numeric_columns_of_a_csv_file(tmp_path: Path) -> None:
+    file = tmp_path / "sensors.csv"
+    file.write_text(CSV)
+    async with server_on(tmp_path / "data") as server, client_of(server) as client:
+        at = ("--url", server.url, "--stream", "csv")
+        code, out, err = await ncs("push", str(file), *at, NCS_API_KEY=token())
+        assert (0, "60 points are in the model; 0 lines left out\n") == (code, out), err
+        clusters = await client.get_clusters("csv")
+    assert 60 == sum(cluster.size for cluster in clusters)
+    assert {2} == {len(cluster.centroid) for cluster in clusters}
+
+
+async def test_push_reads_a_pipe_and_names_the_lines_it_leaves_out(
+    tmp_path: Path,
+) -> None:
+    lines = "1.0,2.0\n3.0,oops\n4.0\n5.0,6.0\n"
+    async with server_on(tmp_path) as server:
+        code, out, err = await ncs(
+            "push", "-", "--url", server.url, stdin=lines, NCS_API_KEY=token()
+        )
+    assert (1, "2 points are in the model; 2 lines left out\n") == (code, out)
+    assert "line 2 left out: could not convert string to float: 'oops'" in err
+    assert "line 3 left out: 1 columns, needs 2" in err
+
+
+async def test_push_takes_the_columns_that_are_named(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        await ncs(
+            *("push", "-", "--url", server.url, "--columns", "pressure"),
+            stdin=CSV,
+            NCS_API_KEY=token(),
+        )
+        assert 1 == (await client.get_algorithm_status()).dimension
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("push", "nowhere.csv", "--key", "x"), "nowhere.csv"),
+        (("push", "-", "--key", "x", "--url", "http://127.0.0.1:9"), "127.0.0.1:9"),
+        (("tail",), "no credential: give --key or set NCS_API_KEY"),
+        (("tail", "--key", "x", "--events", "gossip"), "'gossip' is no event"),
+        (("token", "--scopes", "all"), "'all' is no scope"),
+        (("serve", "--port", "100000"), "100000 is no port"),
+    ],
+)
+async def test_a_mistake_is_one_sentence_and_an_exit_code(
+    words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    code, _, err = await ncs(*words, stdin="1,2\n", cwd=tmp_path)
+    assert 0 != code
+    assert said in err
+    assert "Traceback" not in err
+
+
+async def test_tail_prints_events_as_json_lines(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        tail = await start(
+            *("tail", "--url", server.url, "--json", "--limit", "3"),
+            *("--events", "cluster_update"),
+            NCS_API_KEY=token(),
+        )
+        assert tail.stdout is not None
+        first = orjson.loads(await tail.stdout.readline())
+        assert "subscribed" == first["type"]
+        await client.process_points([[1.0, 2.0], [30.0, 40.0]])
+        async with asyncio.timeout(20):
+            rest = [orjson.loads(await tail.stdout.readline()) for _ in range(3)]
+            assert 0 == await tail.wait()
+    assert {"cluster_update"} == {event["type"] for event in rest}
+    assert ["created", "created"] == [event["data"]["change"] for event in rest[:2]]
+
+
+async def test_tail_prints_a_line_for_a_person_and_stops_on_interrupt(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        tail = await start("tail", "--url", server.url, NCS_API_KEY=token())
+        assert tail.stdout is not None
+        assert b"snapshot   0 clusters" in await tail.stdout.readline()
+        await client.process_points([[1.0, 2.0]])
+        assert b"created    cluster 0, size 1" in await tail.stdout.readline()
+        tail.send_signal(signal.SIGINT)
+        async with asyncio.timeout(10):
+            assert 130 == await tail.wait()
+
+
+async def test_users_log_in_until_they_are_disabled(tmp_path: Path) -> None:
+    at = ("--data-dir", str(tmp_path))
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        add = ("users", "add", "alice", "--role", "producer", *at)
+        assert 0 == (await ncs(*add, stdin="correct horse\n"))[0]
+        assert 1 == (await ncs(*add, stdin="correct horse\n"))[0]
+        await client.login("alice", "correct horse")
+        _, listed, _ = await ncs("users", "list", *at)
+        assert "alice                producer   tenant default" in listed
+        await ncs("users", "password", "alice", *at, stdin="battery staple\n")
+        with pytest.raises(RefusedError, match="login_failed"):
+            await client.login("alice", "correct horse")
+        await client.login("alice", "battery staple")
+        await ncs("users", "disable", "alice", *at)
+        with pytest.raises(RefusedError, match="user_not_found"):
+            await client.get_clusters()
+        await ncs("users", "enable", "alice", *at)
+        assert [] == await client.get_clusters()
+        await ncs("users", "remove", "alice", *at)
+        with pytest.raises(RefusedError, match="user_not_found"):
+            await client.get_clusters()
+
+
+async def test_a_short_password_is_refused(tmp_path: Path) -> None:
+    code, _, err = await ncs(
+        "users", "add", "bob", "--data-dir", str(tmp_path), stdin="short\n"
+    )
+    assert 1 == code
+    assert "at least 8 characters" in err
+
+
+async def test_keys_are_shown_once_listed_and_revoked(tmp_path: Path) -> None:
+    at = ("--data-dir", str(tmp_path))
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        _, key, _ = await ncs("keys", "create", "gw", "--scopes", "read", *at)
+        client._credential = key.strip()
+        assert [] == await client.get_clusters()
+        _, listed, _ = await ncs("keys", "list", *at)
+        assert key.strip() not in listed
+        key_id = listed.split()[0]
+        assert 0 == (await ncs("keys", "revoke", key_id, *at))[0]
+        with pytest.raises(RefusedError, match="key_invalid"):
+            await client.get_clusters()
+        assert "revoked" in (await ncs("keys", "list", *at))[1]
+
+
+async def test_a_token_of_the_command_is_good_at_the_server(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        _, made, _ = await ncs(
+            "token", "--tenant", "umbrella", "--scopes", "read,write"
+        )
+        client._credential = made.strip()
+        await client.process_points([[1.0]])
+        client._credential = token("acme")
+        assert [] == await client.get_clusters()
+
+
+async def test_config_show_names_the_source_of_every_value(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("NCS_MAX_CLUSTERS=30\n")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("learning_rate: 0.1\n")
+    code, out, err = await ncs(
+        *("config", "show", "--json", "--outbox-kb", "99"), cwd=tmp_path, PORT="8001"
+    )
+    assert 0 == code, err
+    shown = orjson.loads(out)
+    sources = {name: (row["value"], row["source"]) for name, row in shown.items()}
+    assert (99, "flag --outbox-kb") == sources["outbox_kb"]
+    assert (8001, "environment PORT") == sources["port"]
+    assert (30, ".env NCS_MAX_CLUSTERS") == sources["max_clusters"]
+    assert (0.1, "file config/config.yaml") == sources["learning_rate"]
+    assert (20.0, "default") == sources["heartbeat_s"]
+    assert ("***", "environment SECRET_KEY") == sources["secret_key"]
+
+
+async def test_the_server_starts_in_any_folder(tmp_path: Path) -> None:
+    server = await start(
+        *("serve", "--port", "0", "--metrics-port", "0", "--log-format", "json"),
+        cwd=tmp_path,
+    )
+    assert server.stdout is not None
+    async with asyncio.timeout(20):
+        while b'"event": "serving"' not in (await server.stdout.readline()):
+            pass
+    server.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(20):
+        assert 0 == await server.wait()
+    assert (tmp_path / "data" / "ncs.db").exists()
+
+
+@pytest.mark.performance
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (("ingest", "--frames", "1,50"), {"points_per_second", "p95_latency_ms"}),
+        (("events", "--rate", "500"), {"p50_latency_ms", "p99_latency_ms"}),
+    ],
+)
+async def test_bench_measures_and_reports_as_json(
+    words: tuple[str, ...], keys: set[str]
+) -> None:
+    code, out, err = await ncs("bench", *words, "--seconds", "0.5", "--json")
+    assert 0 == code, err
+    report = orjson.loads(out)
+    assert report["rows"]
+    for row in report["rows"]:
+        assert keys <= row.keys()
+        assert all(row[key] > 0 for key in keys)
+
+
+async def test_the_demo_streams_both_inputs_and_stops_cleanly(tmp_path: Path) -> None:
+    data = tmp_path / "demo"
+    demo = await start("demo", "--port", "0", "--data-dir", str(data), cwd=tmp_path)
+    lines: list[str] = []
+
+    async def read() -> None:
+        assert demo.stdout is not None
+        async for line in demo.stdout:
+            lines.append(line.decode())
+
+    reading = asyncio.create_task(read())
+    await wait_until(lambda: sum("points/s" in line for line in lines) >= 2, 40)
+    demo.send_signal(signal.SIGINT)
+    async with asyncio.timeout(30):
+        assert 0 == await demo.wait()
+    await reading
+    said = "".join(lines)
+    assert "/#key=nck_dev_" in said
+    assert "machine" in said
+    assert "plant" in said
+    assert f"everything acknowledged is in {data}" in said
+    log = (data / "server.log").read_text()
+    assert '"event": "stopped"' in log
+    assert '"level": "error"' not in log
