@@ -82,20 +82,30 @@ class MicroClusters:
         self.spread[index] += step * (d2 - self.spread[index])
 
     def found(self, z: NDArray[np.float64], label: int) -> int:
-        """Begin a micro-cluster at `z` and return its index.
+        """Begin a micro-cluster at `z` and return its index, or -1 if there is no room.
 
-        When all are in use, the one with the least weight gives way.
+        When all are in use, the one with the least weight gives way; but never the last
+        one of a cluster.
         """
         if self.count < self.capacity:
             index = self.count
             self.count += 1
         else:
-            index = int(np.argmin(self.weight))
+            index = self._expendable()
+            if index < 0:
+                return index
         self.centres[:, index] = z
         self.weight[index] = self.points[index] = 1.0
         self.spread[index] = 0.0
         self.label[index] = label
         return index
+
+    def _expendable(self) -> int:
+        labels, counts = np.unique(self.label, return_counts=True)
+        last_ones = labels[(counts == 1) & (labels >= 0)]
+        weight = np.where(np.isin(self.label, last_ones), np.inf, self.weight)
+        index = int(weight.argmin())
+        return index if weight[index] < np.inf else -1
 
     def remap(self, factor: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
         """Follow a move of the standardiser: centre * factor + offset, both (d,)."""

@@ -180,14 +180,14 @@ class Model:
         """
         micro = self.micro
         nearest = int(squared.argmin()) if squared.size else -1
-        if nearest >= 0 and squared[nearest] <= self.vigilance.join_radius**2:
-            rate = self.params.learning_rate
-            micro.absorb(nearest, z, float(squared[nearest]), rate)
-            if micro.label[nearest] < 0:
-                micro.label[nearest] = cluster
-        else:
-            nearest = micro.found(z, cluster)
-        micro.seen[nearest] = self.learned
+        joins = nearest >= 0 and squared[nearest] <= self.vigilance.join_radius**2
+        index = -1 if joins else micro.found(z, cluster)
+        if index < 0:
+            index = nearest
+            micro.absorb(index, z, float(squared[index]), self.params.learning_rate)
+            if micro.label[index] < 0:
+                micro.label[index] = cluster
+        micro.seen[index] = self.learned
 
     def _lead(
         self,

@@ -21,11 +21,7 @@ from ncs_protocol.messages import (
     Subscribe,
 )
 
-from .hub import Subscription
-from .limiter import STRANGERS
-from .logs import get_log
-from .outbox import Outbox
-from .session import (
+from .effects import (
     Authenticate,
     Close,
     Effect,
@@ -33,13 +29,16 @@ from .session import (
     Greet,
     Report,
     Send,
-    Session,
-    State,
     Submit,
     Suspicious,
     Ticket,
     Unfollow,
 )
+from .hub import Subscription
+from .limiter import STRANGERS
+from .logs import get_log
+from .outbox import Outbox
+from .session import Session, State
 from .stream import Stream
 from .stream_model import Applied, StreamModel, StreamView
 
@@ -107,10 +106,9 @@ class Connection:
             await self._read()
         finally:
             self.session.state = State.CLOSED
-            for stream, subscription in self._followed.values():
-                stream.hub.subscriptions.remove(subscription)
-            self._server.metrics.add("ncs_subscriptions", -len(self._followed))
-            self._followed.clear()
+            self.session.subscriptions.clear()
+            for id in list(self._followed):
+                self._unfollow(id)
             self._to_write.set()
             await asyncio.wait((writer,), timeout=_CLOSE_S)
             writer.cancel()
@@ -272,7 +270,7 @@ class Connection:
             told, view, catch_up = result
             stream.publish(told)
             if request.id not in self.session.subscriptions:
-                return
+                return  # unsubscribed, or gone, while this waited for its turn
             subscription = Subscription(
                 stream.hub, request.events, self.codec, self._push
             )
@@ -289,6 +287,7 @@ class Connection:
         if followed is not None:
             stream, subscription = followed
             stream.hub.subscriptions.remove(subscription)
+            self._server.streams.discard_unused(stream)
             self._server.metrics.add("ncs_subscriptions", -1)
 
     def _report(self, effect: Report) -> None:
@@ -350,7 +349,7 @@ class Connection:
     async def _close_socket(self, close: Close) -> None:
         code = close.code.close_code or Code.INTERNAL_ERROR.close_code
         assert code is not None
-        reason = close.detail.encode()[:_REASON_BYTES]
+        reason = close.detail.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await self._ws.close(code=code, message=reason)

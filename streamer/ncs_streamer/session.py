@@ -11,16 +11,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from ncs_protocol import (
-    Code,
-    Limits,
-    NcsError,
-    as_block,
-    check_metadata,
-    check_name,
-    suspicion,
-    to_ns,
-)
+from ncs_protocol import Code, Limits, NcsError, check_name, to_ns
 from ncs_protocol.messages import (
     Ack,
     Auth,
@@ -35,7 +26,6 @@ from ncs_protocol.messages import (
     ResultDetail,
     Results,
     Resume,
-    ServerMessage,
     Status,
     Subscribe,
     TokenExpiring,
@@ -45,25 +35,24 @@ from ncs_protocol.messages import (
 )
 
 from .auth.principal import Principal
+from .effects import (
+    Authenticate,
+    Close,
+    Effect,
+    Follow,
+    Greet,
+    Report,
+    Send,
+    Submit,
+    Suspicious,
+    Ticket,
+    Unfollow,
+)
 from .entry import Entry
+from .intake import take_in
 from .stream_model import Applied
 
-__all__ = [
-    "TRANSITIONS",
-    "Authenticate",
-    "Close",
-    "Effect",
-    "Follow",
-    "Greet",
-    "Report",
-    "Send",
-    "Session",
-    "SessionConfig",
-    "State",
-    "Submit",
-    "Suspicious",
-    "Unfollow",
-]
+__all__ = ["TRANSITIONS", "Session", "SessionConfig", "State"]
 
 _TOKEN_WARNING_S = 60.0
 _MAX_ERRORS_IN_A_ROW = 32
@@ -95,105 +84,6 @@ TRANSITIONS: dict[State, dict[type, State]] = {
     State.CLOSED: {},
 }
 """State -> message -> next state. What is not listed is refused."""
-
-
-# Effects
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Send:
-    """Send a message."""
-
-    message: ServerMessage
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Close:
-    """Close the connection with the code."""
-
-    code: Code
-    detail: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Authenticate:
-    """Check a credential, then call `authenticated` or `refused` with `request`."""
-
-    token: str
-    request: Hello | Auth
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Greet:
-    """Look up where the producer stands, then call `greet`."""
-
-    producer: str | None
-    streams: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Submit:
-    """Hand a batch to its stream, then call `applied` or `failed` with `ticket`."""
-
-    stream: str
-    entry: Entry
-    ticket: Ticket
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Follow:
-    """Begin a subscription; the stream's hub answers it."""
-
-    request: Subscribe
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Unfollow:
-    """End a subscription."""
-
-    id: str
-    stream: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Report:
-    """Send the `status` of a stream."""
-
-    id: str
-    stream: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Suspicious:
-    """Log input that looks like a probe."""
-
-    stream: str
-    reason: str
-
-
-Effect = (
-    Send
-    | Close
-    | Authenticate
-    | Greet
-    | Submit
-    | Follow
-    | Unfollow
-    | Report
-    | Suspicious
-)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ticket:
-    """What the session has to remember of a batch in flight."""
-
-    id: str | None
-    stream: str
-    seq: int
-    size: int
-    points: int
-    results: ResultDetail
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -330,33 +220,25 @@ class Session:
 
     def _points(self, message: Points, size: int, now: float) -> list[Effect]:
         self._require("write")
-        check_name("stream", message.stream)
-        if (message.points is None) == (message.array is None):
-            raise NcsError(
-                Code.INVALID_MESSAGE, "points needs either `points` or `array`"
-            )
-        given = message.points if message.array is None else message.array
-        assert given is not None
-        block = as_block(given, self._config.limits)
-        effects = self._suspect(message.stream, suspicion(block))
-        if message.metadata is not None:
-            check_metadata(message.metadata, self._config.limits)
-        if message.timestamps is not None and len(message.timestamps) != len(block):
-            raise NcsError(
-                Code.INVALID_TIMESTAMP,
-                f"{len(message.timestamps)} timestamps for {len(block)} points",
-            )
+        intake = take_in(
+            stream=message.stream,
+            points=message.points,
+            array=message.array,
+            timestamps=message.timestamps,
+            metadata=message.metadata,
+            limits=self._config.limits,
+            strict=self._config.strict_input,
+        )
+        at = message.event_time
         entry = Entry(
             kind="points",
             ingest_ns=round(now * 1e9),
             producer=self.producer,
             producer_epoch=self.producer_epoch,
             seq=message.seq,
-            points=block,
-            timestamps=[to_ns(t) for t in message.timestamps or ()] or None,
-            event_time=None
-            if message.event_time is None
-            else to_ns(message.event_time),
+            points=intake.block,
+            timestamps=intake.timestamps,
+            event_time=None if at is None else to_ns(at),
             metadata=message.metadata,
         )
         ticket = Ticket(
@@ -364,21 +246,14 @@ class Session:
             stream=message.stream,
             seq=message.seq,
             size=size,
-            points=len(block),
+            points=entry.count,
             results=message.results,
         )
         self.in_flight_bytes += size
-        return [*effects, Submit(message.stream, entry, ticket)]
-
-    def _suspect(self, stream: str, found: tuple[int, str] | None) -> list[Effect]:
-        if found is None:
-            return []
-        index, reason = found
-        if self._config.strict_input:
-            raise NcsError(
-                Code.SUSPICIOUS_POINT, f"Point {index}: {reason}", index=index
-            )
-        return [Suspicious(stream, f"point {index}: {reason}")]
+        submit = Submit(message.stream, entry, ticket)
+        if intake.suspicion:
+            return [Suspicious(message.stream, intake.suspicion), submit]
+        return [submit]
 
     def _subscribe(self, message: Subscribe) -> list[Effect]:
         self._require("read")

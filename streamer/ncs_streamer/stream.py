@@ -1,9 +1,7 @@
 """One live stream: admits batches, has them committed, applied in order, and told.
 
-Everything that touches the model is an operation in one queue. The queue is worked off
-in turns on the engine's threads, one turn of a stream at a time and a bounded number of
-points in it, so that streams share the threads fairly; what a turn brought about is
-handed out on the event loop, in the same order. A reader that subscribes is such an
+Everything that touches the model is an operation in one queue (see `turns`), and what
+it brought about is handed out in the same order. A reader that subscribes is such an
 operation too: its snapshot lies exactly between two events.
 """
 
@@ -11,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from ncs_protocol import MSGPACK, Code, NcsError
 from ncs_protocol.messages import AlgorithmStatus, Event, PerformanceMetrics
@@ -28,10 +27,10 @@ from .logs import get_log
 from .metrics import Metrics
 from .store.contracts import Append, Store, StoreError, StreamKey
 from .stream_model import Applied, StreamModel
+from .turns import Operation, Turns
 
 __all__ = ["Backlog", "Done", "Services", "Stream", "status_message"]
 
-_TURN_POINTS = 4096
 _RESYNC_S = 1.0
 
 log = get_log()
@@ -78,14 +77,6 @@ class _Batch:
 
 
 @dataclasses.dataclass(slots=True)
-class _Call(Generic[T]):
-    """Something to work out from the model, in order with the batches."""
-
-    run: Callable[[StreamModel], T]
-    deliver: Callable[[T | Exception], None]
-
-
-@dataclasses.dataclass(slots=True)
 class _Second:
     """What happened since the last `performance_metrics`."""
 
@@ -112,14 +103,13 @@ class Stream:
         self.cluster_count = model.engine.cluster_count
         self._model = model
         self._services = services
+        self._turns = Turns(model, services.threads, services.clock, self._after_turn)
         self._admission = Admission.after(model, services.max_producers)
         self._durable = Admission.after(model, services.max_producers)
         self._pending: deque[_Batch] = deque()
         self._committing: list[_Batch] = []
-        self._operations: deque[_Batch | _Call[Any]] = deque()
         self._all_committed = asyncio.Event()
         self._all_committed.set()
-        self._running = False
         self._suspended = False
         self.broken = False
         self._told_at = 0.0
@@ -150,11 +140,11 @@ class Stream:
             raise NcsError(Code.STORE_UNAVAILABLE, retry_after_s=1.0)
         if backlog.bytes + size > backlog.max_bytes:
             raise NcsError(Code.OVERLOADED, retry_after_s=0.5)
-        if self._admission.offset == 0:
+        if self.is_new:
             self._begin(entry.ingest_ns)
         offset = self._admission.admit(entry)
         # A duplicate waits with the others, so that its ack too means "in the model".
-        self._enqueue(self._pending, entry, offset, size, done)
+        self._pending.append(self._batch(entry, offset, size, done))
         self._all_committed.clear()
         self._services.committer.wake(self)
 
@@ -164,20 +154,19 @@ class Stream:
         entry = Entry(
             kind="begin", ingest_ns=ingest_ns, epoch=self.hub.epoch, params=params
         )
-        self._enqueue(self._pending, entry, self._admission.admit(entry), 0, _nobody)
+        offset = self._admission.admit(entry)
+        self._pending.append(self._batch(entry, offset, 0, _nobody))
 
-    def _enqueue(
-        self,
-        queue: deque[_Batch] | deque[_Batch | _Call[Any]],
-        entry: Entry,
-        offset: int | None,
-        size: int,
-        done: Done,
-    ) -> None:
+    def _batch(self, entry: Entry, offset: int | None, size: int, done: Done) -> _Batch:
         services = self._services
         services.backlog.bytes += size
         services.backlog.points += entry.count
-        queue.append(_Batch(entry, offset, size, done, services.clock.monotonic()))
+        return _Batch(entry, offset, size, done, services.clock.monotonic())
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no batch was ever admitted."""
+        return self._admission.offset == 0
 
     def last_seq(self, producer: str) -> tuple[int, int]:
         """Return (epoch, seq) of the last batch admitted from `producer`, or zeros."""
@@ -210,10 +199,9 @@ class Stream:
         for batch in self._committing:
             if batch.offset is not None:
                 self._durable.admit(batch.entry)
-            self._operations.append(batch)
+            self._apply_later(batch)
         self._committing = []
         self._note_committed()
-        self._run()
 
     async def rejected(self, error: StoreError) -> None:
         """See `Committable.rejected`.
@@ -251,12 +239,11 @@ class Stream:
         for _, payload in found:
             entry = decode_entry(payload)
             offset = self._durable.admit(entry)
-            self._enqueue(self._operations, entry, offset, 0, _nobody)
+            self._apply_later(self._batch(entry, offset, 0, _nobody))
         self._admission = self._durable.copy()
         self._suspended = False
-        self._run()
 
-    # Turns
+    # The model
 
     def call(
         self, run: Callable[[StreamModel], T], deliver: Callable[[T | Exception], None]
@@ -267,8 +254,7 @@ class Stream:
             run: called on an engine thread; may change the model's event numbering.
             deliver: called on the event loop, before the results of later operations.
         """
-        self._operations.append(_Call(run, deliver))
-        self._run()
+        self._turns.add(Operation(run, deliver))
 
     async def ask(self, run: Callable[[StreamModel], T]) -> T:
         """Return what `run` works out from the model; see `call`."""
@@ -285,71 +271,41 @@ class Stream:
         self.call(run, deliver)
         return await future
 
-    def _run(self) -> None:
-        if self._running or not self._operations:
-            return
-        self._running = True
-        turn: list[_Batch | _Call[Any]] = []
-        points = 0
-        while self._operations and points < _TURN_POINTS:
-            operation = self._operations.popleft()
-            turn.append(operation)
-            points += operation.entry.count if isinstance(operation, _Batch) else 0
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._services.threads, self._turn, turn)
-        future.add_done_callback(lambda done: self._after_turn(turn, done))
+    def _apply_later(self, batch: _Batch) -> None:
+        self._turns.add(
+            Operation(
+                functools.partial(self._apply, batch),
+                functools.partial(self._settle, batch),
+                batch.entry.count,
+            )
+        )
 
-    def _turn(self, turn: list[_Batch | _Call[Any]]) -> tuple[list[Any], float]:
-        """Work off operations; runs on an engine thread."""
-        clock = self._services.clock.monotonic
-        outcomes: list[Any] = []
-        learning = 0.0
-        for operation in turn:
-            if isinstance(operation, _Call):
-                try:
-                    outcomes.append(operation.run(self._model))
-                except Exception as error:
-                    outcomes.append(error)
-                continue
-            began = clock()
-            outcomes.append(self._apply(operation))
-            learning += clock() - began
-        return outcomes, learning
-
-    def _apply(self, batch: _Batch) -> Applied | NcsError:
+    def _apply(self, batch: _Batch, model: StreamModel) -> Applied | NcsError:
+        """Apply a batch; runs on an engine thread."""
         if batch.offset is None:
-            return Applied(self._model.offset, duplicate=True)
+            return Applied(model.offset, duplicate=True)
         if self.broken:
             return NcsError(Code.INTERNAL_ERROR)
+        clock = self._services.clock.monotonic
+        began = clock()
         try:
-            return self._model.apply(batch.offset, batch.entry)
+            return model.apply(batch.offset, batch.entry)
         except Exception:
             # The model may have taken in half of it. The journal has all of it, so a
             # restart finds the same place; until then the stream answers nothing.
             log.exception("engine_failed", stream=self.key.stream, offset=batch.offset)
             self.broken = True
             return NcsError(Code.INTERNAL_ERROR)
+        finally:
+            self._learned_s += clock() - began  # turns never overlap
 
-    def _after_turn(
-        self,
-        turn: list[_Batch | _Call[Any]],
-        future: asyncio.Future[tuple[list[Any], float]],
-    ) -> None:
-        outcomes, learning = future.result()
-        self._running = False
-        self._learned_s += learning
-        self._services.metrics.observe("ncs_learn_seconds", learning)
+    def _after_turn(self, seconds: float) -> None:
+        self._services.metrics.observe("ncs_learn_seconds", seconds)
         self.cluster_count = self._model.engine.cluster_count
-        for operation, outcome in zip(turn, outcomes, strict=True):
-            if isinstance(operation, _Call):
-                operation.deliver(outcome)
-            else:
-                self._settle(operation, outcome)
         self._tell_updates()
         if self._unsaved_points >= self._services.snapshot_points:
             self._unsaved_points = 0
             self.call(_offset_and_snapshot, self._save_soon)
-        self._run()
 
     def _settle(self, batch: _Batch, outcome: Applied | NcsError) -> None:
         """Account for a batch, tell its events, answer its sender."""

@@ -77,14 +77,19 @@ class Streams:
             self.services.metrics.set("ncs_streams", len(self._streams))
         return stream
 
+    def discard_unused(self, stream: Stream) -> None:
+        """Forget a stream that never had a batch and that nobody follows any more."""
+        if stream.is_new and not stream.hub.subscriptions:
+            self._streams.pop(stream.key, None)
+
     def all(self) -> list[Stream]:
         """Return every stream."""
         return list(self._streams.values())
 
     def of(self, tenant: str) -> list[Stream]:
-        """Return the tenant's streams, by name."""
-        own = [key for key in self._streams if key.tenant == tenant]
-        return [self._streams[key] for key in sorted(own)]
+        """Return the tenant's streams that have had a batch, by name."""
+        own = sorted(key for key in self._streams if key.tenant == tenant)
+        return [s for s in map(self._streams.__getitem__, own) if not s.is_new]
 
     async def run(self, interval_s: float) -> None:
         """Publish status events and gauges until cancelled."""

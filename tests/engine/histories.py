@@ -15,7 +15,7 @@ from .streams import Points, eventful
 
 LENGTH = 420  # beyond the first full density step
 LOOKS = 15  # points from one look at the clusters to the next
-COUNT = 6
+COUNT = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +45,9 @@ class History:
     @property
     def changes(self) -> list[Change]:
         return [change for result in self.results for change in result.changes]
+
+    def all_clusters(self) -> list[Cluster]:
+        return [cluster for look in self.looks for cluster in look.clusters]
 
 
 def stream_of(number: int) -> tuple[Points, EngineParams]:

@@ -17,10 +17,10 @@ Labels = NDArray[np.int64]
 STEADY = settings(
     deadline=None,
     derandomize=True,
-    max_examples=6,
+    max_examples=5,
     phases=[Phase.explicit, Phase.generate],
 )
-MANY = settings(deadline=None, derandomize=True, max_examples=25)
+MANY = settings(deadline=None, derandomize=True, max_examples=15)
 
 FAR_APART = np.array(
     [[0, 0, 0], [20, 0, 0], [0, 20, 0], [0, 0, 20], [20, 20, 20]], dtype=np.float64

@@ -215,7 +215,7 @@ def test_the_radius_of_one_cluster_is_the_distance_of_its_points() -> None:
 def test_the_radius_of_far_clusters_is_the_distance_of_their_points() -> None:
     far = np.array([[-1000.0, 0.0, 0.0], [1000.0, 0.0, 0.0]])
     engine = Engine()
-    engine.learn(blobs(4, 3000, far)[0])
+    engine.learn(blobs(4, 1500, far)[0])
     assert max(cluster.radius for cluster in engine.clusters()) < 4.0  # sqrt(3) is
 
 
@@ -245,9 +245,9 @@ def test_a_cluster_that_stands_still_has_no_drift() -> None:
 
 
 def test_a_cluster_that_moves_has_more_drift_than_one_that_stays() -> None:
-    points = gaussian(5, 3000, 3)
+    points = gaussian(5, 1500, 3)
     staying, moving = Engine(), Engine()
     staying.learn(points)
-    moving.learn(points + np.linspace(0, 12, 3000)[:, None])
+    moving.learn(points + np.linspace(0, 12, 1500)[:, None])
     most = max(c.drift_coefficient for c in moving.clusters())
     assert most > 2 * max(c.drift_coefficient for c in staying.clusters())

@@ -34,12 +34,11 @@ def test_a_far_value_in_one_dimension_is_an_outlier() -> None:
 
 @pytest.mark.xfail(
     raises=AssertionError,
-    reason="in one dimension the sixth of 256 neighbours is so near that noise of the"
-    " density makes dozens of modes",
+    reason="in one dimension the noise of the density makes modes of its own",
 )
 def test_one_blob_in_one_dimension_is_one_cluster() -> None:
     engine = Engine()
-    engine.learn(gaussian(2, 2000, 1))
+    engine.learn(gaussian(2, 1500, 1))
     assert engine.cluster_count <= 3
 
 
@@ -105,7 +104,7 @@ def test_a_feature_that_begins_to_vary_leaves_no_outliers_behind() -> None:
 
 @pytest.mark.parametrize("offset", [1e6, -1e6])
 def test_a_huge_offset_does_not_matter(offset: float) -> None:
-    points, _ = blobs(9, 900)
+    points, _ = blobs(9, 700)
     engine = Engine()
     engine.learn(points + offset)
     assert told_apart(engine, *(FAR_APART + offset))
@@ -113,14 +112,14 @@ def test_a_huge_offset_does_not_matter(offset: float) -> None:
 
 @pytest.mark.parametrize("scale", [1e-9, 1e9])
 def test_the_scale_of_the_input_does_not_matter(scale: float) -> None:
-    points, _ = blobs(10, 900)
+    points, _ = blobs(10, 700)
     engine = Engine()
     engine.learn(points * scale)
     assert told_apart(engine, *(FAR_APART * scale))
 
 
 def test_a_power_of_two_as_scale_changes_no_verdict() -> None:
-    points, _ = blobs(11, 900)
+    points, _ = blobs(11, 700)
     plain, scaled = Engine().learn(points), Engine().learn(points * 2.0**-30)
     assert plain.outlier_scores.tolist() == scaled.outlier_scores.tolist()
 
@@ -130,7 +129,7 @@ def one_hot(seed: int, n: int, features: int) -> Points:
 
 
 def test_one_hot_features_beside_others_make_no_outliers() -> None:
-    points = np.hstack([one_hot(12, 1200, 5), gaussian(13, 1200, 3)])
+    points = np.hstack([one_hot(12, 900, 5), gaussian(13, 900, 3)])
     assert Engine().learn(points).is_outlier[500:].mean() <= 0.01
 
 
@@ -145,7 +144,7 @@ def test_one_hot_points_by_cosine_are_no_outliers() -> None:
     " remap is far from 0",
 )
 def test_one_hot_points_that_came_before_are_no_outliers() -> None:
-    assert Engine().learn(one_hot(15, 1200, 5)).is_outlier[500:].mean() <= 0.01
+    assert Engine().learn(one_hot(15, 600, 5)).is_outlier[300:].mean() <= 0.01
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -162,8 +161,8 @@ def test_two_values_far_apart_are_two_clusters(metric: str) -> None:
 )
 def test_rounded_readings_make_no_more_outliers() -> None:
     centres = np.array([[0.0, 0.0], [20.0, 0.0]])
-    points = centres[np.arange(1200) % 2] + np.round(0.6 * gaussian(16, 1200, 2))
-    assert Engine().learn(points).is_outlier[500:].mean() <= 0.01
+    points = centres[np.arange(800) % 2] + np.round(0.6 * gaussian(16, 800, 2))
+    assert Engine().learn(points).is_outlier[400:].mean() <= 0.01
 
 
 def test_zero_vectors_by_cosine_are_one_cluster() -> None:
@@ -172,7 +171,7 @@ def test_zero_vectors_by_cosine_are_one_cluster() -> None:
 
 
 def test_zero_vectors_among_others_by_cosine_have_a_cluster_of_their_own() -> None:
-    points = np.abs(gaussian(17, 1200, 8)) * 0.1 + np.eye(8)[np.arange(1200) % 2]
+    points = np.abs(gaussian(17, 600, 8)) * 0.1 + np.eye(8)[np.arange(600) % 2]
     points[::3] = 0.0
     engine = Engine(EngineParams(metric="cosine"))
     engine.learn(points)
@@ -187,7 +186,7 @@ def copies(lengths: Points) -> set[int]:
 
 
 def test_scaled_copies_by_cosine_are_in_one_cluster() -> None:
-    assert copies(2.0 ** np.random.default_rng(24).integers(-20, 20, 600)) == {0}
+    assert copies(np.exp2(np.random.default_rng(24).integers(-20, 20, 600))) == {0}
 
 
 @pytest.mark.xfail(
@@ -226,7 +225,7 @@ def test_any_finite_point_is_learned_without_an_overflow() -> None:
     " constant for ever",
 )
 def test_one_huge_point_does_not_end_the_clustering() -> None:
-    points, _ = blobs(21, 1500)
+    points, _ = blobs(21, 1200)
     engine = Engine()
     engine.learn(points[:500])
     engine.learn(np.full((1, 3), 1e155))

@@ -84,7 +84,7 @@ def test_a_restored_engine_gives_the_snapshot_it_came_from(
 
 
 def test_a_long_stream_does_not_depend_on_restores_in_between() -> None:
-    points = eventful(7, 1500, dimension=3, blob_count=5)
+    points = eventful(7, 1000, dimension=3, blob_count=5)
     steady = Engine()
     expected = told(steady.learn(points))
     results = []

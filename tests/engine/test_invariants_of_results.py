@@ -118,10 +118,9 @@ def test_outliers_are_those_whose_score_reaches_the_threshold(history: History) 
 @given(histories)
 @STEADY
 def test_what_is_a_share_lies_between_0_and_1(history: History) -> None:
-    for look in history.looks:
-        for c in look.clusters:
-            shares = c.health, c.quality, c.confidence, c.drift_coefficient
-            assert all(0.0 <= share <= 1.0 for share in shares)
+    for c in history.all_clusters():
+        shares = c.health, c.quality, c.confidence, c.drift_coefficient
+        assert all(0.0 <= share <= 1.0 for share in shares)
 
 
 @given(histories)
@@ -135,18 +134,18 @@ def test_the_means_over_clusters_lie_between_0_and_1(history: History) -> None:
 @given(histories)
 @STEADY
 def test_health_follows_its_formula(history: History) -> None:
-    for c in history.looks[-1].clusters:
+    for c in history.all_clusters():
         stability = 1.0 - c.drift_coefficient
         young, small = min(1.0, c.age / 20), min(1.0, c.size / 10)
         health = 0.3 * stability + 0.3 * c.quality + 0.2 * small + 0.2 * young
-        assert c.health == pytest.approx(health)
+        assert math.isclose(c.health, health)
 
 
 @given(histories)
 @STEADY
 def test_confidence_follows_its_formula(history: History) -> None:
-    for c in history.looks[-1].clusters:
-        assert c.confidence == pytest.approx(1 - math.exp(-c.size / 20))
+    for c in history.all_clusters():
+        assert math.isclose(c.confidence, 1 - math.exp(-c.size / 20))
 
 
 @given(histories)
@@ -174,9 +173,8 @@ def test_last_seen_is_the_last_point_taken_since_the_cluster_began(
 @given(histories)
 @STEADY
 def test_centroids_and_radii_are_finite(history: History) -> None:
-    for look in history.looks:
-        for c in look.clusters:
-            assert np.isfinite([*c.centroid, c.radius]).all()
+    for c in history.all_clusters():
+        assert np.isfinite([*c.centroid, c.radius]).all()
 
 
 @given(histories)

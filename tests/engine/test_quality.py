@@ -109,7 +109,7 @@ def test_what_is_called_an_outlier_is_one() -> None:
 
 @pytest.mark.parametrize("dimension", [1, 2, 3, 10])
 def test_a_clean_blob_gives_hardly_a_false_alarm(dimension: int) -> None:
-    result = Engine().learn(gaussian(dimension, 2000, dimension))
+    result = Engine().learn(gaussian(dimension, 1500, dimension))
     assert result.is_outlier[SETTLED:].mean() <= 0.01
 
 
@@ -139,7 +139,7 @@ def test_a_blob_that_appears_is_no_outlier_thereafter() -> None:
 @functools.cache
 def replaced() -> LearnResult:
     """Return the verdicts on five blobs that all move away at point 3,000."""
-    points, _ = blobs(3, 5000)
+    points, _ = blobs(3, 4500)
     points[3000:] += 100.0
     return Engine().learn(points)
 
@@ -183,7 +183,7 @@ def test_fifty_blobs_are_told_apart() -> None:
 
 def on_one_axis(wrong: float) -> float:
     """Return how well two blobs are told apart after one wrong reading."""
-    points, truth = blobs(4, 2500, np.array([[0.0, 0.0, 0.0], [20.0, 0.0, 0.0]]))
+    points, truth = blobs(4, 2000, np.array([[0.0, 0.0, 0.0], [20.0, 0.0, 0.0]]))
     points[500, 0] = wrong
     ids = Engine().learn(points).cluster_ids
     return adjusted_rand_index(ids[-1000:], truth[-1000:])

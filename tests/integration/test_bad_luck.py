@@ -26,7 +26,10 @@ from ncs_protocol.messages import (
     Ack,
     Draining,
     Error,
+    PerformanceMetricsEvent,
     Points,
+    Subscribe,
+    Subscribed,
     TokenExpiring,
 )
 from ncs_streamer.cli.child import StartError
@@ -267,3 +270,48 @@ async def test_a_client_with_a_bad_key_is_not_left_waiting(tmp_path: Path) -> No
 
 def test_the_secret_of_the_tests_is_long_enough() -> None:
     assert len(SECRET) >= 32
+
+
+async def test_a_reader_that_leaves_before_its_snapshot_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        async with client.stream() as session:
+            subscription = await session.subscribe(events=["performance_metrics"])
+            load = [
+                await session.submit([[float(i % 7), float(j)] for j in range(500)])
+                for i in range(20)
+            ]
+            for _ in range(30):
+                async with Socket.to(server, credential=token()) as leaver:
+                    await leaver.send(Subscribe(id="s1"))
+                    leaver.connection.transport.abort()
+            await asyncio.gather(*load)
+            async for message in subscription:
+                if isinstance(message, PerformanceMetricsEvent):
+                    last = message.data.subscribers
+                    break
+                await session.send([[1.0, 1.0]])
+    assert 1 == last
+
+
+async def test_following_a_stream_does_not_make_it(tmp_path: Path) -> None:
+    async with server_on(tmp_path, "--max-streams", "1") as server:
+        async with client_of(server) as client:
+            for name in ("typo", "tpyo", "yopt"):
+                async with Socket.to(server, credential=token()) as reader:
+                    await reader.send(Subscribe(id="s1", stream=name))
+                    assert isinstance(await reader.receive(), Subscribed)
+            await client.process_points([[1.0]], stream="real")
+            assert ["real"] == [
+                name for name in ("typo", "real") if await client.get_clusters(name)
+            ]
+
+
+async def test_a_close_reason_is_cut_between_characters(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server:
+        async with Socket.to(server) as stranger:
+            await stranger.send('{"type":"x' + "€" * 55 + '"}')
+            code, reason = await stranger.closed()
+    assert 4510 == code
+    assert reason

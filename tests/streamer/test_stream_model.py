@@ -26,12 +26,9 @@ def wild_points(seed: int) -> NDArray[np.float64]:
     """Return points whose clusters come, go, merge and split."""
     rng = np.random.default_rng(seed)
     parts = []
-    for _ in range(LENGTH // 50):
-        width = rng.choice([1.0, 4.0, 20.0])
-        if not parts or rng.random() < 0.4:
-            centres = rng.normal(0, width, (5, 2))
-        part = centres[rng.integers(5, size=50)] + rng.normal(size=(50, 2))
-        parts.append(rng.normal(0, 100, (50, 2)) if rng.random() < 0.1 else part)
+    for _ in range(LENGTH // 100):
+        centres = rng.normal(0, rng.choice([1.0, 4.0, 20.0, 100.0]), (5, 2))
+        parts.append(centres[rng.integers(5, size=100)] + rng.normal(size=(100, 2)))
     return np.concatenate(parts)
 
 
@@ -48,15 +45,11 @@ def history(seed: int, sizes: list[int]) -> list[Entry]:
     rng = np.random.default_rng(seed)
     params = EngineParams(max_clusters=int(rng.choice([3, 1000]))).as_dict()
     entries = [entry(0, kind="begin", epoch="e1", params=params)]
-    seqs = {"a": 0, "b": 0}
-    rows = POINTS[seed]
     at = 0
     for number, size in enumerate(sizes, 1):
-        producer = str(rng.choice(["a", "b"]))
-        seqs[producer] += 1
-        who: dict[str, Any] = {"producer": producer, "seq": seqs[producer]}
+        who: dict[str, Any] = {"producer": "ab"[number % 2], "seq": number // 2 + 1}
         who |= {"metadata": {"n": number}} if rng.random() < 0.5 else {}
-        points = rows[at : at + size].astype(rng.choice(["f4", "f8"]))
+        points = POINTS[seed][at : at + size].astype(rng.choice(["f4", "f8"]))
         at = (at + size) % (LENGTH - 100)
         entries.append(entry(number, points, **who))
         match int(rng.integers(10)):
@@ -107,8 +100,7 @@ def test_a_batch_is_learned_and_counted() -> None:
     model = new()
     applied = model.apply(1, entry(1, BLOB, producer="p", producer_epoch=2, seq=1))
     assert (applied.offset, applied.accepted, applied.duplicate) == (1, 40, False)
-    assert (model.offset, model.engine.points_learned) == (1, 40)
-    assert model.marks == {"p": Mark(2, 1)}
+    assert (model.engine.points_learned, model.marks) == (40, {"p": Mark(2, 1)})
 
 
 @pytest.mark.parametrize(("epoch", "seq"), [(2, 5), (2, 4), (1, 9)])
@@ -129,9 +121,7 @@ def test_a_duplicate_changes_nothing_but_the_offset() -> None:
 
 def test_a_sender_without_a_name_has_no_duplicates() -> None:
     model = new()
-    for offset in (1, 2):
-        model.apply(offset, entry(offset, BLOB))
-    assert (model.engine.points_learned, model.marks) == (80, {})
+    assert [model.apply(n, entry(n, BLOB)).accepted for n in (1, 2)] == [40, 40]
 
 
 def test_a_reset_removes_every_cluster_and_frees_the_dimension() -> None:
@@ -151,20 +141,13 @@ def test_a_reset_leaves_marks_and_ids_behind_it() -> None:
     assert model.marks == {"p": Mark(0, 1)}
 
 
-def test_a_cluster_that_was_reset_is_not_told_any_more() -> None:
-    model = learned()
-    model.apply(2, entry(2, kind="reset"))
-    assert model.keyed_events() == []
-
-
 def test_a_configuration_changes_the_engine() -> None:
     model = new()
-    changes = {"base_threshold": 0.9}
-    applied = model.apply(1, entry(1, kind="configure", params=changes))
-    assert (applied.refusal, model.engine.params.base_threshold) == ("", 0.9)
+    model.apply(1, entry(1, kind="configure", params={"base_threshold": 0.9}))
+    assert model.engine.params.base_threshold == 0.9
 
 
-@pytest.mark.timeout(5)
+@pytest.mark.timeout(3)
 def test_points_are_learned_after_a_configuration() -> None:
     model = learned()
     model.apply(2, entry(2, kind="configure", params={"learning_rate": 0.5}))
@@ -181,10 +164,9 @@ def test_a_configuration_that_cannot_be_is_refused_whole(wrong: dict[str, Any]) 
 
 
 def test_the_first_entry_gives_epoch_and_parameters() -> None:
-    params = EngineParams(max_clusters=7)
     model = new()
-    model.apply(1, entry(1, kind="begin", epoch="e9", params=params.as_dict()))
-    assert (model.epoch, model.engine.params) == ("e9", params)
+    model.apply(1, entry(1, kind="begin", epoch="e9", params={"max_clusters": 7}))
+    assert (model.epoch, model.engine.params.max_clusters) == ("e9", 7)
 
 
 # Events
@@ -204,21 +186,10 @@ def test_an_event_tells_what_caused_it_and_when(kind: str) -> None:
         assert (event.stream, event.epoch) == ("s", "e")
 
 
-def test_a_batch_of_nobody_is_told_by_its_offset_alone() -> None:
-    (event, *_) = new().apply(1, entry(1, BLOB)).events
-    assert event.caused_by == Cause(offset=1)
-
-
 def test_a_cluster_was_last_updated_when_its_last_batch_came() -> None:
     model = learned()
     model.apply(2, entry(9, BLOB))
     assert {info.last_updated for info in model.view().clusters} == {9.0}
-
-
-def test_what_was_told_is_not_told_again() -> None:
-    model = learned()
-    model.keyed_events()
-    assert model.keyed_events() == []
 
 
 @given(seeds, batch_sizes, tellings)
@@ -264,22 +235,18 @@ def test_a_reader_that_begins_anywhere_ends_with_the_clusters_of_the_model(
 def test_updates_since_a_position_are_those_that_would_have_been_told_at_once(
     seed: int, sizes: list[int], tell: list[bool]
 ) -> None:
-    model = new()
-    entries = history(seed, sizes)
-    half = len(entries) // 2
-    run(model, entries[:half], tell)
-    model.keyed_events()
+    model, entries = new(), history(seed, sizes)
+    run(model, entries[:4], [True])
     position, twin = model.keyed_told, StreamModel.restore(model.snapshot())
-    run(model, entries[half:], tell)
-    run(twin, entries[half:], [False])
+    run(model, entries[4:], tell)
+    run(twin, entries[4:], [False])
     before = model.keyed_told
     assert model.keyed_events_since(position) == twin.keyed_events()
     assert model.keyed_told == before
 
 
 def test_an_event_can_be_sent_in_both_forms() -> None:
-    events = run(new(), history(0, [100] * 8), [True])
-    for event in events:
+    for event in run(new(), history(0, [100] * 8), [True]):
         assert MSGPACK.decode_server(MSGPACK.encode(event)) == event
         assert JSON.decode_server(JSON.encode(event)) == event
 
@@ -316,33 +283,18 @@ ENGINE = SNAPSHOT.index(b"NCSE")  # the engine's own snapshot, which comes last
 
 
 def test_any_changed_byte_of_a_snapshot_is_noticed() -> None:
-    unnoticed = []
     for place in [*range(ENGINE), *range(ENGINE, len(SNAPSHOT), 97)]:
         damaged = bytearray(SNAPSHOT)
         damaged[place] ^= 0x01
-        try:
+        with pytest.raises(ValueError, match=r".+"):
             StreamModel.restore(bytes(damaged))
-        except ValueError:
-            continue
-        except Exception as error:
-            unnoticed.append((place, repr(error)))
-        else:
-            unnoticed.append((place, "taken for whole"))
-    assert unnoticed == []
 
 
-@pytest.mark.parametrize("length", [0, 1, ENGINE, len(SNAPSHOT) // 2, -1])
-def test_a_snapshot_that_is_cut_off_is_refused(length: int) -> None:
+STATES: list[Any] = [None, 1, [], {}, {"format": 1}, {"format": 9}]
+OTHERS = [SNAPSHOT[:1], SNAPSHOT[:ENGINE], SNAPSHOT[:-1], *map(msgpack.packb, STATES)]
+
+
+@pytest.mark.parametrize("data", [b"", *OTHERS], ids=lambda data: repr(data[:12]))
+def test_something_else_is_no_snapshot(data: bytes) -> None:
     with pytest.raises(ValueError, match="snapshot"):
-        StreamModel.restore(SNAPSHOT[:length])
-
-
-@pytest.mark.parametrize("state", [None, 1, [], {}, {"format": 1}, {"format": 2}])
-def test_something_else_is_no_snapshot(state: Any) -> None:
-    with pytest.raises(ValueError, match="snapshot"):
-        StreamModel.restore(msgpack.packb(state))
-
-
-def test_another_format_is_told_with_both_numbers() -> None:
-    with pytest.raises(ValueError, match="format 9, expected 1"):
-        StreamModel.restore(msgpack.packb({"format": 9}))
+        StreamModel.restore(data)

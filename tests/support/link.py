@@ -10,9 +10,7 @@ from ncs_protocol import JSON, Code, Codec, Limits, NcsError
 from ncs_protocol.messages import ClientMessage, Resume, ServerMessage, StatusReply
 from ncs_streamer.admission import Admission
 from ncs_streamer.auth import Principal
-from ncs_streamer.entry import Entry
-from ncs_streamer.hub import Hub, Subscription
-from ncs_streamer.session import (
+from ncs_streamer.effects import (
     Authenticate,
     Close,
     Effect,
@@ -20,12 +18,12 @@ from ncs_streamer.session import (
     Greet,
     Report,
     Send,
-    Session,
-    SessionConfig,
-    State,
     Submit,
     Unfollow,
 )
+from ncs_streamer.entry import Entry
+from ncs_streamer.hub import Hub, Subscription
+from ncs_streamer.session import Session, SessionConfig, State
 from ncs_streamer.stream import status_message
 from ncs_streamer.stream_model import Applied, StreamModel
 

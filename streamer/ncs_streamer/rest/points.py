@@ -10,19 +10,11 @@ from aiohttp import web
 from msgspec import UnsetType
 
 from ncs_engine import Engine, EngineParams
-from ncs_protocol import (
-    Block,
-    Code,
-    NcsError,
-    as_block,
-    check_metadata,
-    check_name,
-    suspicion,
-    to_ns,
-)
+from ncs_protocol import Block, Code, NcsError, check_name
 from ncs_protocol.messages import ClusterInfo
 
 from ..entry import Entry
+from ..intake import Intake, take_in
 from ..logs import get_log
 from ..server import Server
 from ..stream import Stream, status_message
@@ -58,65 +50,50 @@ async def process_points(request: web.Request) -> web.Response:
     """Cluster a batch and say what became of each point."""
     server, principal = server_of(request), principal_of(request)
     body = await read_body(request, ProcessRequest)
-    block = _block_of(body, server, request)
+    began = server.clock.monotonic()
+    intake = _take_in(request, body)
     if body.algorithm_params is not None:
         principal.require("admin")
         _check_params(body.algorithm_params)
     stream = server.streams.open(principal.tenant, body.stream)
-    began = server.clock.monotonic()
-    size = request.content_length or block.nbytes
     if body.algorithm_params is not None:
         entry = _entry(server, "configure", params=body.algorithm_params)
         _raise_if_refused(await _submit(server, stream, entry, 0))
     entry = _entry(
         server,
         "points",
-        points=block,
-        timestamps=[to_ns(t) for t in body.timestamps or ()] or None,
+        points=intake.block,
+        timestamps=intake.timestamps,
         metadata=body.metadata,
     )
-    applied = await _submit(server, stream, entry, size)
+    applied = await _submit(server, stream, entry, intake.block.nbytes)
     clusters, statistics = await stream.ask(
         lambda model: (_clusters_of(model, applied), model.engine.statistics())
     )
-    result = _result(block, applied, clusters)
+    result = _point_results(intake.block, applied)
     elapsed_ms = round(1000 * (server.clock.monotonic() - began), 3)
     log.info(
         "points_processed",
         stream=body.stream,
-        points_count=len(block),
+        points_count=entry.count,
         clusters_found=len(clusters),
         processing_time_ms=elapsed_ms,
     )
     if _wants_list(request):
         return reply(result)
+    inside, outside = _by_verdict(result)
     return reply(
         ProcessResult(
             request_id=request[REQUEST_ID],
             stream=body.stream,
             offset=applied.offset,
-            clusters=[
-                PointInCluster(
-                    index=r.index,
-                    point=r.input_point,
-                    cluster_id=r.cluster_id,
-                    outlier_score=r.outlier_score,
-                )
-                for r in result
-                if not r.is_outlier
-            ],
-            outliers=[
-                PointOutlier(
-                    index=r.index, point=r.input_point, outlier_score=r.outlier_score
-                )
-                for r in result
-                if r.is_outlier
-            ],
+            clusters=inside,
+            outliers=outside,
             results=result,
             cluster_summaries=[_cluster_out(cluster) for cluster in clusters],
             algorithm_quality=statistics["clustering_quality"],
             processing_time_ms=elapsed_ms,
-            points_processed=len(block),
+            points_processed=entry.count,
             clusters_found=len(clusters),
             timestamp=datetime.now(UTC),
         )
@@ -197,37 +174,26 @@ async def list_streams(request: web.Request) -> web.Response:
     return reply([s.key.stream for s in server.streams.of(principal.tenant)])
 
 
-def _block_of(body: ProcessRequest, server: Server, request: web.Request) -> Block:
-    """Return the checked points; the rest of the body is checked with them."""
-    check_name("stream", body.stream)
-    points = None if isinstance(body.points, UnsetType) else body.points
-    if (points is None) == (body.array is None):
-        missing = "Object missing required field `points`"
-        both = "points or array, not both"
-        raise NcsError(Code.INVALID_MESSAGE, missing if points is None else both)
-    given = body.array if points is None else points
-    assert given is not None
-    block = as_block(given, server.limits)
-    if body.metadata is not None:
-        check_metadata(body.metadata, server.limits)
-    if body.timestamps is not None and len(body.timestamps) != len(block):
-        raise NcsError(
-            Code.INVALID_TIMESTAMP,
-            f"{len(body.timestamps)} timestamps for {len(block)} points",
-        )
-    if found := suspicion(block):
-        index, reason = found
-        if server.settings.strict_input:
-            raise NcsError(
-                Code.SUSPICIOUS_POINT, f"Point {index}: {reason}", index=index
-            )
+def _take_in(request: web.Request, body: ProcessRequest) -> Intake:
+    """Return the checked batch; log it if it looks like a probe."""
+    server = server_of(request)
+    intake = take_in(
+        stream=body.stream,
+        points=None if isinstance(body.points, UnsetType) else body.points,
+        array=body.array,
+        timestamps=body.timestamps,
+        metadata=body.metadata,
+        limits=server.limits,
+        strict=server.settings.strict_input,
+    )
+    if intake.suspicion:
         log.warning(
             "suspicious_activity",
             event_type="suspicious_points",
-            details=f"point {index}: {reason}",
+            details=intake.suspicion,
             source_ip=request.remote,
         )
-    return block
+    return intake
 
 
 def _check_params(params: dict[str, Any]) -> None:
@@ -273,9 +239,7 @@ def _clusters_of(model: StreamModel, applied: Applied) -> list[ClusterInfo]:
     return [cluster for cluster in model.view().clusters if cluster.cluster_id in ids]
 
 
-def _result(
-    block: Block, applied: Applied, clusters: list[ClusterInfo]
-) -> list[PointResult]:
+def _point_results(block: Block, applied: Applied) -> list[PointResult]:
     learned = applied.result
     assert learned is not None
     rows = zip(
@@ -295,6 +259,28 @@ def _result(
         )
         for index, (point, cluster, strange, score) in enumerate(rows)
     ]
+
+
+def _by_verdict(
+    results: list[PointResult],
+) -> tuple[list[PointInCluster], list[PointOutlier]]:
+    """Return the two lists in which the documented reply has its points."""
+    inside = [
+        PointInCluster(
+            index=r.index,
+            point=r.input_point,
+            cluster_id=r.cluster_id,
+            outlier_score=r.outlier_score,
+        )
+        for r in results
+        if not r.is_outlier
+    ]
+    outside = [
+        PointOutlier(index=r.index, point=r.input_point, outlier_score=r.outlier_score)
+        for r in results
+        if r.is_outlier
+    ]
+    return inside, outside
 
 
 def _cluster_out(cluster: ClusterInfo) -> ClusterOut:

@@ -31,6 +31,7 @@ SECRET = "a-secret-key-of-more-than-thirty-two-characters"
 PASSWORD = "correct horse battery staple"
 ALL = ("read", "write", "admin")
 PROCESS = "/api/v1/process_points"
+UNAVAILABLE = "Service temporarily unavailable"
 ADMIN = "an admin's token"
 """Stands for a token of tenant `default` with every scope."""
 
@@ -193,7 +194,7 @@ SettingsOf = Callable[..., Settings]
 
 @pytest.fixture
 def settings_of(tmp_path: Path) -> SettingsOf:
-    """Settings of a server in memory on a free port, with no first user to hash for."""
+    """Settings of a server in memory on a free port, without a first user."""
 
     def settings_of(environ: dict[str, str] | None = None, **flags: Any) -> Settings:
         usual = {

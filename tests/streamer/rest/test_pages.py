@@ -1,0 +1,73 @@
+"""The files of the live page: those, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import ncs_streamer
+
+from .conftest import Api
+
+pytestmark = pytest.mark.integration
+
+FOLDER = Path(ncs_streamer.__file__).parent / "web"
+FOLDERS = ("/assets", "/docs/assets")
+PATHS = (
+    "../app.py",
+    "..%2fapp.py",
+    "%2e%2e%2fapp.py",
+    "%2e%2e/app.py",
+    "..%5capp.py",
+    "....//app.py",
+    "%2fetc%2fpasswd",
+    "/etc/passwd",
+    "%252e%252e%252fapp.py",
+    "..%2f..%2f..%2f..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
+    "..",
+    ".",
+    "%00",
+    "index.html%00.js",
+    "~",
+    "a" * 300,
+    "a" * 5000,
+    "%ff%fe",
+)
+
+
+def http(path: str) -> bytes:
+    head = f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+    return head.encode()
+
+
+async def test_the_live_page_opens_without_a_credential(api: Api) -> None:
+    answer = await api.get("/", credential=None)
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.security
+async def test_the_live_page_has_a_strict_policy(api: Api) -> None:
+    policy = (await api.get("/")).headers["Content-Security-Policy"]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == rules["style-src"] == "'self'"
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
+async def test_a_file_of_the_page_is_given_as_it_is(api: Api, path: Path) -> None:
+    answer = await api.get(f"/assets/{path.name}", credential=None)
+    assert answer.status == 200
+    assert answer.body == path.read_bytes()
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path[:20])
+async def test_no_other_file_can_be_had(api: Api, folder: str, path: str) -> None:
+    reply = await api.raw(http(f"{folder}/{path}"))  # a client would tidy the path
+    assert reply.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400", b"HTTP/1.0 400"))
+    assert b"root:" not in reply
+    assert b"make_app" not in reply

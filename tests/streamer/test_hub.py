@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ncs_engine import Engine
+from ncs_protocol import JSON, MSGPACK, Codec, messages
+from ncs_protocol.codec import JsonCodec
+from ncs_protocol.messages import EVENT_TYPES, Event, Position, Subscribed
+from ncs_streamer.hub import Hub, Subscription
+from ncs_streamer.stream_model import StreamView
+
+pytestmark = pytest.mark.unit
+
+MANY = settings(deadline=None, derandomize=True, max_examples=60)
+
+
+def numbers(kind: Any, **others: Any) -> Any:
+    """Return a message of that kind in which every number is 1."""
+    return kind(**dict.fromkeys(kind.__struct_fields__, 1) | others)
+
+
+STATUS = numbers(messages.AlgorithmStatus, is_ready=True)
+PERFORMANCE = numbers(messages.PerformanceMetrics)
+
+
+def status(**changes: Any) -> messages.AlgorithmStatus:
+    return msgspec.structs.replace(STATUS, **changes)
+
+
+def cluster(delivery: Any, **place: int) -> Event:
+    change: Any = "created" if delivery == "lossless" else "updated"
+    data = messages.ClusterUpdate(cluster_id=1, change=change, size=1, quality=0.5)
+    times = messages.EventTimes(ingest=1.0, emitted=0.0)
+    return messages.ClusterUpdateEvent(
+        stream="s", delivery=delivery, epoch="e", data=data, times=times, **place
+    )
+
+
+def drift(offset: int) -> Event:
+    words: Any = {"severity": "low", "recommendation": "", "detector": "occupancy"}
+    data = numbers(messages.DriftDetection, affected_clusters=[], **words)
+    return messages.DriftDetectionEvent(
+        stream="s", delivery="lossless", epoch="e", offset=offset, data=data
+    )
+
+
+class Stage:
+    """A hub, the model's numbers for it, and readers that keep what they are sent."""
+
+    def __init__(self, keep: int = 100) -> None:
+        self.deliveries: list[tuple[str, int]] = []
+        self.hub = Hub("s", "e", keep, lambda *counted: self.deliveries.append(counted))
+        self.lossless = self.keyed = 0
+
+    def publish(self, events: list[Event]) -> None:
+        self.hub.publish(events, applied=5.0, now=6.0)
+
+    def create(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.lossless += 1
+            self.publish([cluster("lossless", offset=self.lossless)])
+
+    def drift(self) -> None:
+        self.lossless += 1
+        self.publish([drift(self.lossless)])
+
+    def update(self, changes: int = 1) -> None:
+        first, self.keyed = self.keyed + 1, self.keyed + changes
+        self.publish([cluster("keyed", from_=first, to=self.keyed)])
+
+    def join(
+        self,
+        since: Position | None = None,
+        catch_up: list[Event] | None = None,
+        *,
+        events: tuple[Any, ...] = EVENT_TYPES,
+        codec: Codec = JSON,
+    ) -> list[Any]:
+        """Let a reader join; return what it is sent, now and later."""
+        sent: list[Any] = []
+
+        def push(frame: bytes) -> None:
+            sent.append(codec.decode_server(frame))
+
+        subscription = Subscription(self.hub, events, codec, push)
+        view = StreamView(9, self.lossless, self.keyed, [], Engine().statistics())
+        request = messages.Subscribe(id="a", stream="s", events=[*events], since=since)
+        self.hub.join(request, view, catch_up or [], STATUS, subscription, 7.0)
+        return sent
+
+
+def since(lossless: int, keyed: int = 0, epoch: str = "e") -> Position:
+    return Position(epoch=epoch, offsets={"lossless": lossless, "keyed": keyed})
+
+
+def places(sent: list[Any]) -> list[Any]:
+    """Return (kind, class, first, last) of everything after `subscribed`."""
+    places = []
+    for m in sent[1:]:
+        skips = isinstance(m, messages.Skip)
+        first, last = (m.from_, m.to) if skips else (m.first, m.last)
+        places.append((m.__struct_config__.tag, m.delivery, first, last))
+    return places
+
+
+# Encoding
+
+
+class CountingCodec(JsonCodec):
+    """Counts what it encodes."""
+
+    def __init__(self, subprotocol: str) -> None:
+        self.subprotocol = subprotocol
+        self.encoded = 0
+
+    def encode(self, message: Any) -> bytes:
+        self.encoded += 1
+        return super().encode(message)
+
+
+@pytest.mark.parametrize("readers", [1, 2, 50])
+def test_an_event_is_encoded_once_a_codec_whoever_reads_it(readers: int) -> None:
+    stage = Stage()
+    codecs = [CountingCodec("one"), CountingCodec("other")]
+    for codec in codecs * readers:
+        stage.join(codec=codec)
+    before = [codec.encoded for codec in codecs]
+    stage.create()
+    assert [codec.encoded for codec in codecs] == [n + 1 for n in before]
+
+
+def test_an_event_that_nobody_wants_is_not_encoded() -> None:
+    stage, codec = Stage(), CountingCodec("one")
+    stage.join(events=("drift_detection",), codec=codec)
+    before = codec.encoded
+    stage.create()
+    assert codec.encoded == before
+
+
+def test_each_reader_is_told_in_its_own_codec() -> None:
+    stage = Stage()
+    readers = [stage.join(codec=codec) for codec in (JSON, MSGPACK)]
+    stage.create()
+    assert [*map(places, readers)] == [[("cluster_update", "lossless", 1, 1)]] * 2
+
+
+def test_deliveries_are_counted_by_codec() -> None:
+    stage = Stage()
+    for codec in (JSON, JSON, MSGPACK):
+        stage.join(codec=codec)
+    stage.create()
+    assert {*stage.deliveries} == {("ncs.v1+json", 2), ("ncs.v1+msgpack", 1)}
+
+
+def test_an_event_tells_when_it_was_applied_and_told() -> None:
+    stage = Stage()
+    sent = stage.join()
+    stage.create()
+    assert sent[1].times == messages.EventTimes(ingest=1.0, applied=5.0, emitted=6.0)  # type: ignore[union-attr]
+
+
+# Joining
+
+
+def test_a_reader_begins_with_the_model_and_its_position() -> None:
+    stage = Stage()
+    stage.create(3)
+    stage.update(2)
+    (welcome,) = stage.join()
+    assert isinstance(welcome, Subscribed)
+    assert (welcome.id, welcome.stream, welcome.epoch) == ("a", "s", "e")
+    assert welcome.offsets == {"lossless": 3, "keyed": 2, "latest": 0}
+    assert welcome.snapshot is not None
+
+
+def test_a_reader_that_comes_back_is_told_exactly_what_it_missed() -> None:
+    stage = Stage()
+    stage.create(5)
+    sent = stage.join(since(2))
+    assert isinstance(sent[0], Subscribed)
+    assert (sent[0].recovered, sent[0].snapshot) == (True, None)
+    assert sent[0].offsets == {"lossless": 2, "keyed": 0, "latest": 0}
+    assert [place[2] for place in places(sent)] == [3, 4, 5]
+
+
+def test_a_reader_that_comes_back_is_told_the_updates_of_its_clusters() -> None:
+    stage = Stage()
+    stage.update(7)
+    sent = stage.join(since(0, keyed=2), [cluster("keyed", from_=3, to=7)])
+    assert places(sent) == [("cluster_update", "keyed", 3, 7)]
+
+
+@pytest.mark.parametrize(
+    ("position", "recovered"),
+    [
+        *((since(at), True) for at in (2, 3, 5)),
+        *((since(at), False) for at in (0, 1, 6, 2**63 - 1)),
+        (since(5, 3), True),
+        (since(5, 4), False),
+        (since(5, epoch="d"), False),
+        (Position(epoch="e", offsets={}), False),
+    ],
+    ids=str,
+)
+def test_a_position_can_be_resumed_while_all_after_it_is_kept(
+    position: Position, recovered: bool
+) -> None:
+    stage = Stage(keep=3)
+    stage.create(5)
+    stage.update(3)
+    (welcome, *_) = stage.join(position)
+    assert isinstance(welcome, Subscribed)
+    assert welcome.recovered is recovered
+    assert (welcome.snapshot is None) is recovered
+
+
+def test_what_is_remembered_from_before_can_be_resumed() -> None:
+    stage = Stage()
+    for offset in (1, 2, 3):
+        stage.hub.remember(cluster("lossless", offset=offset))
+    stage.lossless = 3
+    assert [place[2] for place in places(stage.join(since(1)))] == [2, 3]
+
+
+# Filters
+
+types = st.sets(st.sampled_from(EVENT_TYPES), min_size=1).map(tuple)
+steps = st.lists(
+    st.sampled_from(["create", "drift", "update", "range", "status", "performance"]),
+    max_size=25,
+)
+
+
+def take(stage: Stage, step: str, number: int) -> None:
+    match step:
+        case "range":
+            stage.update(3)
+        case "status":
+            stage.hub.publish_status(status(total_points_processed=number))
+        case "performance":
+            stage.hub.publish_performance(PERFORMANCE)
+        case _:
+            getattr(stage, step)()
+
+
+@given(types, steps, steps, st.integers(0, 30), st.booleans())
+@MANY
+def test_with_any_filter_each_message_follows_the_one_before(
+    wanted: Any, before: list[str], after: list[str], back: int, resumes: bool
+) -> None:
+    stage = Stage()
+    for number, step in enumerate(before):
+        take(stage, step, number)
+    lossless, keyed = max(0, stage.lossless - back), max(0, stage.keyed - back)
+    missed = cluster("keyed", from_=keyed + 1, to=stage.keyed)
+    catch_up = [missed] if keyed < stage.keyed else []
+    position = since(lossless, keyed) if resumes else None
+    sent = stage.join(position, catch_up, events=wanted)
+    for number, step in enumerate(after, 100):
+        take(stage, step, number)
+    assert isinstance(sent[0], Subscribed)
+    told: dict[Any, int] = {**sent[0].offsets}
+    for kind, delivery, first, last in places(sent):
+        assert first == told[delivery] + 1
+        assert last >= first
+        assert kind in (*wanted, "skip")
+        told[delivery] = last
+    assert stage.hub.subscriptions[0].told == told
+
+
+# Status
+
+
+def test_a_status_is_told_when_it_changed() -> None:
+    stage = Stage()
+    sent = stage.join()
+    for points in (10, 11, 11, 12, 12):
+        stage.hub.publish_status(status(total_points_processed=points))
+    assert [place[2] for place in places(sent)] == [1, 2, 3]
+
+
+def test_uptime_alone_is_no_change() -> None:
+    stage = Stage()
+    sent = stage.join()
+    for uptime in (1.0, 2.0, 3.0):
+        stage.hub.publish_status(status(uptime_seconds=uptime))
+    assert [place[2] for place in places(sent)] == [1]
+
+
+def test_performance_is_told_every_time() -> None:
+    stage = Stage()
+    sent = stage.join()
+    for _ in range(3):
+        stage.hub.publish_performance(PERFORMANCE)
+    assert [place[2] for place in places(sent)] == [1, 2, 3]

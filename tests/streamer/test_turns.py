@@ -1,0 +1,105 @@
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ncs_streamer.clock import Clock
+from ncs_streamer.turns import Operation, Turns
+
+pytestmark = pytest.mark.unit
+
+
+class Model:
+    """Notices when two threads use it at once."""
+
+    def __init__(self) -> None:
+        self.busy = threading.Lock()
+        self.done: list[int] = []
+
+    def use(self, number: int) -> int:
+        assert self.busy.acquire(blocking=False), "two turns at once"
+        time.sleep(0.001)  # long enough for another thread to be seen
+        self.done.append(number)
+        self.busy.release()
+        return number
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def turns(model: Model, threads: ThreadPoolExecutor, log: list[float]) -> Turns[Model]:
+    return Turns(model, threads, Clock(), log.append)
+
+
+async def idle(turns: Turns[Model]) -> None:
+    last: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    turns.add(Operation(lambda model: None, last.set_result))
+    await last
+
+
+async def test_operations_run_and_deliver_in_order(threads: ThreadPoolExecutor) -> None:
+    model, delivered = Model(), list[int]()
+    queue = turns(model, threads, [])
+    for number in range(100):
+        queue.add(Operation(lambda m, n=number: m.use(n), delivered.append, points=500))
+    await idle(queue)
+    assert list(range(100)) == model.done == delivered
+
+
+async def test_a_turn_takes_so_many_points_and_no_more(
+    threads: ThreadPoolExecutor,
+) -> None:
+    log: list[float] = []
+    queue = turns(Model(), threads, log)
+    for number in range(20):
+        operation = Operation(lambda m, n=number: m.use(n), lambda _: None, points=1000)
+        queue.add(operation)
+    await idle(queue)
+    assert 5 <= len(log) <= 6
+
+
+async def test_what_a_delivery_or_a_turn_adds_never_runs_beside_a_turn(
+    threads: ThreadPoolExecutor,
+) -> None:
+    model = Model()
+    left = [60]
+
+    def more(*_: object) -> None:
+        if left[0] > 0:
+            left[0] -= 2
+            for _ in range(2):
+                queue.add(Operation(lambda m: m.use(0), more))
+
+    queue = Turns(model, threads, Clock(), more)
+    more()
+    while left[0] > 0:
+        await asyncio.sleep(0)
+    await idle(queue)
+    assert 60 == len(model.done)
+
+
+async def test_an_exception_is_delivered_as_what_came_of_it(
+    threads: ThreadPoolExecutor,
+) -> None:
+    results: list[object] = []
+    queue = turns(Model(), threads, [])
+    queue.add(Operation(lambda model: 1 / 0, results.append))
+    await idle(queue)
+    assert [ZeroDivisionError] == [type(result) for result in results]
+
+
+async def test_a_delivery_that_fails_does_not_stop_the_model(
+    threads: ThreadPoolExecutor,
+) -> None:
+    model = Model()
+    queue = turns(model, threads, [])
+    queue.add(Operation(lambda m: m.use(1), lambda _: 1 / 0))
+    queue.add(Operation(lambda m: m.use(2), lambda _: None))
+    await idle(queue)
+    assert [1, 2] == model.done
