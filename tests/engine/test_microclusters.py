@@ -87,12 +87,32 @@ def test_a_founded_one_has_no_spread() -> None:
     assert founded(np.zeros((1, 2))).spread.tolist() == [0.0]
 
 
+def full(labels: list[int]) -> MicroClusters:
+    """Return a full set in which the entries at 0, 1, 2 have weight 2, 1, 3."""
+    micro = founded(np.array([[0.0], [1.0], [2.0]]), labels)
+    for index in (0, 2, 2):
+        micro.absorb(index, micro.centres[:, index].copy(), 0.0, 0.06)
+    return micro
+
+
 def test_the_lightest_gives_way_when_all_are_in_use() -> None:
-    micro = founded(np.array([[0.0], [1.0], [2.0]]), [0, 1, 2])
-    micro.absorb(0, np.zeros(1), 0.0, 0.06)
-    micro.absorb(2, np.array([2.0]), 0.0, 0.06)
+    micro = full([0, 2, 2])
     assert micro.found(np.array([9.0]), 3) == 1
-    assert micro.label.tolist() == [0, 3, 2]
+    assert (micro.label.tolist(), micro.centres[0, 1]) == ([0, 3, 2], 9.0)
+
+
+def test_one_without_a_cluster_may_give_way_though_it_is_the_only_one() -> None:
+    assert full([0, -1, 2]).found(np.array([9.0]), 3) == 1
+
+
+def test_the_last_one_of_a_cluster_never_gives_way() -> None:
+    assert full([2, 1, 2]).found(np.array([9.0]), 3) == 0
+
+
+def test_there_is_no_room_where_each_is_the_last_one_of_its_cluster() -> None:
+    micro = full([0, 1, 2])
+    assert micro.found(np.array([9.0]), 3) == -1
+    assert micro.label.tolist() == [0, 1, 2]
 
 
 def test_a_young_centre_is_the_mean_of_its_points() -> None:

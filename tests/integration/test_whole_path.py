@@ -191,7 +191,7 @@ async def test_a_reader_that_was_away_gets_every_lossless_event_exactly_once(
                 await server.start()
             spread = rng.normal(scale=30.0, size=(BATCH, 3))
             await writer.send(spread + 100.0 * number, stream="north")
-        last = subscription._reader.told
+        last = subscription.reader.told
         await wait_until(lambda: offsets and offsets[-1] == last["lossless"])
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -20,7 +20,8 @@ from .results import (
     PointOutcome,
     ProcessResult,
 )
-from .stream import StreamSession, Subscription
+from .stream import StreamSession
+from .subscription import Subscription
 from .view import ClusterView
 
 __all__ = [

@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, cast
 
@@ -28,83 +28,15 @@ from ncs_protocol.messages import (
 )
 
 from .backoff import Backoff
-from .core import Batch, ClientCore, Incoming, Reader
-from .errors import ConnectionEndedError, LaggingError, RefusedError, close_is_final
+from .core import Batch, ClientCore
+from .errors import ConnectionEndedError, RefusedError, close_is_final
+from .subscription import Subscription
 
-__all__ = ["StreamSession", "Subscription"]
+__all__ = ["StreamSession"]
 
 _SUBPROTOCOLS = {name.rpartition("+")[2]: name for name in CODECS}
 _CLOSING_S = 5.0
 _STEADY_S = 5.0  # a connection that held this long was a success
-
-
-class Subscription:
-    """Events of one stream, as an async iterator.
-
-    Iterating gives first a `Subscribed` with a snapshot of the model, then events;
-    after a reconnect that could not be bridged, a `Subscribed` with a fresh snapshot.
-
-    Attributes:
-        stream: name of the stream.
-        gaps: offsets that were lost without a word; stays 0.
-    """
-
-    def __init__(
-        self, session: StreamSession, stream: str, events: Sequence[EventType] | None
-    ) -> None:
-        self.stream = stream
-        self._session = session
-        self._max_queue = session.max_queue
-        self._queue: deque[Incoming] = deque()
-        self._arrived = asyncio.Event()
-        self._error: Exception | None = None
-        self._reader = Reader("", stream, events, self._deliver, self._fail)
-
-    @property
-    def gaps(self) -> int:
-        """Offsets that were lost without a word."""
-        return self._reader.gaps
-
-    def _deliver(self, message: Incoming) -> None:
-        if len(self._queue) >= self._max_queue:
-            self._fail(LaggingError(len(self._queue)))
-            self._session.send_now(self._session.core.unsubscribe(self._reader))
-        if self._error is None:
-            self._queue.append(message)
-            self._arrived.set()
-
-    def _fail(self, error: Exception) -> None:
-        self._error = self._error or error
-        self._arrived.set()
-
-    def __aiter__(self) -> AsyncIterator[Incoming]:
-        return self
-
-    async def __anext__(self) -> Incoming:
-        while not self._queue:
-            if isinstance(self._error, ConnectionEndedError) and self._session.closed:
-                raise StopAsyncIteration
-            if self._error is not None:
-                raise self._error
-            self._arrived.clear()
-            await self._arrived.wait()
-        return self._queue.popleft()
-
-    async def close(self) -> None:
-        """End the subscription."""
-        self._session.send_now(self._session.core.unsubscribe(self._reader))
-        self._session.forget(self)
-
-    async def __aenter__(self) -> Subscription:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 class StreamSession:
@@ -123,9 +55,6 @@ class StreamSession:
         max_unacknowledged: batches that may wait for their acks before `submit` blocks.
         max_queue: events that may wait in a subscription before it fails.
         backoff: waits between attempts to connect.
-
-    Attributes:
-        closed: whether this side has ended the session.
     """
 
     def __init__(
@@ -143,7 +72,7 @@ class StreamSession:
         backoff: Backoff | None = None,
     ) -> None:
         self.max_queue = max_queue
-        self.closed = False
+        self._aborted = False
         self._url = url
         self._token: Callable[[], str]
         self._token = (lambda: token) if isinstance(token, str) else token
@@ -193,7 +122,7 @@ class StreamSession:
 
     async def abort(self) -> None:
         """End the session at once; what is not acknowledged may be lost."""
-        self.closed = True
+        self._aborted = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -304,14 +233,16 @@ class StreamSession:
             ConnectionEndedError: if the session is over.
         """
         self._raise_if_ended()
-        subscription = Subscription(self, stream, events)
-        self._subscriptions.add(subscription)
-        self.send_now(self.core.subscribe(subscription._reader))
-        return subscription
+        subscription = Subscription(stream, events, self.max_queue)
 
-    def forget(self, subscription: Subscription) -> None:
-        """Drop a subscription that has ended."""
-        self._subscriptions.discard(subscription)
+        def end() -> None:
+            self._subscriptions.discard(subscription)
+            self.send_now(self.core.unsubscribe(subscription.reader))
+
+        subscription.end = end
+        self._subscriptions.add(subscription)
+        self.send_now(self.core.subscribe(subscription.reader))
+        return subscription
 
     # The connection
 
@@ -449,7 +380,10 @@ class StreamSession:
                 future.exception()  # who awaits it is told; who does not need not be
         self._futures.clear()
         for subscription in tuple(self._subscriptions):
-            subscription._fail(error)
+            if self._aborted:
+                subscription.finish()
+            else:
+                subscription.fail(error)
         self._has_room.set()
 
     def _raise_if_ended(self) -> None:

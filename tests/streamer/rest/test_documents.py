@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 PAGES = ("/docs", "/redoc")
 each_page = pytest.mark.parametrize("page", PAGES)
 ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "redoc.js")
-KINDS = {"css": "text/css", "js": "text/javascript"}
+KINDS = {"css": "/css", "js": "/javascript"}
 
 
 async def references(api: Api, page: str) -> list[str]:
@@ -43,8 +43,8 @@ async def test_everything_that_a_page_refers_to_is_there(api: Api, page: str) ->
     for reference in await references(api, page):
         answer = await api.get(urljoin(page, reference), credential=None)
         assert answer.status == 200
-        expected = KINDS[reference.rpartition(".")[2]]
-        assert answer.headers["Content-Type"].startswith(expected)
+        kind = KINDS[reference.rpartition(".")[2]]
+        assert kind in answer.headers["Content-Type"]
         assert answer.body
 
 

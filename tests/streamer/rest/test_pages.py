@@ -13,6 +13,7 @@ from .conftest import Api
 pytestmark = pytest.mark.integration
 
 FOLDER = Path(ncs_streamer.__file__).parent / "web"
+FILES = {path.name: path.read_bytes() for path in FOLDER.iterdir()}
 FOLDERS = ("/assets", "/docs/assets")
 PATHS = (
     "../app.py",
@@ -56,11 +57,11 @@ async def test_the_live_page_has_a_strict_policy(api: Api) -> None:
     assert "unsafe" not in policy
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
-async def test_a_file_of_the_page_is_given_as_it_is(api: Api, path: Path) -> None:
-    answer = await api.get(f"/assets/{path.name}", credential=None)
+@pytest.mark.parametrize("name", sorted(FILES))
+async def test_a_file_of_the_page_is_given_as_it_is(api: Api, name: str) -> None:
+    answer = await api.get(f"/assets/{name}", credential=None)
     assert answer.status == 200
-    assert answer.body == path.read_bytes()
+    assert answer.body == FILES[name]
 
 
 @pytest.mark.security

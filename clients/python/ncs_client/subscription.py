@@ -1,0 +1,96 @@
+"""A subscription as its user sees it: an async iterator with a bounded queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import TracebackType
+
+from ncs_protocol.messages import EventType
+
+from .core import Incoming, Reader
+from .errors import LaggingError
+
+__all__ = ["Subscription"]
+
+
+class Subscription:
+    """Events of one stream, as an async iterator.
+
+    Iterating gives first a `Subscribed` with a snapshot of the model, then events;
+    after a reconnect that could not be bridged, a `Subscribed` with a fresh snapshot.
+
+    Attributes:
+        stream: name of the stream.
+        reader: what the core knows of it.
+        end: unsubscribes; set by the session.
+    """
+
+    def __init__(
+        self, stream: str, events: Sequence[EventType] | None, max_queue: int
+    ) -> None:
+        self.stream = stream
+        self.reader = Reader("", stream, events, self._deliver, self.fail)
+        self.end: Callable[[], None] = _not_begun
+        self._max_queue = max_queue
+        self._queue: deque[Incoming] = deque()
+        self._arrived = asyncio.Event()
+        self._error: Exception | None = None
+        self._finished = False
+
+    @property
+    def gaps(self) -> int:
+        """Offsets that were lost without a word."""
+        return self.reader.gaps
+
+    def _deliver(self, message: Incoming) -> None:
+        if len(self._queue) >= self._max_queue:
+            self.fail(LaggingError(len(self._queue)))
+            self.end()
+        if self._error is None:
+            self._queue.append(message)
+            self._arrived.set()
+
+    def fail(self, error: Exception) -> None:
+        """Raise `error` to who iterates, once the queue is empty."""
+        self._error = self._error or error
+        self._arrived.set()
+
+    def finish(self) -> None:
+        """End the iteration, once the queue is empty."""
+        self._finished = True
+        self._arrived.set()
+
+    def __aiter__(self) -> AsyncIterator[Incoming]:
+        return self
+
+    async def __anext__(self) -> Incoming:
+        while not self._queue:
+            if self._error is not None:
+                raise self._error
+            if self._finished:
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._queue.popleft()
+
+    async def close(self) -> None:
+        """End the subscription."""
+        self.end()
+        self.finish()
+
+    async def __aenter__(self) -> Subscription:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def _not_begun() -> None:
+    """Stand in for `end` until the session sets it."""
