@@ -10,7 +10,8 @@ import pytest
 
 from ncs_streamer.auth import User
 
-from .conftest import PASSWORD, SECRET, Answer, Api, Start
+from .client import PASSWORD, SECRET, Answer, Api
+from .conftest import Start
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ADMIN, Answer, Api
+from .client import ADMIN, Answer, Api
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
 

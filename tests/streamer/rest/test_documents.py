@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from .conftest import Api
+from .client import Api
 
 pytestmark = pytest.mark.integration
 

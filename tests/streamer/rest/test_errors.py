@@ -10,7 +10,7 @@ import pytest
 
 from ncs_engine import Engine
 
-from .conftest import PROCESS, Answer, Api, Logs
+from .client import PROCESS, Answer, Api, Logs
 
 pytestmark = pytest.mark.integration
 

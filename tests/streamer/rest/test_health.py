@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 import ncs_streamer
 from ncs_engine import Engine
 
-from .conftest import Api, Start
+from .client import Api
+from .conftest import Start
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest import UNAVAILABLE, Api, Start, wait_until
+from .client import UNAVAILABLE, Api, wait_until
+from .conftest import Start
 
 pytestmark = pytest.mark.integration
 

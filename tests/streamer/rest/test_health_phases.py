@@ -13,7 +13,8 @@ from ncs_streamer.app import make_app, running
 from ncs_streamer.server import Server
 from ncs_streamer.store import Append, SqliteStore, StreamKey
 
-from .conftest import UNAVAILABLE, Api, SettingsOf, client_of, wait_until
+from .client import UNAVAILABLE, Api, client_of, wait_until
+from .conftest import SettingsOf
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,8 @@ import aiohttp
 import orjson
 import pytest
 
-from .conftest import PROCESS, Answer, Api, Start
+from .client import PROCESS, Answer, Api
+from .conftest import Start
 
 pytestmark = pytest.mark.integration
 
@@ -185,7 +186,7 @@ async def streams_body_of(api: Api, size: int) -> bytes:
     lengths = [100] * 9
     lengths.append(size - len(orjson.dumps(["x" * n for n in [*lengths, 0]])))
     for number, length in enumerate(lengths):
-        api.server.streams.open("default", f"{number}".ljust(length, "x"))
+        await api.process([[1.0]], stream=f"{number}".ljust(length, "x"))
     body = (await api.get(STREAMS)).body
     assert len(body) == size
     return body

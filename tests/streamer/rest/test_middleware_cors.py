@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import PROCESS, Answer, Api, Start
+from .client import PROCESS, Answer, Api
+from .conftest import Start
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
 

@@ -13,7 +13,7 @@ import pytest
 
 from ncs_streamer.auth import User
 
-from .conftest import ALL, SECRET, Api
+from .client import ALL, SECRET, Api
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
 

@@ -8,7 +8,8 @@ import pytest
 
 from ncs_streamer.auth import User
 
-from .conftest import PASSWORD, Answer, Api, HeldClock, Start
+from .client import PASSWORD, Answer, Api
+from .conftest import Start
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
 

@@ -15,7 +15,7 @@ from ncs_streamer.rest.openapi import openapi
 from ncs_streamer.rest.routes import ROUTES
 from ncs_streamer.rest.table import Route
 
-from .conftest import PROCESS, Api, blob
+from .client import PROCESS, Api, blob
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ import pytest
 
 import ncs_streamer
 
-from .conftest import Api
+from .client import Api
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ import pytest
 
 from ncs_protocol import EXT_NDARRAY, pack
 
-from .conftest import PROCESS, Api, Points, blob, wait_until
+from .client import PROCESS, Api, Points, blob, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -215,7 +215,8 @@ async def test_a_hundred_posts_at_once_are_each_counted_once(api: Api) -> None:
 
 
 async def test_a_batch_counts_though_its_sender_left_before_the_reply(api: Api) -> None:
-    await leave_after(api, b'{"points":[[1.0],[2.0],[3.0]]}')
+    body = b'{"points":[[1.0],[2.0],[3.0]]}'
+    await api.send_and_leave(api.head(len(body)) + body)
 
     async def counted() -> bool:
         return await api.total() == 3
@@ -224,7 +225,7 @@ async def test_a_batch_counts_though_its_sender_left_before_the_reply(api: Api) 
 
 
 async def test_a_batch_that_was_not_sent_to_its_end_does_not_count(api: Api) -> None:
-    await leave_after(api, b'{"points":[[1.0],[2.0]', length=1000)
+    await api.send_and_leave(api.head(1000) + b'{"points":[[1.0],[2.0]')
     await api.process([[5.0]])
     assert await api.total() == 1
 
@@ -234,16 +235,3 @@ async def post_packed(api: Api, body: dict[str, Any]) -> Any:
     answer = await api.post(PROCESS, data=msgpack.packb(body), headers=headers)
     assert answer.status == 200
     return answer
-
-
-async def leave_after(api: Api, body: bytes, length: int | None = None) -> None:
-    """Send a request, perhaps not all of it, and hang up at once."""
-    _, writer = await asyncio.open_connection("127.0.0.1", api.port)
-    head = (
-        f"POST {PROCESS} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {api.token()}\r\nContent-Length: {length or len(body)}"
-    )
-    writer.write(head.encode() + b"\r\n\r\n" + body)
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from ncs_engine import EngineParams
+from ncs_engine.model import Model
 
-from .conftest import Answer, Api, Start, blob
+from .client import Answer, Api, blob
+from .conftest import Start
 
 pytestmark = pytest.mark.integration
 
@@ -30,6 +32,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"enable_drift_detection": 1},
      "enable_drift_detection must be true or false, got 1"),
     ({"vigour": 1}, "unknown parameter 'vigour'"),
+    ({"self": 1}, "unknown parameter 'self'"),
 ]  # fmt: skip
 each_bad_value = pytest.mark.parametrize(("params", "message"), BAD)
 
@@ -65,11 +68,25 @@ async def test_a_configuration_shows_in_the_config(api: Api) -> None:
 
 
 async def test_a_configuration_shows_in_the_status(api: Api) -> None:
-    await api.process([[1.0]])
     await configure(api, {"base_threshold": 0.4})
-    await api.process([[1.0]])
     status = (await api.get("/api/v1/algorithm_status")).json
     assert status["current_dynamic_threshold"] == 0.4
+
+
+async def test_points_are_learned_after_a_configuration(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = Model.learn_until_step
+
+    def learn_some(*arguments: Any) -> int:  # or the test would never end
+        count = learn(*arguments)
+        assert count > 0
+        return count
+
+    monkeypatch.setattr(Model, "learn_until_step", learn_some)
+    await api.process([[1.0]])
+    await configure(api, {"base_threshold": 0.4})
+    assert (await api.process([[1.0]])).status == 200
 
 
 async def test_a_configuration_takes_effect(api: Api) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from ncs_protocol import EXT_NDARRAY, pack
 
-from .conftest import PROCESS, Answer, Api, Points, Start, blob
+from .client import PROCESS, Answer, Api, Points, blob
+from .conftest import Start
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,8 @@ import pytest
 
 from ncs_engine import EngineParams
 
-from .conftest import Answer, Api, Start, blob
+from .client import Answer, Api, blob
+from .conftest import Start
 
 pytestmark = pytest.mark.integration
 

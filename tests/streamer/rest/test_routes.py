@@ -10,7 +10,7 @@ from ncs_streamer.auth import User
 from ncs_streamer.rest.routes import ROUTES
 from ncs_streamer.rest.table import Route
 
-from .conftest import PASSWORD, Answer, Api
+from .client import PASSWORD, Answer, Api
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
 

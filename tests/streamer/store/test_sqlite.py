@@ -122,8 +122,8 @@ async def test_no_thread_is_left_after_closing(path: Path) -> None:
     await store.open()
     await store.streams()
     await store.close()
-    names = [thread.name for thread in threading.enumerate()]
-    assert not [name for name in names if name.startswith("ncs-store")]
+    left = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in left if name.startswith("ncs-store")]
 
 
 async def refusal(path: Path) -> str:
@@ -202,10 +202,9 @@ CALLS: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
     "check": lambda store: store.check(),
     "streams": lambda store: store.streams(),
 }
-each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
-@each_call
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 async def test_a_closed_store_is_an_error_that_names_the_path(
     path: Path, call: Callable[[SqliteStore], Awaitable[object]]
 ) -> None:
@@ -215,14 +214,6 @@ async def test_a_closed_store_is_an_error_that_names_the_path(
     with pytest.raises(StoreError) as caught:
         await call(store)
     assert str(path) in str(caught.value)
-
-
-@each_call
-async def test_a_store_that_was_not_opened_is_an_error(
-    path: Path, call: Callable[[SqliteStore], Awaitable[object]]
-) -> None:
-    with pytest.raises(StoreError):
-        await call(SqliteStore(path))
 
 
 async def test_closing_twice_is_closing_once(path: Path) -> None:
