@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from .identity import Carried
 from .microclusters import MicroClusters
-from .result import OUTLIER, Change, Cluster
+from .result import OUTLIER, Change, ChangeKind, Cluster
 from .standardizer import Standardizer
 
 __all__ = ["ClusterBook"]
 
+_LINE_BYTES = 64
 _LONG_RUN = 1 / 32  # share by which the long-run centroid follows at a density step
 
 
@@ -54,9 +55,14 @@ class ClusterBook:
     def nbytes(self) -> int:
         """Bytes of the arrays in the book."""
         return sum(
-            64 + (0 if e.long_run is None else e.long_run.nbytes)
+            _LINE_BYTES + (0 if e.long_run is None else e.long_run.nbytes)
             for e in self._entries.values()
         )
+
+    @staticmethod
+    def bytes_each(dimension: int) -> int:
+        """Bytes that a cluster takes at most."""
+        return _LINE_BYTES + 8 * dimension
 
     def ids(self) -> list[int]:
         """Return the ids, ascending."""
@@ -96,18 +102,17 @@ class ClusterBook:
         """
         changes = []
         self.next_id = carried.next_id
-        for cluster in carried.created:
+        parents: dict[int, int | None] = dict.fromkeys(carried.created)
+        parents |= {cluster: parent for cluster, parent, _ in carried.split}
+        for cluster, parent in sorted(parents.items()):
             size = _points_of(cluster, micro)
-            self._entries[cluster] = _Entry(size, at, at)
-            changes.append(Change("created", cluster, at, size=size))
-        for cluster, parent, _ in carried.split:
-            size = _points_of(cluster, micro)
-            if parent in self._entries:
+            if parent is not None and parent in self._entries:
                 left = self._entries[parent]
                 size = min(size, left.size)
                 left.size -= size
             self._entries[cluster] = _Entry(size, at, at)
-            changes.append(Change("split", cluster, at, parent, size))
+            kind: ChangeKind = "created" if parent is None else "split"
+            changes.append(Change(kind, cluster, at, parent, size))
         for cluster, into in carried.merged:
             gone = self._entries.pop(cluster)
             self._entries[into].size += gone.size
@@ -144,33 +149,28 @@ class ClusterBook:
         wanted: list[int] | None = None,
     ) -> list[Cluster]:
         """Return the clusters, ascending by id; those of `wanted` only, if given."""
-        ids, centroids, spreads = self._geometry(micro)
+        ids, centroids, variances = self._geometry(micro)
         raw = scaler.invert(centroids)
+        spreads = variances.sum(axis=1)
         silhouettes = _simplified_silhouettes(centroids, spreads)
         chosen = set(ids if wanted is None else wanted)
-        per_axis = np.zeros(centroids.shape[1:])
-        np.divide(1.0, scaler.scale, out=per_axis, where=scaler.scale > 0)
-        unit = math.sqrt(float(np.mean(np.square(per_axis)))) if len(ids) else 0.0
+        known = np.where(scaler.scale > 0, scaler.scale, np.inf)
+        radii = np.sqrt((variances / (known * known)).sum(axis=1))
         return [
             self._one(
-                cluster,
-                raw[i],
-                unit,
-                math.sqrt(spreads[i]),
-                silhouettes[i],
-                scaler,
-                now,
+                cluster, raw[i], float(radii[i]), math.sqrt(spreads[i]), silhouettes[i],
+                scaler, now,
             )
             for i, cluster in enumerate(ids)
             if cluster in chosen
-        ]
+        ]  # fmt: skip
 
     def _one(
         self,
         cluster: int,
         centroid: NDArray[np.float64],
-        unit: float,
         radius: float,
+        spread: float,
         quality: float,
         scaler: Standardizer,
         now: int,
@@ -180,7 +180,7 @@ class ClusterBook:
         if entry.long_run is not None:
             gap = (centroid - entry.long_run) * scaler.scale
             moved = math.sqrt(float(np.square(gap).sum()))
-        drift = 1.0 - math.exp(-moved / radius) if radius > 0 else float(moved > 0)
+        drift = 1.0 - math.exp(-moved / spread) if spread > 0 else float(moved > 0)
         age = now - entry.born
         health = (
             0.3 * (1.0 - drift)
@@ -192,7 +192,7 @@ class ClusterBook:
             cluster_id=cluster,
             size=entry.size,
             centroid=centroid,
-            radius=radius * unit,
+            radius=radius,
             quality=quality,
             confidence=1.0 - math.exp(-entry.size / 20),
             health=health,
@@ -204,20 +204,22 @@ class ClusterBook:
     def _geometry(
         self, micro: MicroClusters
     ) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
-        """Return (ids, centroids (k, d), mean squared distances (k,)), standardised."""
+        """Return (ids, centroids (k, d), variances (k, d)), standardised."""
         label, weight = micro.label[: micro.count], micro.weight[: micro.count]
-        centres, spread = micro.centres[:, : micro.count], micro.spread[: micro.count]
+        centres, spread = (
+            micro.centres[:, : micro.count],
+            micro.spread[:, : micro.count],
+        )
         ids = self.ids()
-        centroids = np.zeros((len(ids), centres.shape[0]))
-        spreads = np.zeros(len(ids))
+        centroids = np.zeros((len(ids), len(centres)))
+        variances = np.zeros_like(centroids)
         for i, cluster in enumerate(ids):
             own = label == cluster
             share = weight[own] / weight[own].sum()
             centroids[i] = (centres[:, own] * share).sum(axis=1)
             offsets = centres[:, own] - centroids[i][:, None]
-            within = np.square(offsets).sum(axis=0) + spread[own]
-            spreads[i] = float((within * share).sum())
-        return ids, centroids, spreads
+            variances[i] = ((np.square(offsets) + spread[:, own]) * share).sum(axis=1)
+        return ids, centroids, variances
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes, as plain JSON values."""

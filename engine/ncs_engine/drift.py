@@ -61,10 +61,10 @@ class DriftDetector:
             for gone, into in merged:
                 if gone in shares:
                     shares[into] = shares.get(into, 0.0) + shares.pop(gone)
+            whole = {parent: shares.get(parent, 0.0) for _, parent, _ in split}
             for new, parent, part in split:
-                if parent in shares:
-                    shares[new] = part * shares[parent]
-                    shares[parent] -= shares[new]
+                shares[new] = part * whole[parent]
+                shares[parent] = shares.get(parent, 0.0) - shares[new]
 
     def observe(self, ids: list[int], at: int, sensitivity: float) -> Drift | None:
         """Take the ids of one block; return the drift that it completes, if any.

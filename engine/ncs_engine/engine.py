@@ -23,6 +23,8 @@ from .snapshot import decode_snapshot, encode_snapshot
 
 __all__ = ["Engine"]
 
+_LARGEST = 1e100  # squares and their sums stay finite
+
 
 class Engine:
     """A streaming clusterer for dense vectors of one dimension.
@@ -80,7 +82,8 @@ class Engine:
         O(n k d) with k <= 256 micro-clusters, plus O(k^2 d) every 256 points.
 
         Args:
-            points: float (n, d), finite; n >= 0, d as at the first point. Not modified.
+            points: float (n, d), at most 1e100 in absolute value; n >= 0, d as at the
+                first point. Not modified.
             event_time: accepted so that callers can pass it on; the model counts
                 points and keeps no time.
 
@@ -203,12 +206,14 @@ class Engine:
             ValueError: if the bytes are damaged or of an unknown format version.
         """
         state, arrays = decode_snapshot(snapshot)
-        self = cls(EngineParams(**state["params"]), seed=int(state["seed"]))
-        self._book = ClusterBook.restore(state["book"])
-        if state["model"] is not None:
-            self._model = Model.restore(
-                state["model"], arrays, self._params, self._book
-            )
+        try:
+            self = cls(EngineParams(**state["params"]), seed=int(state["seed"]))
+            self._book = ClusterBook.restore(state["book"])
+            values, params = state["model"], self._params
+            if values is not None:
+                self._model = Model.restore(values, arrays, params, self._book)
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"engine snapshot lacks {error}") from None
         return self
 
     def _checked(self, points: ArrayLike) -> NDArray[np.float64]:
@@ -220,6 +225,6 @@ class Engine:
             raise ValueError(
                 f"points have {block.shape[1]} dimensions, expected {expected}"
             )
-        if not np.isfinite(block).all():
-            raise ValueError("points must be finite")
+        if not (np.abs(block) <= _LARGEST).all():
+            raise ValueError(f"points must be finite and at most {_LARGEST:g}")
         return block

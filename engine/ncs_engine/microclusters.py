@@ -22,7 +22,7 @@ class MicroClusters:
         centres: float64 (d, capacity), standardised.
         weight: float64 (capacity,), points taken, older ones forgotten.
         points: float64 (capacity,), points taken, none forgotten.
-        spread: float64 (capacity,), mean squared distance of its points to the centre.
+        spread: float64 (d, capacity), variance of its points per feature.
         label: int64 (capacity,), the cluster it belongs to, -1 while it is in none.
         seen: int64 (capacity,), number of points learned when it last took one.
     """
@@ -35,7 +35,7 @@ class MicroClusters:
         self.centres = np.zeros((dimension, capacity))
         self.weight = np.zeros(capacity)
         self.points = np.zeros(capacity)
-        self.spread = np.zeros(capacity)
+        self.spread = np.zeros((dimension, capacity))
         self.label = np.full(capacity, OUTLIER, dtype=np.int64)
         self.seen = np.zeros(capacity, dtype=np.int64)
 
@@ -51,10 +51,11 @@ class MicroClusters:
 
     def squared_distances(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return float64 (count,): squared distance of float64 (d,) `z` to each."""
-        difference = self.centres[:, : self.count] - z[:, None]
+        # Two columns at least: of a single one numpy would add up the rows pairwise.
+        difference = self.centres[:, : max(2, self.count)] - z[:, None]
         np.multiply(difference, difference, out=difference)
         squared: NDArray[np.float64] = np.add.reduce(difference, axis=0)
-        return squared
+        return squared[: self.count]
 
     def pairwise_squared_distances(self) -> NDArray[np.float64]:
         """Return float64 (count, count)."""
@@ -66,20 +67,21 @@ class MicroClusters:
             total += difference
         return total
 
-    def absorb(
-        self, index: int, z: NDArray[np.float64], d2: float, rate: float
-    ) -> None:
-        """Let micro-cluster `index` take `z` at squared distance `d2`.
+    def absorb(self, index: int, z: NDArray[np.float64], rate: float) -> None:
+        """Let micro-cluster `index` take `z`.
 
-        Its centre follows by 1 / points while it is young and by `rate` later.
+        Centre and spread follow by 1 / points while it is young, which makes them mean
+        and variance, and by `rate` later.
         """
         self.weight[index] += 1.0
         points = self.points[index] + 1.0
         self.points[index] = points
         step = max(1.0 / points, rate)
-        centre = self.centres[:, index]
-        centre += step * (z - centre)
-        self.spread[index] += step * (d2 - self.spread[index])
+        gap = z - self.centres[:, index]
+        self.centres[:, index] += step * gap
+        spread = self.spread[:, index]
+        spread += step * gap * gap
+        spread *= 1.0 - step
 
     def found(self, z: NDArray[np.float64], label: int) -> int:
         """Begin a micro-cluster at `z` and return its index, or -1 if there is no room.
@@ -96,25 +98,34 @@ class MicroClusters:
                 return index
         self.centres[:, index] = z
         self.weight[index] = self.points[index] = 1.0
-        self.spread[index] = 0.0
+        self.spread[:, index] = 0.0
         self.label[index] = label
         return index
 
     def _expendable(self) -> int:
+        """Return the lightest entry that may go, strays first, or -1."""
         labels, counts = np.unique(self.label, return_counts=True)
         last_ones = labels[(counts == 1) & (labels >= 0)]
-        weight = np.where(np.isin(self.label, last_ones), np.inf, self.weight)
+        strays = self.label < 0
+        allowed = strays if strays.any() else ~np.isin(self.label, last_ones)
+        weight = np.where(allowed, self.weight, np.inf)
         index = int(weight.argmin())
         return index if weight[index] < np.inf else -1
+
+    def drop_strays(self, target: int) -> None:
+        """Forget entries without a label, longest unseen first, down to `target`."""
+        strays = np.flatnonzero(self.label[: self.count] < 0)
+        oldest = strays[np.argsort(self.seen[strays], kind="stable")]
+        keep = np.ones(self.count, dtype=np.bool_)
+        keep[oldest[: max(0, self.count - target)]] = False
+        self.keep(keep)
 
     def remap(self, factor: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
         """Follow a move of the standardiser: centre * factor + offset, both (d,)."""
         active = self.centres[:, : self.count]
         active *= factor[:, None]
         active += offset[:, None]
-        # A spread is a sum over features that moved by different factors; the mean
-        # factor keeps its order of magnitude until new points correct it.
-        self.spread[: self.count] *= float(np.mean(factor * factor))
+        self.spread[:, : self.count] *= (factor * factor)[:, None]
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
         """Keep those of the active entries where bool (count,) `mask` is true."""
@@ -159,8 +170,8 @@ class MicroClusters:
         share = self.weight[b] / (self.weight[a] + self.weight[b])
         gap = self.centres[:, b] - self.centres[:, a]
         self.centres[:, a] += share * gap
-        self.spread[a] += share * (self.spread[b] - self.spread[a])
-        self.spread[a] += share * (1.0 - share) * float(np.add.reduce(gap * gap))
+        self.spread[:, a] += share * (self.spread[:, b] - self.spread[:, a])
+        self.spread[:, a] += share * (1.0 - share) * gap * gap
         self.weight[a] += self.weight[b]
         self.points[a] += self.points[b]
         self.seen[a] = max(self.seen[a], self.seen[b])

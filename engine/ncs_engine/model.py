@@ -8,6 +8,7 @@ are grouped into calls.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -16,13 +17,13 @@ from numpy.typing import NDArray
 
 from .clusters import ClusterBook
 from .drift import DriftDetector
-from .identity import carry_ids
+from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
 from .modes import find_modes
 from .outliers import RecentGaps, outlier_score
 from .params import EngineParams
 from .recent import RecentPoints
-from .result import OUTLIER, Change, LearnResult
+from .result import OUTLIER, Change, Drift, LearnResult
 from .standardizer import Standardizer
 from .vigilance import Vigilance
 
@@ -38,6 +39,8 @@ _FORGOTTEN_BELOW = 0.5  # weight
 _WEIGHT_TO_BE_BORN = 5.0
 _WEIGHT_TO_STAY = 2.0
 _CRUMB = 0.05  # of the weight of the main part
+_FULL_SHARE = 0.9  # of the micro-clusters in use
+_KEPT_SHARE = 0.75
 _BURST_WINDOW = 16
 _BURST_FROM = 8
 
@@ -84,10 +87,14 @@ class Model:
 
     @property
     def _capacity(self) -> int:
-        """How many micro-clusters `memory_limit_mb` leaves room for."""
-        bytes_each = 8 * (self.dimension + 5)
-        room = int(self.params.memory_limit_mb * 2**20)
-        room -= _STEP * 8 * (self.dimension + 2)
+        """How many micro-clusters `memory_limit_mb` leaves room for.
+
+        Each may be a cluster, which takes a line in the book.
+        """
+        dimension = self.dimension
+        bytes_each = 8 * (2 * dimension + 4) + ClusterBook.bytes_each(dimension)
+        fixed = 8 * (_STEP * (dimension + 2) + 4 * dimension)
+        room = int(self.params.memory_limit_mb * 2**20) - fixed
         return max(_MIN_MICROCLUSTERS, min(_MAX_MICROCLUSTERS, room // bytes_each))
 
     @property
@@ -127,7 +134,7 @@ class Model:
             result.cluster_ids[done + i] = cluster
             result.is_outlier[done + i] = cluster == OUTLIER
             result.outlier_scores[done + i] = score
-            if self._points_until_step() == 0:
+            if self._step_is_due():
                 self._density_step(result)
                 return i + 1
         return len(chunk)
@@ -166,7 +173,10 @@ class Model:
         gap = math.sqrt(labelled[index])
         if self.warming_up:
             return int(label[index]), gap, 0.0
-        score = outlier_score(gap, self.vigilance.radius, self.gaps.usual)
+        # In the precision in which it is told, so that verdict and score agree.
+        score = float(
+            np.float32(outlier_score(gap, self.vigilance.radius, self.gaps.usual))
+        )
         strange = score >= self.params.outlier_threshold
         return OUTLIER if strange else int(label[index]), gap, score
 
@@ -184,7 +194,7 @@ class Model:
         index = -1 if joins else micro.found(z, cluster)
         if index < 0:
             index = nearest
-            micro.absorb(index, z, float(squared[index]), self.params.learning_rate)
+            micro.absorb(index, z, self.params.learning_rate)
             if micro.label[index] < 0:
                 micro.label[index] = cluster
         micro.seen[index] = self.learned
@@ -205,10 +215,10 @@ class Model:
             nearest = int(squared.argmin())
             size = _norm(z) + _norm(micro.centres[:, nearest])
             similarity = 1.0 - math.sqrt(squared[nearest]) / size if size else 1.0
-            crowded = len(self.book) >= self.params.max_clusters
+            most = min(self.params.max_clusters, micro.capacity)
+            crowded = len(self.book) >= most
             if similarity >= self.params.base_threshold or crowded:
-                rate = self.params.learning_rate
-                micro.absorb(nearest, z, float(squared[nearest]), rate)
+                micro.absorb(nearest, z, self.params.learning_rate)
                 micro.seen[nearest] = self.learned
                 return int(micro.label[nearest])
         cluster = self.book.create(self.learned)
@@ -219,14 +229,17 @@ class Model:
     # The density step
 
     def _points_until_step(self) -> int:
+        """Return how many points there are, at most, to the end of the next step."""
         if self.step_requested:
-            return 0 if self.since_step else 1
-        if self._is_bursting():
-            return 0
+            return 1
         for first in _FIRST_STEPS:
             if self.learned - self.since_step < first:
                 return first - self.learned
         return _STEP - self.since_step
+
+    def _step_is_due(self) -> bool:
+        scheduled = self.step_requested or self._points_until_step() == 0
+        return scheduled or self._is_bursting()
 
     def _is_bursting(self) -> bool:
         enough = self.burst.bit_count() >= _BURST_FROM
@@ -235,27 +248,43 @@ class Model:
     def _density_step(self, result: LearnResult) -> None:
         points, ids = self.recent.last(self.since_step)
         self._rescale(points)
-        micro = self.micro
-        micro.weight[: micro.count] *= 0.5 ** (self.since_step / _HALF_LIFE)
-        micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
-        squared = micro.pairwise_squared_distances()
-        self.vigilance.crowd(micro.count / micro.capacity)
-        if micro.count > 0.9 * micro.capacity:
-            micro.merge_closest(int(0.75 * micro.capacity), squared)
-            squared = micro.pairwise_squared_distances()
-        self._relabel(squared, result.changes)
-        self.gaps.refresh()
-        self.book.follow_centroids(micro, self.scaler)
+        drift = None
         if self.params.enable_drift_detection:
             sensitivity = self.params.drift_sensitivity
-            found = self.drift.observe(ids, self.learned, sensitivity)
-            result.drift.extend([found] if found else [])
+            drift = self.drift.observe(ids, self.learned, sensitivity)
         self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
+        self._make_room()
+        carried = self._relabel(result.changes)
+        self.gaps.refresh()
+        self.book.follow_centroids(self.micro, self.scaler)
+        if drift is not None:
+            result.drift.append(self._as_of_now(drift, carried))
         self.steps += 1
         self.since_step = 0
         self.burst = 0
         self.warming_up = False
         self.step_requested = False
+
+    def _make_room(self) -> None:
+        """Forget what is long ago, and keep some entries free for what is to come."""
+        micro = self.micro
+        micro.weight[: micro.count] *= 0.5 ** (self.since_step / _HALF_LIFE)
+        micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
+        labelled = int((micro.label[: micro.count] >= 0).sum())
+        # Strays do not count: a stream with many lone outliers is not crowded.
+        self.vigilance.crowd(labelled / micro.capacity)
+        target = int(_KEPT_SHARE * micro.capacity)
+        if micro.count > _FULL_SHARE * micro.capacity:
+            micro.drop_strays(target)
+            if micro.count > _FULL_SHARE * micro.capacity:
+                micro.merge_closest(target, micro.pairwise_squared_distances())
+
+    def _as_of_now(self, drift: Drift, carried: Carried) -> Drift:
+        """Return the drift with the clusters as they are called after the step."""
+        into = dict(carried.merged)
+        affected = {into.get(cluster, cluster) for cluster in drift.affected_clusters}
+        alive = tuple(sorted(cluster for cluster in affected if cluster in self.book))
+        return dataclasses.replace(drift, affected_clusters=alive)
 
     def _rescale(self, points: NDArray[np.float64]) -> None:
         """Follow the spread of the data: standardiser, radius, number of entries."""
@@ -280,15 +309,14 @@ class Model:
             known = cluster if cluster in self.book else OUTLIER
             self._place(z, self.micro.squared_distances(z), known)
 
-    def _relabel(self, squared: NDArray[np.float64], changes: list[Change]) -> None:
+    def _relabel(self, changes: list[Change]) -> Carried:
+        """Find the clusters anew and carry their ids over."""
         micro = self.micro
+        squared = micro.pairwise_squared_distances()
         weight, old = micro.weight[: micro.count], micro.label[: micro.count]
         bandwidth = _BANDWIDTH_RADII * self.vigilance.join_radius
-        if bandwidth > 0.0:
-            threshold = self.vigilance.threshold
-            component = find_modes(squared, weight, old, bandwidth, threshold)
-        else:  # most points have an exact twin: every place is a mode of its own
-            component = np.arange(micro.count)
+        threshold = self.vigilance.threshold
+        component = find_modes(squared, weight, old, bandwidth, threshold)
         _keep_crumbs(component, weight, old)
         _drop_light(component, weight, old)
         _limit(component, weight, squared, self.params.max_clusters)
@@ -297,6 +325,7 @@ class Model:
         micro.label[: micro.count] = carried.label
         changes.extend(self.book.follow(carried, micro, self.learned))
         self.drift.rename(carried.merged, carried.split)
+        return carried
 
     # State
 

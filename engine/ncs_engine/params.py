@@ -52,7 +52,8 @@ class EngineParams:
     enable_drift_detection: bool = True
     """Whether `learn` looks for drift."""
     drift_sensitivity: float = 0.5
-    """0 reports only a complete change of the data, 1 slight ones too. [0, 1]"""
+    """0 reports when more than a third of the points fall elsewhere than they did, 1
+    from a twentieth on. [0, 1]"""
     memory_limit_mb: float = 64.0
     """Lowers the number of micro-clusters, from 256 down to 16, to keep the engine's
     state below it. [0.05, 65536]"""

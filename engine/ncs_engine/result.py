@@ -23,7 +23,7 @@ class Change:
     kind: ChangeKind
     cluster_id: int
     at: int
-    """Number of points learned when it happened, since the engine was new."""
+    """Number of points learned when it happened, since the engine was new or reset."""
     other: int | None = None
     """`merged`: the cluster that took it in; `split`: the one it came out of."""
     size: int = 0
@@ -36,7 +36,8 @@ class Drift:
 
     severity: Literal["low", "medium", "high"]
     statistic: float
-    """[0, 1]: share of the points that fall elsewhere than they did in the long run."""
+    """[0, 1]: share of the points that fall elsewhere than in the long run, as far as
+    that was known when the drift was reported."""
     affected_clusters: tuple[int, ...]
     recommendation: str
     at: int

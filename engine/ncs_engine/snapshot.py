@@ -1,8 +1,8 @@
 """The engine's snapshot format: a versioned, checksummed container without code in it.
 
-Layout: magic `NCSE`, uint32 format version, uint32 CRC-32 of the rest, uint32 length of
-the head, the head as JSON (state and, per array, name, dtype, shape), the arrays'
-bytes in the head's order, little-endian, C order.
+Layout: magic `NCSE`, uint32 format version, uint32 CRC-32 of the rest (begun with the
+length), uint32 length of the head, the head as JSON (state and, per array, name, dtype,
+shape), the arrays' bytes in the head's order, little-endian, C order.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def encode_snapshot(state: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> b
         parts.append(array.tobytes())
     head = json.dumps({"state": state, "arrays": index}, allow_nan=False).encode()
     body = head + b"".join(parts)
-    return _HEAD.pack(_MAGIC, FORMAT_VERSION, zlib.crc32(body), len(head)) + body
+    crc = _checksum(len(head), body)
+    return _HEAD.pack(_MAGIC, FORMAT_VERSION, crc, len(head)) + body
 
 
 def decode_snapshot(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -49,7 +50,7 @@ def decode_snapshot(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]
         raise ValueError(
             f"engine snapshot of format {version}, this engine reads {FORMAT_VERSION}"
         )
-    if zlib.crc32(memoryview(data)[_HEAD.size :]) != crc:
+    if _checksum(head_length, memoryview(data)[_HEAD.size :]) != crc:
         raise ValueError("engine snapshot is damaged: checksum differs")
     at = _HEAD.size + head_length
     head = json.loads(data[_HEAD.size : at])
@@ -59,3 +60,7 @@ def decode_snapshot(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]
         arrays[name] = np.frombuffer(data, dtype, count, at).reshape(shape)
         at += arrays[name].nbytes
     return head["state"], arrays
+
+
+def _checksum(head_length: int, body: bytes | memoryview) -> int:
+    return zlib.crc32(body, head_length)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 __all__ = ["Standardizer"]
 
 _FORGET_ROWS = 16_384.0
+_WINSOR = 10.0
 _CONSTANT_BELOW = 2e-7  # spread / |mean|: what float32 can still tell apart
 
 
@@ -38,7 +39,15 @@ class Standardizer:
         self.rows = 0.0
 
     def observe(self, block: NDArray[np.float64]) -> None:
-        """Take float64 (n, d) raw points into mean and variance; `shift` stays."""
+        """Take float64 (n, d) raw points into mean and variance; `shift` stays.
+
+        Values beyond 10 robust standard deviations of their block count as much as one
+        at that limit, so that a single wrong reading does not blind a feature.
+        """
+        middle = np.median(block, axis=0)
+        reach = _WINSOR * 1.4826 * np.median(np.abs(block - middle), axis=0)
+        reach[reach == 0.0] = np.inf  # mostly one value: the others are the variation
+        block = np.clip(block, middle - reach, middle + reach)
         count = float(len(block))
         mean = block.mean(axis=0)
         var = np.square(block - mean).mean(axis=0)

@@ -18,6 +18,8 @@ __all__ = ["Vigilance"]
 _NEIGHBOUR = 6  # for a full ring of 256; fewer points take a nearer neighbour
 _NEIGHBOUR_ON_A_LINE = 28  # one dimension has room for few neighbours: look further
 _FULL_RING = 256
+_SAME_PLACE = 1e-6  # standardised units; what rounding may move a point by
+_NEIGHBOURING_PLACES = 1.25
 _RADIUS_MEMORY = 0.75
 _MAX_SWING = 0.05
 
@@ -26,7 +28,7 @@ class Vigilance:
     """Radius and threshold in force.
 
     Attributes:
-        radius: standardised units; 0 before the first update and for equal points.
+        radius: standardised units; 0 before the first update.
         crowding: factor >= 1 on the radius while micro-clusters are scarce.
         threshold: `base_threshold` and at most 0.05 more or less.
     """
@@ -51,7 +53,7 @@ class Vigilance:
         self.radius = kept * self.radius + (1.0 - kept) * measured
 
     def crowd(self, used: float) -> None:
-        """Follow how many of the micro-clusters, 0 .. 1, are in use."""
+        """Follow which share of the micro-clusters, 0 .. 1, belongs to clusters."""
         if used > 0.9:
             self.crowding *= 1.1
         elif used < 0.6:
@@ -75,7 +77,12 @@ class Vigilance:
 
 
 def _neighbour_distance(points: NDArray[np.float64]) -> float:
-    """Return the median distance to the k-th nearest neighbour. O(n^2 d)."""
+    """Return the median distance to the k-th nearest neighbour. O(n^2 d).
+
+    Where most points have exact twins it would be 0. Rounded readings then take the
+    distance between neighbouring places, if that is within about one standard
+    deviation; places further apart, as of categories, stay modes of their own.
+    """
     n = len(points)
     squared = np.zeros((n, n))
     for column in points.T:
@@ -84,4 +91,9 @@ def _neighbour_distance(points: NDArray[np.float64]) -> float:
         squared += difference
     wanted = _NEIGHBOUR_ON_A_LINE if points.shape[1] == 1 else _NEIGHBOUR
     k = max(1, min(round(wanted * n / _FULL_RING), n - 1))
-    return math.sqrt(float(np.median(np.partition(squared, k, axis=1)[:, k])))
+    distance = math.sqrt(float(np.median(np.partition(squared, k, axis=1)[:, k])))
+    if distance > _SAME_PLACE:
+        return distance
+    apart = np.where(squared > _SAME_PLACE**2, squared, np.inf).min(axis=1)
+    spacing = math.sqrt(float(np.median(apart)))
+    return spacing if spacing <= _NEIGHBOURING_PLACES else _SAME_PLACE
