@@ -58,7 +58,8 @@ def server_messages() -> st.SearchStrategy[Any]:
 
 def assert_same(one: Any, other: Any) -> None:
     """Compare two messages, their arrays by value, type and shape."""
-    ours, theirs = getattr(one, "array", None), getattr(other, "array", None)
+    ours: Any = getattr(one, "array", None)
+    theirs: Any = getattr(other, "array", None)
     if isinstance(ours, np.ndarray):
         assert (theirs.dtype, theirs.shape) == (ours.dtype, ours.shape)
         assert theirs.tobytes() == ours.tobytes()

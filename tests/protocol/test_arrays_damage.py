@@ -79,9 +79,10 @@ def test_damage_is_a_bad_array_that_tells_what_does_not_fit(
         unpack(data)
 
 
-@pytest.mark.parametrize("length", range(len(WHOLE)))
-def test_a_payload_that_is_cut_off_is_a_bad_array(length: int) -> None:
-    assert refusal(lambda: unpack(WHOLE[:length])).code is Code.BAD_ARRAY
+def test_a_payload_that_is_cut_off_is_a_bad_array() -> None:
+    for length in range(len(WHOLE)):
+        with pytest.raises(NcsError, match="^bad_array"):
+            unpack(WHOLE[:length])
 
 
 @pytest.mark.parametrize("shape", [(MOST,), (MOST, MOST), (2**20, 2**20, 1, 1)])

@@ -31,7 +31,7 @@ def tags(union: Any) -> list[str]:
     return [kind.__struct_config__.tag for kind in get_args(union)]
 
 
-def update(**place: int) -> ClusterUpdateEvent:
+def update(**place: Any) -> ClusterUpdateEvent:
     data = ClusterUpdate(cluster_id=1, change="updated", size=1, quality=0.5)
     return ClusterUpdateEvent(
         stream="s", delivery="keyed", epoch="e", data=data, **place

@@ -27,7 +27,8 @@ def both(points: list[list[float]]) -> list[Any]:
 
 def test_lists_become_float64() -> None:
     block = as_block([[1.0, 2.0], [3.0, 4.0]])
-    assert (block.dtype, block.tolist()) == (np.float64, [[1.0, 2.0], [3.0, 4.0]])
+    assert block.dtype == np.float64
+    assert block.tolist() == [[1.0, 2.0], [3.0, 4.0]]
 
 
 def test_whole_numbers_become_floats() -> None:

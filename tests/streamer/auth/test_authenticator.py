@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def door() -> Door:
 
 
 def token(**more: str) -> str:
-    user = {"user_id": "ada"} | more
+    user: Any = {"user_id": "ada"} | more
     return ISSUER.issue(
         subject="ada", tenant="acme", scopes=("read", "write"), now=NOW, **user
     )
@@ -127,7 +128,10 @@ async def test_the_hash_of_a_key_is_no_key(door: Door) -> None:
     assert await door.code_of(ROW.key_hash) is Code.KEY_INVALID
 
 
-@pytest.mark.parametrize("text", ["", " ", KEY + " ", KEY[:-1], "ä", "\udcff", "a.b"])
+LOOK_ALIKES = ["", " ", KEY + " ", KEY[:-1], "ä", "\udcff", "a.b"]
+
+
+@pytest.mark.parametrize("text", LOOK_ALIKES, ids=range(len(LOOK_ALIKES)))
 async def test_what_is_no_key_is_refused_without_asking_the_directory(
     door: Door, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,7 +162,7 @@ async def test_an_expired_token_is_refused(door: Door) -> None:
     assert await door.code_of(token(), NOW + 900) is Code.TOKEN_EXPIRED
 
 
-@pytest.mark.parametrize("text", ["..", "a.b.c", KEY[:8] + "..", "a.b.ä"])
+@pytest.mark.parametrize("text", ["..", "a.b.c", "nck_live_..", "a.b.ä"])
 async def test_two_dots_make_a_token_and_a_wrong_one_is_refused(
     door: Door, text: str
 ) -> None:

@@ -25,22 +25,23 @@ def test_the_right_password_is_verified() -> None:
     assert verify_password("correct horse", HASH)
 
 
-@pytest.mark.parametrize("password", ["", "Correct horse", "correct horse ", HASH])
+WRONG = ["", "Correct horse", "correct horse ", HASH]
+
+
+@pytest.mark.parametrize("password", WRONG, ids=["none", "case", "longer", "hash"])
 def test_a_wrong_password_is_not(password: str) -> None:
     assert not verify_password(password, HASH)
 
 
-@pytest.mark.parametrize("password", ["", "a password that no user has"])
-def test_nobody_has_a_password(password: str) -> None:
-    assert not verify_password(password, None)
+def test_nobody_has_a_password() -> None:
+    assert not verify_password("a password that no user has", None)
 
 
-@pytest.mark.parametrize("password", ["", "a password that no user has"])
-def test_an_empty_hash_is_nobodys(password: str) -> None:
-    assert not verify_password(password, "")
+def test_an_empty_hash_is_nobodys() -> None:
+    assert not verify_password("a password that no user has", "")
 
 
-@pytest.mark.parametrize("stored", ["nonsense", "$argon2id$v=19$", HASH[:-20] + "!"])
+@pytest.mark.parametrize("stored", ["nonsense", "$argon2id$v=19$", "$2b$12$x"])
 def test_no_password_fits_what_is_no_hash(stored: str) -> None:
     assert not verify_password("correct horse", stored)
 

@@ -253,7 +253,7 @@ def test_a_token_without_a_claim_is_refused(claim: str) -> None:
     assert code_of(signed(claims)) is Code.TOKEN_INVALID
 
 
-WRONG = {
+WRONG: dict[str, list[Any]] = {
     "iss": ["other", "NCS", "", None, ["ncs"]],
     "sub": [5, None, ["ada"]],
     "tenant": [5, None, ["acme"]],

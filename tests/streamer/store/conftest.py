@@ -59,7 +59,7 @@ FACTORIES: dict[str, Callable[[Path], Any]] = {
 }
 
 
-@pytest.fixture(params=FACTORIES.values(), ids=FACTORIES)
+@pytest.fixture(params=FACTORIES.values(), ids=[*FACTORIES])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """Return an open store of each kind that there is."""
     store = request.param(tmp_path / "ncs.db")

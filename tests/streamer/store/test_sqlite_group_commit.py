@@ -32,7 +32,7 @@ class Watched:
         self.store = SqliteStore(path)
 
     def connect(self, *args: Any, **more: Any) -> sqlite3.Connection:
-        connection = self._connect(*args, **more)
+        connection: sqlite3.Connection = self._connect(*args, **more)
         connection.set_trace_callback(self._trace)
         self.connections.append(connection)
         return connection
