@@ -114,6 +114,7 @@ class Stream:
         self.broken = False
         self._told_at = 0.0
         self._tell_later: asyncio.TimerHandle | None = None
+        self._backlog_points = 0
         self._unsaved_points = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._learned_points = 0
@@ -161,6 +162,7 @@ class Stream:
         services = self._services
         services.backlog.bytes += size
         services.backlog.points += entry.count
+        self._backlog_points += entry.count
         return _Batch(entry, offset, size, done, services.clock.monotonic())
 
     @property
@@ -312,6 +314,7 @@ class Stream:
         services, metrics = self._services, self._services.metrics
         services.backlog.bytes -= batch.size
         services.backlog.points -= batch.entry.count
+        self._backlog_points -= batch.entry.count
         if isinstance(outcome, Applied) and not outcome.duplicate:
             self._unsaved_points += outcome.accepted
             self._learned_points += outcome.accepted
@@ -383,7 +386,7 @@ class Stream:
                     batches_per_second=float(second.batches),
                     avg_processing_time_ms=self._milliseconds_a_point(),
                     ack_latency_ms=1000 * second.latency_s / second.batches,
-                    backlog_points=self._services.backlog.points,
+                    backlog_points=self._backlog_points,
                     subscribers=len(self.hub.subscriptions),
                 )
             )

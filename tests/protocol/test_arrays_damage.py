@@ -81,7 +81,7 @@ def test_damage_is_a_bad_array_that_tells_what_does_not_fit(
 
 def test_a_payload_that_is_cut_off_is_a_bad_array() -> None:
     for length in range(len(WHOLE)):
-        with pytest.raises(NcsError, match="^bad_array"):
+        with pytest.raises(NcsError, match=r"^bad_array"):
             unpack(WHOLE[:length])
 
 

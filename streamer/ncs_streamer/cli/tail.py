@@ -76,7 +76,8 @@ def line_of(message: Incoming, view: ClusterView) -> str:
 
 def _time_of(message: Incoming) -> datetime:
     times = None if isinstance(message, Subscribed) else message.times
-    return datetime.fromtimestamp(times.emitted, UTC) if times else datetime.now(UTC)
+    at = datetime.fromtimestamp(times.emitted, UTC) if times else datetime.now(UTC)
+    return at.astimezone()
 
 
 def _words(message: Incoming, view: ClusterView) -> str:

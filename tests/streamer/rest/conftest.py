@@ -84,6 +84,20 @@ async def user(api: Api, password_hash: str) -> User:
     return user
 
 
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """Print plain lines for failed tests to show; coloured ones take their time."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ]
+    )
+    yield
+    structlog.reset_defaults()
+
+
 @pytest.fixture
 def logs(settings_of: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Logs]:
     """The log as `ncs serve` would write it, at level debug."""
@@ -96,7 +110,6 @@ def logs(settings_of: SettingsOf, monkeypatch: pytest.MonkeyPatch) -> Iterator[L
         configure_logs(settings_of(debug=True))
     structlog.configure(cache_logger_on_first_use=False)  # or it would outlive the test
     yield Logs(stream)
-    structlog.reset_defaults()
     root.handlers[:], access.disabled = before[0], before[2]
     root.setLevel(before[1])
     logging.getLogger("asyncio").setLevel(asyncio_level)

@@ -179,7 +179,7 @@ async def test_a_body_at_a_limit_is_taken(api: Api, points: Points) -> None:
 async def test_a_limit_can_be_set(
     start: Start, setting: str, at: Points, over: Points, code: str
 ) -> None:
-    api = await start(**{setting: 3})
+    api = await start(None, **{setting: 3})
     assert (await api.process(over)).json["error_code"] == code
     assert (await api.process(at)).status == 200
 
