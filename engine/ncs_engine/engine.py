@@ -160,7 +160,7 @@ class Engine:
             "dimension": self.dimension,
         }
 
-    def configure(self, **changes: Any) -> EngineParams:
+    def configure(self, /, **changes: Any) -> EngineParams:
         """Change parameters from the next point on and return all of them.
 
         Raises:

@@ -64,18 +64,22 @@ class EngineParams:
             value = getattr(self, name)
             numeric = isinstance(value, int | float) and not isinstance(value, bool)
             if not numeric or not math.isfinite(value) or not low <= value <= high:
-                raise ValueError(f"{name} must be in [{low}, {high}], got {value!r}")
+                raise ValueError(
+                    f"{name} must be in [{low}, {high}], got {value!r:.60}"
+                )
         if not isinstance(self.max_clusters, int):
-            raise ValueError(f"max_clusters must be int, got {self.max_clusters!r}")
+            raise ValueError(f"max_clusters must be int, got {self.max_clusters!r:.60}")
         if self.metric not in ("euclidean", "cosine"):
-            raise ValueError(f"metric must be euclidean or cosine, got {self.metric!r}")
+            raise ValueError(
+                f"metric must be euclidean or cosine, got {self.metric!r:.60}"
+            )
         if not isinstance(self.enable_drift_detection, bool):
             raise ValueError(
                 "enable_drift_detection must be true or false, got"
-                f" {self.enable_drift_detection!r}"
+                f" {self.enable_drift_detection!r:.60}"
             )
 
-    def replace(self, **changes: Any) -> EngineParams:
+    def replace(self, /, **changes: Any) -> EngineParams:
         """Return a copy with some parameters changed.
 
         Raises:
@@ -83,7 +87,7 @@ class EngineParams:
         """
         unknown = sorted(changes.keys() - self.as_dict().keys())
         if unknown:
-            raise ValueError(f"unknown parameter {unknown[0]!r}")
+            raise ValueError(f"unknown parameter {unknown[0]!r:.60}")
         return dataclasses.replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:

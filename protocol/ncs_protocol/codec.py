@@ -127,10 +127,8 @@ class MsgpackCodec:
     ) -> ClientMessage:
         """See `Codec.decode_client`."""
         _check_size(frame, limits)
-        longest = max(limits.max_points, limits.max_dimensions)
-        message: ClientMessage = _convert(
-            self._parse(frame, longest), ClientMessage, _array_from_ext
-        )
+        parsed = self._parse(frame, _longest(limits))
+        message: ClientMessage = _convert(parsed, ClientMessage, _array_from_ext)
         return message
 
     def decode_as(
@@ -138,8 +136,8 @@ class MsgpackCodec:
     ) -> _T:
         """See `Codec.decode_as`."""
         _check_size(body, limits)
-        longest = max(limits.max_points, limits.max_dimensions)
-        decoded: _T = _convert(self._parse(body, longest), kind, _array_from_ext)
+        parsed = self._parse(body, _longest(limits))
+        decoded: _T = _convert(parsed, kind, _array_from_ext)
         return decoded
 
     def decode_server(self, frame: bytes | str) -> ServerMessage:
@@ -161,13 +159,26 @@ class MsgpackCodec:
                 max_array_len=max_container,
                 max_map_len=max_container,
             )
+        except NcsError:
+            raise
         except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
+            if "exceeds max_" in str(error):
+                raise NcsError(Code.TOO_MANY_ELEMENTS, str(error)) from None
             raise _malformed("MessagePack", error) from None
 
 
 JSON = JsonCodec()
 MSGPACK = MsgpackCodec()
 CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (JSON, MSGPACK)}
+
+
+def _longest(limits: Limits) -> int:
+    """Return how long an array may be for it to be read at all.
+
+    Twice the limit and a little, so that what is only somewhat too long is read and
+    gets the code that says so.
+    """
+    return 2 * max(limits.max_points, limits.max_dimensions) + 64
 
 
 def _check_size(frame: bytes | str, limits: Limits) -> None:

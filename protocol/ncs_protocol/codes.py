@@ -119,6 +119,10 @@ class Code(enum.Enum):
         413, 1009, _C, Retry.NEVER,
         "The frame or body is larger than the limit.",
     )
+    BODY_TIMEOUT = (
+        408, None, _C, Retry.LATER,
+        "The body did not come in time.",
+    )
     UNSUPPORTED_MEDIA_TYPE = (
         415, None, _C, Retry.NEVER,
         "The body's content type is not one that this route reads.",

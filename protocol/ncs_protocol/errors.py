@@ -20,9 +20,11 @@ class NcsError(Exception):
         index: index of the offending point in its batch, if one point is to blame.
         retry_after_s: seconds to wait, for codes with the verdict ``later``.
         expected_seq: the sequence number to go on with, for ``seq_gap``.
+        field: name of the field to blame, where the code does not tell.
         id: the ``id`` of the message that is refused, if it had one.
         seq: the ``seq`` of the message that is refused, if it had one.
         stream: the ``stream`` of the message that is refused, if it had one.
+        subject: who was refused, where a signature vouches for it; for the log.
     """
 
     def __init__(
@@ -33,13 +35,16 @@ class NcsError(Exception):
         index: int | None = None,
         retry_after_s: float | None = None,
         expected_seq: int | None = None,
+        field: str | None = None,
     ) -> None:
         self.code = code
         self.detail = detail or code.meaning
         self.index = index
         self.retry_after_s = retry_after_s
         self.expected_seq = expected_seq
+        self.field = field
         self.id: str | None = None
         self.seq: int | None = None
         self.stream: str | None = None
+        self.subject: str | None = None
         super().__init__(f"{code.wire}: {self.detail}")

@@ -43,6 +43,7 @@ def check_name(what: str, name: str) -> str:
             Code.INVALID_NAME,
             f"{what} {shown!r} is not a name: 1 to 128 of A-Z a-z 0-9 _ . : @ -,"
             " beginning with a letter or digit",
+            field=what,
         )
     return name
 
@@ -54,7 +55,8 @@ def check_metadata(metadata: dict[str, Any], limits: Limits) -> None:
     which bounds its encoding in either codec without encoding it.
 
     Raises:
-        NcsError: ``nested_too_deep`` or ``metadata_too_large``.
+        NcsError: ``nested_too_deep``, ``metadata_too_large``, or ``invalid_message``
+            for a value that JSON does not have.
     """
     size = 0
     todo: list[tuple[Any, int]] = [(metadata, 1)]
@@ -71,8 +73,16 @@ def check_metadata(metadata: dict[str, Any], limits: Limits) -> None:
         elif isinstance(value, list):
             size += 2
             todo.extend((item, depth + 1) for item in value)
+        elif isinstance(value, str):
+            size += len(value)
+        elif value is None or isinstance(value, int | float):
+            size += 8
         else:
-            size += len(value) if isinstance(value, str | bytes) else 8
+            raise NcsError(
+                Code.INVALID_MESSAGE,
+                f"metadata may not hold {type(value).__name__}",
+                field="metadata",
+            )
         if size > limits.max_metadata_bytes:
             raise NcsError(
                 Code.METADATA_TOO_LARGE,

@@ -13,7 +13,7 @@ from .errors import NcsError
 
 __all__ = ["to_ns"]
 
-_SECONDS_BELOW = 1e11  # year 5138; as nanoseconds this is 100 s after the epoch
+_SECONDS_BELOW = 9.2e9  # year 2261; its nanoseconds still fit in 64 bits
 _NS_FROM = 10**15  # 11.6 days after the epoch in nanoseconds
 _NS_BELOW = 2**63
 
@@ -22,7 +22,7 @@ def to_ns(value: float) -> int:
     """Return epoch nanoseconds for a wire timestamp.
 
     Args:
-        value: epoch seconds (int or float, below 1e11 in absolute value) or epoch
+        value: epoch seconds (int or float, below 9.2e9 in absolute value) or epoch
             nanoseconds (int from 1e15).
 
     Raises:
@@ -35,6 +35,6 @@ def to_ns(value: float) -> int:
             return value
     raise NcsError(
         Code.INVALID_TIMESTAMP,
-        f"{value!r:.40} is neither epoch seconds (below 1e11) nor integer epoch"
+        f"{value!r:.40} is neither epoch seconds (below 9.2e9) nor integer epoch"
         " nanoseconds (from 1e15)",
     )

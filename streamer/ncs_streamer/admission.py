@@ -49,16 +49,10 @@ class Admission:
         Raises:
             NcsError: if it does not fit; nothing is changed then.
         """
-        if not self._is_next(entry):
+        if not self.check(entry):
             return None
         if entry.kind == "points":
-            dimension = entry.block.shape[1]
-            if self.dimension not in (None, dimension):
-                raise NcsError(
-                    Code.DIMENSION_MISMATCH,
-                    f"points have {dimension} dimensions, expected {self.dimension}",
-                )
-            self.dimension = dimension
+            self.dimension = entry.block.shape[1]
         elif entry.kind == "reset":
             self.dimension = None
         if entry.producer is not None:
@@ -66,8 +60,24 @@ class Admission:
         self.offset += 1
         return self.offset
 
+    def check(self, entry: Entry) -> bool:
+        """Return whether `entry` would be admitted; False for a duplicate.
+
+        Raises:
+            NcsError: as `admit`.
+        """
+        if not self._is_next(entry):
+            return False
+        if entry.kind == "points" and self.dimension is not None:
+            dimension = entry.block.shape[1]
+            if dimension != self.dimension:
+                raise NcsError(
+                    Code.DIMENSION_MISMATCH,
+                    f"points have {dimension} dimensions, expected {self.dimension}",
+                )
+        return True
+
     def _is_next(self, entry: Entry) -> bool:
-        """Return whether it is new and in order; False for a duplicate."""
         if entry.producer is None:
             return True
         mark = self.marks.get(entry.producer)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from .logs import get_log
+from .logs import get_log, without_what_was_sent
 from .rest.context import SERVER
 from .rest.health import metrics
 from .rest.middleware import middlewares
@@ -39,6 +40,8 @@ def make_app(server: Server) -> web.Application:
     for route in ROUTES:
         for path in (route.path, *route.aliases):
             app.router.add_route(route.method, path, route.handler)
+            if route.method == "GET":
+                app.router.add_route("HEAD", path, route.handler)
     app.router.add_get("/ws", websocket)
     return app
 
@@ -61,6 +64,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
         ListenError: if an address is taken or not allowed.
         StoreError: if the store cannot be used.
     """
+    logging.getLogger("aiohttp.server").addFilter(without_what_was_sent)
     server = Server(settings, make_store(settings))
     runner = web.AppRunner(
         make_app(server), access_log=None, handle_signals=False, shutdown_timeout=1.0
@@ -84,10 +88,12 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
         )
         yield server, port
     finally:
-        await server.stop()
-        await runner.cleanup()
-        await metrics_runner.cleanup()
-        log.info("stopped")
+        try:
+            await server.stop()
+        finally:
+            await runner.cleanup()
+            await metrics_runner.cleanup()
+            log.info("stopped")
 
 
 async def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:

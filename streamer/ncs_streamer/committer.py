@@ -36,7 +36,7 @@ class Committable(Protocol):
     def committed(self) -> None:
         """Take note that what was taken is durable."""
 
-    async def rejected(self, error: StoreError) -> None:
+    async def rejected(self, error: Exception) -> None:
         """Take note that what was taken may not be durable."""
 
 
@@ -95,7 +95,8 @@ class Committer:
         began = self._clock.monotonic()
         try:
             await self._store.journal.append(entries)
-        except StoreError as error:
+        except Exception as error:
+            # Whatever it is, it must not end the only task that commits.
             self._metrics.count("ncs_journal_errors_total")
             self._set_health(False, error)
             for stream in group:
@@ -128,7 +129,7 @@ class Committer:
                 else:
                     self._set_health(True)
 
-    def _set_health(self, healthy: bool, error: StoreError | None = None) -> None:
+    def _set_health(self, healthy: bool, error: Exception | None = None) -> None:
         if healthy == self.healthy:
             return
         self.healthy = healthy

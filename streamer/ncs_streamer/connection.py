@@ -39,6 +39,7 @@ from .limiter import STRANGERS
 from .logs import get_log
 from .outbox import Outbox
 from .session import Session, State
+from .store.contracts import StoreError
 from .stream import Stream
 from .stream_model import Applied, StreamModel, StreamView
 
@@ -190,6 +191,10 @@ class Connection:
             principal = await server.authenticator.authenticate(
                 effect.token, server.clock.now()
             )
+        except StoreError as error:
+            log.error("store_unavailable", error=str(error), session=session.id)
+            trouble = NcsError(Code.STORE_UNAVAILABLE)
+            effects = session.refused(effect.request, trouble)
         except NcsError as error:
             server.note_auth_failure(error, self._peer, session.id)
             server.limiter.check(STRANGERS, self._peer, server.clock.monotonic())

@@ -44,7 +44,8 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Event time of the batch, epoch nanoseconds."""
     metadata: dict[str, Any] | None = None
     params: dict[str, Any] | None = None
-    """Engine parameters; all of them for `begin`, those to change for `configure`."""
+    """Engine parameters: all of them for `begin`, those to change for `configure`, and
+    those to change before the points are learned for `points`."""
     epoch: str | None = None
     """The stream's epoch; for `begin`, which is the first entry of every stream."""
 

@@ -36,6 +36,8 @@ class Verdict:
     retry_after_s: float
     reset_s: float
     """Seconds until the whole allowance is back."""
+    violations: int = 0
+    """Refusals of this caller in a row, this one included."""
 
 
 class RateLimiter:
@@ -43,6 +45,7 @@ class RateLimiter:
 
     def __init__(self) -> None:
         self._full_at: dict[tuple[str, str], float] = {}
+        self._violations: dict[tuple[str, str], int] = {}
 
     def check(
         self, tier: Tier, caller: str, now: float, *, count: bool = True
@@ -62,7 +65,9 @@ class RateLimiter:
         # A hair of tolerance: summing the intervals rounds.
         if used + 1 > tier.requests + 1e-6:
             wait = (used + 1 - tier.requests) * each
-            return Verdict(tier, False, 0, wait, full_at - now)
+            violations = self._violations[key] = self._violations.get(key, 0) + 1
+            return Verdict(tier, False, 0, wait, full_at - now, violations)
+        self._violations.pop(key, None)
         if len(self._full_at) >= _MAX_CALLERS:
             self._forget(now)
         if count:
@@ -72,6 +77,7 @@ class RateLimiter:
 
     def _forget(self, now: float) -> None:
         """Drop callers that have their whole allowance back, then the nearest to it."""
+        self._violations.clear()
         self._full_at = {key: at for key, at in self._full_at.items() if at > now}
         if len(self._full_at) >= _MAX_CALLERS:
             nearest = sorted(self._full_at, key=self._full_at.__getitem__)

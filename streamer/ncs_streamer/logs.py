@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 from .settings import Settings
 
-__all__ = ["SECURITY_EVENTS", "configure_logs", "get_log"]
+__all__ = ["SECURITY_EVENTS", "configure_logs", "get_log", "without_what_was_sent"]
 
 SECURITY_EVENTS = frozenset(
     (
@@ -81,6 +82,19 @@ def _file_handlers(folder: Path, formatter: logging.Formatter) -> list[logging.H
             handler.addFilter(_is_security_event)
         handlers.append(handler)
     return handlers
+
+
+def without_what_was_sent(record: logging.LogRecord) -> bool:
+    """Leave out of a log line the bytes that the HTTP parser choked on.
+
+    They may be the beginning of a credential.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args = "bad HTTP request: %s", (type(error).__name__,)
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def _is_security_event(record: logging.LogRecord) -> bool:

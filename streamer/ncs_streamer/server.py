@@ -276,6 +276,7 @@ class Server:
         log.warning(
             "authentication_failed",
             reason=error.code.wire,
+            user_id=error.subject,
             source_ip=peer,
             request_id=request_id,
         )

@@ -32,6 +32,7 @@ from .turns import Operation, Turns
 __all__ = ["Backlog", "Done", "Services", "Stream", "status_message"]
 
 _RESYNC_S = 1.0
+_ENGINE_FAILED = "Processing failed: the engine of this stream has failed"
 
 log = get_log()
 
@@ -70,6 +71,7 @@ class _Batch:
     """An entry on its way; without an offset if it is a duplicate."""
 
     entry: Entry
+    payload: bytes
     offset: int | None
     size: int
     done: Done
@@ -136,16 +138,18 @@ class Stream:
         """
         backlog = self._services.backlog
         if self.broken:
-            raise NcsError(Code.INTERNAL_ERROR, "this stream's engine has failed")
+            raise NcsError(Code.INTERNAL_ERROR, _ENGINE_FAILED)
         if self._suspended:
             raise NcsError(Code.STORE_UNAVAILABLE, retry_after_s=1.0)
         if backlog.bytes + size > backlog.max_bytes:
             raise NcsError(Code.OVERLOADED, retry_after_s=0.5)
+        payload = encode_entry(entry)
         if self.is_new:
+            self._admission.check(entry)
             self._begin(entry.ingest_ns)
         offset = self._admission.admit(entry)
         # A duplicate waits with the others, so that its ack too means "in the model".
-        self._pending.append(self._batch(entry, offset, size, done))
+        self._pending.append(self._batch(entry, payload, offset, size, done))
         self._all_committed.clear()
         self._services.committer.wake(self)
 
@@ -155,15 +159,18 @@ class Stream:
         entry = Entry(
             kind="begin", ingest_ns=ingest_ns, epoch=self.hub.epoch, params=params
         )
-        offset = self._admission.admit(entry)
-        self._pending.append(self._batch(entry, offset, 0, _nobody))
+        offset, payload = self._admission.admit(entry), encode_entry(entry)
+        self._pending.append(self._batch(entry, payload, offset, 0, _nobody))
 
-    def _batch(self, entry: Entry, offset: int | None, size: int, done: Done) -> _Batch:
+    def _batch(
+        self, entry: Entry, payload: bytes, offset: int | None, size: int, done: Done
+    ) -> _Batch:
         services = self._services
         services.backlog.bytes += size
         services.backlog.points += entry.count
         self._backlog_points += entry.count
-        return _Batch(entry, offset, size, done, services.clock.monotonic())
+        arrived = services.clock.monotonic()
+        return _Batch(entry, payload, offset, size, done, arrived)
 
     @property
     def is_new(self) -> bool:
@@ -186,8 +193,7 @@ class Stream:
             self._committing.append(batch)
             size += batch.size
             if batch.offset is not None:
-                payload = encode_entry(batch.entry)
-                entries.append(Append(self.key, batch.offset, payload))
+                entries.append(Append(self.key, batch.offset, batch.payload))
         if self._committing and not entries:  # only duplicates: nothing to make durable
             self.committed()
         return entries
@@ -205,7 +211,7 @@ class Stream:
         self._committing = []
         self._note_committed()
 
-    async def rejected(self, error: StoreError) -> None:
+    async def rejected(self, error: Exception) -> None:
         """See `Committable.rejected`.
 
         Everything that is not known to be durable is refused, and admission goes back
@@ -241,7 +247,7 @@ class Stream:
         for _, payload in found:
             entry = decode_entry(payload)
             offset = self._durable.admit(entry)
-            self._apply_later(self._batch(entry, offset, 0, _nobody))
+            self._apply_later(self._batch(entry, payload, offset, 0, _nobody))
         self._admission = self._durable.copy()
         self._suspended = False
 
@@ -287,17 +293,19 @@ class Stream:
         if batch.offset is None:
             return Applied(model.offset, duplicate=True)
         if self.broken:
-            return NcsError(Code.INTERNAL_ERROR)
+            return NcsError(Code.INTERNAL_ERROR, _ENGINE_FAILED)
         clock = self._services.clock.monotonic
         began = clock()
         try:
             return model.apply(batch.offset, batch.entry)
-        except Exception:
+        except Exception as error:
             # The model may have taken in half of it. The journal has all of it, so a
             # restart finds the same place; until then the stream answers nothing.
             log.exception("engine_failed", stream=self.key.stream, offset=batch.offset)
             self.broken = True
-            return NcsError(Code.INTERNAL_ERROR)
+            failure = NcsError(Code.INTERNAL_ERROR, _ENGINE_FAILED)
+            failure.__cause__ = error
+            return failure
         finally:
             self._learned_s += clock() - began  # turns never overlap
 

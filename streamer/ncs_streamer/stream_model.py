@@ -61,7 +61,7 @@ class Applied:
     events: list[Event] = dataclasses.field(default_factory=list)
     """Lossless events, in order."""
     refusal: str = ""
-    """Why a configuration was not taken."""
+    """Why its parameters were not taken; nothing else was done then."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -110,18 +110,20 @@ class StreamModel:
             cause.from_seq = cause.to_seq = entry.seq
         applied = Applied(offset)
         changes: list[Change] = []
+        if entry.kind == "begin":
+            self.epoch = entry.epoch or self.epoch
+        if entry.params is not None:
+            try:
+                self.engine.configure(**entry.params)
+            except ValueError as error:
+                applied.refusal = str(error)
+                return applied
         if entry.kind == "points":
             applied.result = self.engine.learn(entry.block)
             applied.accepted = entry.count
             changes = applied.result.changes
         elif entry.kind == "reset":
             changes = self.engine.reset()
-        else:
-            self.epoch = entry.epoch or self.epoch
-            try:
-                self.engine.configure(**(entry.params or {}))
-            except ValueError as error:
-                applied.refusal = str(error)
         for change in changes:
             applied.events.append(self._changed(change, cause, entry.ingest_ns))
         if applied.result is not None:

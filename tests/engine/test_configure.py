@@ -78,11 +78,6 @@ def configured(points: Points, **changes: Any) -> Engine:
     return engine
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="the step that was asked for is due at once, so no further point is taken:"
-    " learn goes on for ever",
-)
 def test_points_are_learned_after_a_configure_between_density_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -107,10 +102,6 @@ def test_a_configured_base_threshold_is_in_force_after_the_next_point() -> None:
     assert engine.current_dynamic_threshold == pytest.approx(0.3, abs=0.05)
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="the density step that follows a configure relabels by the old threshold",
-)
 def test_a_configured_base_threshold_changes_the_clusters_at_the_next_step() -> None:
     points = ring(0, SETTLED + 1)
     engine = configured(points[:SETTLED], base_threshold=0.99)
@@ -202,10 +193,6 @@ def test_the_memory_limit_holds_where_the_largest_engine_is_below_it() -> None:
     assert limited(0.1, 10).state_bytes <= 0.1 * 2**20
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="the room for micro-clusters leaves out the standardiser and the book",
-)
 def test_the_memory_limit_holds_where_it_leaves_room_for_fewer() -> None:
     assert limited(0.07, 24).state_bytes <= 0.07 * 2**20
 

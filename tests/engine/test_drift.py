@@ -160,10 +160,6 @@ def test_a_split_takes_its_share_along() -> None:
     assert detector.slow == pytest.approx({0: 0.75, 1: 0.25})
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="the second share is taken of what the first one left over",
-)
 def test_two_splits_of_one_cluster_each_take_their_share_of_the_whole() -> None:
     detector = settled({0: BLOCK})
     detector.rename([], [(1, 0, 0.25), (2, 0, 0.25)])

@@ -156,11 +156,6 @@ def test_a_merge_of_clusters_is_no_drift() -> None:
     assert result.drift == []
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="the ids of the block in which clusters merged are counted after the shares"
-    " were renamed: the cluster that is gone looks new",
-)
 def test_a_merge_of_clusters_is_no_drift_at_full_sensitivity() -> None:
     _, result = growing_together(1.0)
     assert result.drift == []

@@ -147,10 +147,6 @@ def test_a_point_is_an_outlier_from_some_distance_on() -> None:
     assert engine.predict(farther).is_outlier.all()
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="the verdict is on the float64 score, the score that is told is float32",
-)
 @pytest.mark.parametrize("threshold", [0.5, 0.7])
 def test_on_the_verge_the_score_reaches_the_threshold_exactly_for_outliers(
     threshold: float,

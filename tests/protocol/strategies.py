@@ -16,7 +16,7 @@ from ncs_protocol.messages import ClientMessage, ServerMessage
 
 # The same examples at every run: nothing here may depend on chance.
 FEW = settings(deadline=None, derandomize=True, max_examples=12)
-MANY = settings(deadline=None, derandomize=True, max_examples=100)
+MANY = settings(deadline=None, derandomize=True, max_examples=60)
 
 CLIENT_KINDS = get_args(ClientMessage)
 SERVER_KINDS = get_args(ServerMessage)
@@ -48,10 +48,12 @@ def messages(kind: Any) -> st.SearchStrategy[Any]:
     return _of(inspect.type_info(kind))
 
 
+@cache
 def client_messages() -> st.SearchStrategy[Any]:
     return st.one_of([messages(kind) for kind in CLIENT_KINDS])
 
 
+@cache
 def server_messages() -> st.SearchStrategy[Any]:
     return st.one_of([messages(kind) for kind in SERVER_KINDS])
 

@@ -27,3 +27,7 @@ def test_where_and_when_are_carried_as_attributes() -> None:
 def test_which_message_it_was_is_not_known_at_first() -> None:
     error = NcsError(Code.SEQ_GAP)
     assert (error.id, error.seq, error.stream) == (None, None, None)
+
+
+def test_a_field_may_be_to_blame() -> None:
+    assert NcsError(Code.INVALID_NAME, field="stream").field == "stream"

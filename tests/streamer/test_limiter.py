@@ -15,9 +15,8 @@ OTHER = Tier("other", 6, 60.0)
 
 
 def remembered(limiter: RateLimiter) -> int:
-    """Return how many callers it has a number for."""
-    (numbers,) = vars(limiter).values()
-    return len(numbers)
+    """Return of how many callers it knows anything."""
+    return max(len(known) for known in vars(limiter).values())
 
 
 class Caller:
@@ -114,6 +113,37 @@ def test_a_refused_request_costs_nothing() -> None:
     caller.asks(1000)
     caller.now += 10
     assert caller.asks() == [True]
+
+
+def test_asking_alone_costs_nothing() -> None:
+    caller = Caller()
+    for _ in range(100):
+        assert caller.limiter.check(SIX, "me", caller.now, count=False).allowed
+    assert sum(caller.asks(10)) == 6
+
+
+def test_who_has_nothing_left_is_refused_when_asking_alone() -> None:
+    caller = Caller()
+    caller.asks(6)
+    assert not caller.limiter.check(SIX, "me", caller.now, count=False).allowed
+
+
+def test_refusals_in_a_row_are_counted_until_one_passes() -> None:
+    caller = Caller(Tier("one", 1, 60.0))
+    counts = []
+    for step in (0, 0, 0, 60, 0):
+        caller.now += step
+        verdict = caller.limiter.check(caller.tier, "me", caller.now)
+        counts.append(verdict.violations)
+    assert counts == [0, 1, 2, 0, 1]
+
+
+def test_refused_callers_are_not_remembered_without_bound() -> None:
+    limiter, one = RateLimiter(), Tier("one", 1, 60.0)
+    for caller in range(100_500):
+        limiter.check(one, str(caller), 0.0)
+        limiter.check(one, str(caller), 0.0)
+    assert remembered(limiter) <= 100_000
 
 
 def test_what_remains_counts_down_to_none() -> None:

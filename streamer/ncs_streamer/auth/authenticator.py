@@ -92,4 +92,6 @@ class Authenticator:
         elif principal.credential:
             user = await self._directory.user(principal.credential)
             if user is None or not user.is_active or user.tenant != principal.tenant:
-                raise NcsError(Code.USER_NOT_FOUND)
+                error = NcsError(Code.USER_NOT_FOUND)
+                error.subject = principal.credential
+                raise error

@@ -77,7 +77,7 @@ class TokenIssuer:
                     "verify_nbf": False,
                 },
             )
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError):  # UnicodeError is a ValueError
             raise NcsError(Code.TOKEN_INVALID) from None
         expires, tenant, scopes = claims["exp"], claims["tenant"], claims["scopes"]
         well_formed = (
@@ -89,7 +89,9 @@ class TokenIssuer:
         if not well_formed:
             raise NcsError(Code.TOKEN_INVALID)
         if now >= expires:
-            raise NcsError(Code.TOKEN_EXPIRED)
+            error = NcsError(Code.TOKEN_EXPIRED)
+            error.subject = str(claims.get("user_id", claims["sub"]))
+            raise error
         return Principal(
             tenant=tenant,
             subject=claims["sub"],

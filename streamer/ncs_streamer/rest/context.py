@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from typing import Any, TypeVar
@@ -9,18 +10,22 @@ from typing import Any, TypeVar
 import msgspec
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ncs_protocol import JSON, MSGPACK, Code, Codec, NcsError
 
 from ..auth.principal import Principal
+from ..limiter import Verdict
 from ..server import Server
 
 __all__ = [
     "PRINCIPAL",
     "REQUEST_ID",
     "SERVER",
+    "VERDICT",
     "principal_of",
     "read_body",
+    "read_bytes",
     "reply",
     "request_id_for",
     "server_of",
@@ -30,6 +35,9 @@ SERVER: web.AppKey[Server] = web.AppKey("server", Server)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("principal", Principal)
 
+VERDICT: web.RequestKey[Verdict] = web.RequestKey("verdict", Verdict)
+
+_BODY_S = 30.0
 _CODEC_BY_TYPE: dict[str, Codec] = {
     "application/json": JSON,
     "application/msgpack": MSGPACK,
@@ -62,7 +70,6 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
     Raises:
         NcsError: saying what does not fit.
     """
-    limits = server_of(request).limits
     content_type = request.content_type
     codec = _CODEC_BY_TYPE.get(content_type)
     if codec is None:
@@ -71,14 +78,31 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
             f"content type {content_type}; this route reads application/json and"
             " application/msgpack",
         )
+    body = await read_bytes(request)
+    return codec.decode_as(body, kind, server_of(request).limits)
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """Return the body, within the limits of size and time.
+
+    Raises:
+        NcsError: ``frame_too_large``, ``body_timeout``, or ``malformed_frame`` for a
+            content encoding that is not what it says.
+    """
     try:
-        body = await request.read()
+        async with asyncio.timeout(_BODY_S):
+            return await request.read()
     except web.HTTPRequestEntityTooLarge:
+        most = server_of(request).limits.max_frame_bytes
         raise NcsError(
-            Code.FRAME_TOO_LARGE,
-            f"the body is larger than {limits.max_frame_bytes} bytes",
+            Code.FRAME_TOO_LARGE, f"the body is larger than {most} bytes"
         ) from None
-    return codec.decode_as(body, kind, limits)
+    except TimeoutError:
+        raise NcsError(Code.BODY_TIMEOUT) from None
+    except (web.RequestPayloadError, HttpProcessingError):
+        raise NcsError(
+            Code.MALFORMED_FRAME, "the body is not what its headers say"
+        ) from None
 
 
 def reply(body: Any, status: int = 200) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
@@ -12,7 +13,7 @@ from ncs_protocol import Code, NcsError
 
 from ..auth import ApiKey, make_key
 from ..logs import get_log
-from .context import principal_of, read_body, reply, server_of
+from .context import principal_of, read_body, read_bytes, reply, server_of
 from .middleware import client_ip
 from .shapes import (
     ApiKeyCreated,
@@ -38,6 +39,7 @@ async def login(request: web.Request) -> web.Response:
             credentials.username, credentials.password, server.clock.now()
         )
     except NcsError as error:
+        # Not the name: people type their password into the wrong field.
         log.warning("login_failed", source_ip=client_ip(request))
         server.metrics.count("ncs_auth_failures_total", error.code.wire)
         raise
@@ -46,15 +48,17 @@ async def login(request: web.Request) -> web.Response:
 
 
 async def _credentials(request: web.Request) -> LoginRequest:
-    if request.content_type == "application/json":
+    if request.content_type != "application/x-www-form-urlencoded":
         return await read_body(request, LoginRequest)
-    form = {name: str(value) for name, value in (await request.post()).items()}
-    fields = LoginRequest.__struct_fields__
-    known = {name: value for name, value in form.items() if name in fields}
+    body = await read_bytes(request)
     try:
+        form = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20))
+        known = {k: v for k, v in form.items() if k in LoginRequest.__struct_fields__}
         return msgspec.convert(known, LoginRequest)
     except msgspec.ValidationError as error:
         raise NcsError(Code.INVALID_MESSAGE, str(error)) from None
+    except ValueError as error:
+        raise NcsError(Code.MALFORMED_FRAME, f"not a form: {error}") from None
 
 
 async def create_key(request: web.Request) -> web.Response:
@@ -90,7 +94,7 @@ async def revoke_key(request: web.Request) -> web.Response:
     server, principal = server_of(request), principal_of(request)
     key_id = request.match_info["key_id"]
     if not await server.store.directory.revoke_key(key_id, principal.tenant):
-        raise NcsError(Code.NOT_FOUND, f"there is no API key {key_id!r}")
+        raise NcsError(Code.NOT_FOUND, "there is no API key with this id")
     log.info("api_key_revoked", key_id=key_id, by=principal.subject)
     await server.recheck_sessions()
     return web.Response(status=204)

@@ -22,6 +22,16 @@ _ABOUT_POINTS = frozenset(
         Code.TOO_MANY_DIMENSIONS, Code.TOO_MANY_ELEMENTS, Code.DIMENSION_MISMATCH,
     )
 )  # fmt: skip
+_FIELDS = {
+    **dict.fromkeys(_ABOUT_POINTS, "points"),
+    Code.BAD_ARRAY: "array",
+    Code.INVALID_TIMESTAMP: "timestamps",
+    Code.NESTED_TOO_DEEP: "metadata",
+    Code.METADATA_TOO_LARGE: "metadata",
+    Code.INVALID_PARAMETER: "params",
+    Code.CONFIRMATION_REQUIRED: "confirm",
+}
+"""The field of the body that a code is about."""
 
 
 def error_response(error: NcsError, request_id: str) -> web.Response:
@@ -72,8 +82,12 @@ def _place(error: NcsError) -> dict[str, Any]:
         for step in _STEP.finditer(found["path"]):
             index = step["index"]
             loc.append(step["name"] or (int(index) if index.isdigit() else index))
-    elif error.code in _ABOUT_POINTS:
-        loc.append("points")
+    else:
+        if error.field is not None and error.field.startswith("query."):
+            loc = ["query"]
+        field = error.field or _FIELDS.get(error.code)
+        if field is not None:
+            loc.append(field.rpartition(".")[2])
         if error.index is not None:
             loc.append(error.index)
     return {"loc": loc, "msg": message, "type": "value_error"}

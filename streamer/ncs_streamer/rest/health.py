@@ -71,7 +71,9 @@ async def readyz(request: web.Request) -> web.Response:
     server = server_of(request)
     if server.ready:
         return reply({"status": "ready"})
-    return reply({"status": condition_of(server)}, status=503)
+    condition = condition_of(server)
+    detail = f"not ready: {condition}"
+    return reply({"status": condition, "detail": detail}, status=503)
 
 
 async def metrics(request: web.Request) -> web.Response:

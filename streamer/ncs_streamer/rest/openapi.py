@@ -30,10 +30,11 @@ def openapi() -> dict[str, Any]:
     by_type = {repr(t): schema for t, schema in zip(types, schemas, strict=True)}
     paths: dict[str, Any] = {}
     for route in ROUTES:
-        for path in (route.path, *route.aliases):
-            paths.setdefault(path, {})[route.method.lower()] = _operation(
-                route, by_type
-            )
+        for number, path in enumerate((route.path, *route.aliases)):
+            operation = _operation(route, by_type)
+            if number:
+                operation["operationId"] += f"_alias_{number}"
+            paths.setdefault(path, {})[route.method.lower()] = operation
     components["Error"] = {
         "type": "object",
         "required": ["detail", "request_id"],

@@ -9,6 +9,7 @@ from aiohttp import web
 __all__ = ["asset", "page"]
 
 _WEB = Path(__file__).parent.parent / "web"
+_FILES = frozenset(path.name for path in _WEB.iterdir() if path.is_file())
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none';"
@@ -24,7 +25,8 @@ async def page(request: web.Request) -> web.StreamResponse:
 
 async def asset(request: web.Request) -> web.StreamResponse:
     """Give a file of the live page."""
-    path = _WEB / request.match_info["name"]
-    if path.parent != _WEB or not path.is_file():
+    name = request.match_info["name"]
+    if name not in _FILES:
         raise web.HTTPNotFound
+    path = _WEB / name
     return web.FileResponse(path, headers={"Cache-Control": "no-cache"})

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import UnsetType
 
 from ncs_engine import Engine, EngineParams
@@ -20,6 +20,7 @@ from ..server import Server
 from ..stream import Stream, status_message
 from ..stream_model import Applied, StreamModel
 from .context import REQUEST_ID, principal_of, read_body, reply, server_of
+from .middleware import client_ip
 from .shapes import (
     ClusterOut,
     ConfigureReply,
@@ -43,6 +44,8 @@ __all__ = [
     "reset",
 ]
 
+_LIST_TYPE = "application/vnd.ncs.list+json"
+
 log = get_log()
 
 
@@ -54,19 +57,18 @@ async def process_points(request: web.Request) -> web.Response:
     intake = _take_in(request, body)
     if body.algorithm_params is not None:
         principal.require("admin")
-        _check_params(body.algorithm_params)
+        _check_params(body.algorithm_params, "algorithm_params")
     stream = server.streams.open(principal.tenant, body.stream)
-    if body.algorithm_params is not None:
-        entry = _entry(server, "configure", params=body.algorithm_params)
-        _raise_if_refused(await _submit(server, stream, entry, 0))
     entry = _entry(
         server,
         "points",
         points=intake.block,
         timestamps=intake.timestamps,
         metadata=body.metadata,
+        params=body.algorithm_params,
     )
     applied = await _submit(server, stream, entry, intake.block.nbytes)
+    _raise_if_refused(applied, "algorithm_params")
     clusters, statistics = await stream.ask(
         lambda model: (_clusters_of(model, applied), model.engine.statistics())
     )
@@ -136,11 +138,11 @@ async def configure(request: web.Request) -> web.Response:
     """Change engine parameters from the next batch on."""
     server, principal = server_of(request), principal_of(request)
     body = await read_body(request, ConfigureRequest)
-    _check_params(body.params)
+    _check_params(body.params, "params")
     stream = server.streams.open(principal.tenant, body.stream)
     entry = _entry(server, "configure", params=body.params)
     applied = await _submit(server, stream, entry, 0)
-    _raise_if_refused(applied)
+    _raise_if_refused(applied, "params")
     params = await stream.ask(lambda model: model.engine.params)
     log.info("configured", stream=body.stream, params=body.params)
     return reply(
@@ -191,16 +193,16 @@ def _take_in(request: web.Request, body: ProcessRequest) -> Intake:
             "suspicious_activity",
             event_type="suspicious_points",
             details=intake.suspicion,
-            source_ip=request.remote,
+            source_ip=client_ip(request),
         )
     return intake
 
 
-def _check_params(params: dict[str, Any]) -> None:
+def _check_params(params: dict[str, Any], field: str) -> None:
     try:
         EngineParams().replace(**params)
-    except (ValueError, TypeError) as error:
-        raise NcsError(Code.INVALID_PARAMETER, str(error)) from None
+    except ValueError as error:
+        raise NcsError(Code.INVALID_PARAMETER, str(error), field=field) from None
 
 
 def _entry(server: Server, kind: Any, **fields: Any) -> Entry:
@@ -228,9 +230,9 @@ async def _submit(server: Server, stream: Stream, entry: Entry, size: int) -> Ap
     return await future
 
 
-def _raise_if_refused(applied: Applied) -> None:
+def _raise_if_refused(applied: Applied, field: str) -> None:
     if applied.refusal:
-        raise NcsError(Code.INVALID_PARAMETER, applied.refusal)
+        raise NcsError(Code.INVALID_PARAMETER, applied.refusal, field=field)
 
 
 def _clusters_of(model: StreamModel, applied: Applied) -> list[ClusterInfo]:
@@ -290,14 +292,17 @@ def _cluster_out(cluster: ClusterInfo) -> ClusterOut:
 
 
 def _wants_list(request: web.Request) -> bool:
-    return (
-        request.query.get("format") == "list"
-        or request.headers.get("Accept") == "application/vnd.ncs.list+json"
-    )
+    accepted = request.headers.get(hdrs.ACCEPT, "").split(",")
+    kinds = {kind.partition(";")[0].strip() for kind in accepted}
+    return request.query.get("format") == "list" or _LIST_TYPE in kinds
 
 
 def _stream_name(request: web.Request) -> str:
-    return check_name("stream", request.query.get("stream", "default"))
+    try:
+        return check_name("stream", request.query.get("stream", "default"))
+    except NcsError as error:
+        error.field = "query.stream"
+        raise
 
 
 def _find(request: web.Request) -> Stream | None:

@@ -149,6 +149,7 @@ ROUTES: tuple[Route, ...] = (
         health.metrics,
         "Prometheus metrics",
         "admin",
+        tier="exempt",
         needs_streams=False,
     ),
     Route(

@@ -49,20 +49,6 @@ async def test_a_login_by_json_gives_a_bearer_token(api: Api, user: User) -> Non
     assert (await api.get("/api/v1/streams", credential=token)).status == 200
 
 
-async def test_a_login_may_come_as_a_multipart_form(api: Api, user: User) -> None:
-    boundary = "limit"
-    parts = {"username": "ann", "password": PASSWORD}
-    body = "".join(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}'
-        "\r\n"
-        for name, value in parts.items()
-    )
-    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-    data = f"{body}--{boundary}--\r\n".encode()
-    answer = await api.post(LOGIN, credential=None, data=data, headers=headers)
-    assert answer.status == 200
-
-
 async def test_a_login_form_may_carry_the_other_fields_of_oauth2(
     api: Api, user: User
 ) -> None:
@@ -187,9 +173,6 @@ async def test_an_invalid_login_field_is_placed(api: Api, field: str) -> None:
     ("content_type", "body"),
     [
         ("application/x-www-form-urlencoded", b"username=ann&password=\xff\xfe"),
-        ("application/x-www-form-urlencoded; charset=none", b"username=a&password=b"),
-        ("multipart/form-data", b"username=ann&password=x"),
-        ("multipart/form-data; boundary=b", b"username=ann&password=x"),
         ("application/json", b"{"),
     ],
 )
@@ -201,7 +184,9 @@ async def test_a_login_that_cannot_be_read_is_malformed(
     assert answer.status == 400
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/xml"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/xml", "multipart/form-data; boundary=b"]
+)
 async def test_a_login_in_another_content_type_is_refused_as_such(
     api: Api, kind: str
 ) -> None:

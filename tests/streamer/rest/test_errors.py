@@ -114,7 +114,7 @@ async def test_a_bad_query_parameter_is_placed_in_the_query(api: Api) -> None:
 async def test_the_allowed_methods_are_named(api: Api) -> None:
     answer = await api.call("DELETE", "/api/v1/algorithm/config")
     assert answer.status == 405
-    assert answer.headers["Allow"] == "GET, PATCH"
+    assert answer.headers["Allow"] == "GET, HEAD, PATCH"
 
 
 # Failures

@@ -106,24 +106,6 @@ async def test_a_failure_has_the_same_headers(
 
 
 @pytest.mark.security
-@pytest.mark.parametrize(
-    "request_",
-    [
-        b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: more\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
-    ],
-    ids=["unknown expectation", "long header"],
-)
-async def test_what_the_http_parser_refuses_has_the_same_headers(
-    api: Api, request_: bytes
-) -> None:
-    head = (await api.raw(request_)).partition(b"\r\n\r\n")[0].decode()
-    lines = dict(line.split(": ", 1) for line in head.splitlines()[1:])
-    assert PROMISED.items() <= lines.items()
-    assert "X-Request-ID" in lines
-
-
-@pytest.mark.security
 @each_answer
 async def test_every_answer_demands_strict_transport_if_set(
     start: Start, name: str

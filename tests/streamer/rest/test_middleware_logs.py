@@ -95,8 +95,9 @@ async def test_processed_points_are_logged(api: Api, logs: Logs) -> None:
 
 
 async def test_a_profile_of_each_request_is_logged_in_debug_mode(
-    api: Api, logs: Logs
+    start: Start, logs: Logs
 ) -> None:
+    api = await start(debug=True)
     await api.get(STREAMS)
     [line] = logs.of("request_profile") or [{}]
     assert line.keys() >= {"path", "method", "duration_ms", "memory_delta_mb"}

@@ -67,7 +67,9 @@ async def a_login_once_too_often(api: Api) -> Seen:
 
 async def a_login_of_the_wrong_length(api: Api) -> Seen:
     head = api.head(len(LOGIN_BODY) - 20, path=LOGIN)
-    return [WRONG[8:]], [await api.raw(head + LOGIN_BODY + b"}\r\n\r\n")]
+    # What the HTTP parser refuses it quotes to the sender, but never in the log.
+    await api.raw(head + LOGIN_BODY + b"}\r\n\r\n")
+    return [WRONG[8:]], []
 
 
 async def a_token(api: Api) -> Seen:
@@ -97,7 +99,8 @@ async def a_token_in_the_address(api: Api) -> Seen:
 async def a_token_that_is_too_long(api: Api) -> Seen:
     token = "eyJ-the-begin-of-a-token" + "A" * 9000
     head = f"GET {STREAMS} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}"
-    return [token[:24]], [await api.raw(head.encode() + b"\r\n\r\n")]
+    await api.raw(head.encode() + b"\r\n\r\n")
+    return [token[:24]], []
 
 
 async def a_key(api: Api) -> Seen:

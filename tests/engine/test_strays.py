@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from ncs_engine import Engine
+from ncs_engine.microclusters import MicroClusters
+
+from .streams import gaussian
+
+pytestmark = pytest.mark.unit
+
+# A stray is a micro-cluster that belongs to no cluster.
+
+
+def at_0_1_2(labels: list[int], seen: list[int] | None = None) -> MicroClusters:
+    """Return a full set in which the entries at 0, 1, 2 .. have weight 2, 1, 3 .."""
+    micro = MicroClusters(1, len(labels))
+    for place, label in enumerate(labels):
+        micro.found(np.array([float(place)]), label)
+    micro.weight[:3] = 2.0, 1.0, 3.0
+    micro.seen[:] = seen or 0
+    return micro
+
+
+def test_the_lightest_gives_way_when_all_are_in_use() -> None:
+    micro = at_0_1_2([0, 2, 2])
+    assert micro.found(np.array([9.0]), 3) == 1
+    assert (micro.label.tolist(), micro.centres[0, 1]) == ([0, 3, 2], 9.0)
+
+
+def test_nothing_is_left_of_what_gave_way() -> None:
+    micro = at_0_1_2([0, 2, 2])
+    micro.spread[:, 1] = 5.0
+    micro.found(np.array([9.0]), 3)
+    assert (micro.weight[1], micro.points[1], micro.spread[0, 1]) == (1.0, 1.0, 0.0)
+
+
+def test_a_stray_may_give_way_though_it_is_the_only_one() -> None:
+    assert at_0_1_2([0, -1, 2]).found(np.array([9.0]), 3) == 1
+
+
+def test_a_stray_gives_way_though_others_are_lighter() -> None:
+    assert at_0_1_2([0, 0, -1]).found(np.array([9.0]), 3) == 2
+
+
+def test_of_several_strays_the_lightest_gives_way() -> None:
+    assert at_0_1_2([-1, 0, -1]).found(np.array([9.0]), 3) == 0
+
+
+def test_the_last_one_of_a_cluster_never_gives_way() -> None:
+    assert at_0_1_2([2, 1, 2]).found(np.array([9.0]), 3) == 0
+
+
+def test_there_is_no_room_where_each_is_the_last_one_of_its_cluster() -> None:
+    micro = at_0_1_2([0, 1, 2])
+    assert micro.found(np.array([9.0]), 3) == -1
+    assert (micro.label.tolist(), micro.centres[0].tolist()) == ([0, 1, 2], [0, 1, 2])
+
+
+def left_after_dropping(micro: MicroClusters, target: int) -> list[float]:
+    micro.drop_strays(target)
+    places: list[float] = micro.centres[0, : micro.count].tolist()
+    return places
+
+
+def test_strays_unseen_for_longest_are_dropped_down_to_the_target() -> None:
+    micro = at_0_1_2([-1, 5, -1, -1, 5], seen=[40, 10, 20, 30, 0])
+    assert left_after_dropping(micro, 3) == [0.0, 1.0, 4.0]
+
+
+def test_of_strays_seen_at_once_the_first_is_dropped() -> None:
+    assert left_after_dropping(at_0_1_2([-1, -1, -1, 5]), 2) == [2.0, 3.0]
+
+
+def test_what_has_a_label_is_not_dropped_though_the_target_is_missed() -> None:
+    assert left_after_dropping(at_0_1_2([5, -1, 6, -1]), 1) == [0.0, 2.0]
+
+
+def test_at_the_target_no_stray_is_dropped() -> None:
+    assert left_after_dropping(at_0_1_2([5, -1, -1]), 3) == [0.0, 1.0, 2.0]
+
+
+def test_below_the_target_no_stray_is_dropped() -> None:
+    assert left_after_dropping(at_0_1_2([5, -1, -1]), 7) == [0.0, 1.0, 2.0]
+
+
+def test_entries_not_in_use_are_no_strays() -> None:
+    micro = MicroClusters(1, 8)
+    micro.found(np.array([3.0]), 5)
+    assert left_after_dropping(micro, 0) == [3.0]
