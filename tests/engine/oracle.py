@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Sequence
 
 Vector = Sequence[float]
@@ -41,6 +42,21 @@ def two_pass(points: Sequence[Vector]) -> tuple[list[float], list[float]]:
         squares = [(value - mean) * (value - mean) for value in column]
         variances.append(math.fsum(squares) / len(column))
     return means, variances
+
+
+def winsorised(block: Sequence[Vector]) -> list[list[float]]:
+    """Return the rows with every value within 10 robust sigma of its feature's median.
+
+    A feature of which most values are equal stays as it is.
+    """
+    columns = []
+    for column in zip(*block, strict=True):
+        middle = statistics.median(column)
+        mad = statistics.median(abs(value - middle) for value in column)
+        low, high = middle - 14.826 * mad, middle + 14.826 * mad
+        inside = [min(max(value, low), high) for value in column]
+        columns.append(inside if mad > 0 else list(column))
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def silhouettes(centroids: Sequence[Vector], radii: Vector) -> list[float]:

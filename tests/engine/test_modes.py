@@ -152,6 +152,14 @@ def test_having_no_label_in_common_is_not_having_an_equal_one() -> None:
     assert on_a_line(0.0, 2.4, 4.8, weight=weight, threshold=0.95) == [0, 0, 2]
 
 
+@pytest.mark.parametrize("bandwidth", [0.6e-6, 1e-12])
+def test_at_a_tiny_bandwidth_every_place_is_a_peak(bandwidth: float) -> None:
+    places = np.array([[0.0], [3.0], [0.0], [1e100], [3.0], [1e-3]])
+    weight, labels = np.array([5.0, 5.0, 6.0, 1.0, 5.0, 1.0]), np.full(6, -1)
+    peak = find_modes(squares(places), weight, labels, bandwidth, 0.7)
+    assert peak.tolist() == [0, 1, 0, 3, 1, 5]
+
+
 def test_a_higher_threshold_never_joins_more() -> None:
     points, weight, labels, bandwidth, _ = landscape(8)
     counts = [

@@ -55,8 +55,52 @@ def test_the_radius_follows_the_unit_of_the_data(seed: int, unit: float) -> None
     assert measured(points * unit) == measured(points) * unit
 
 
-def test_equal_points_have_radius_0() -> None:
-    assert measured(np.ones((40, 2))) == 0.0
+SAME_PLACE = 1e-6
+
+
+def test_equal_points_have_the_least_radius() -> None:
+    assert measured(np.ones((40, 2))) == SAME_PLACE
+
+
+def test_points_that_only_rounding_moves_apart_have_the_least_radius() -> None:
+    assert measured(1.0 + 1e-9 * gaussian(1, 40, 2)) == SAME_PLACE
+
+
+def twins(spacing: float) -> Points:
+    """Return five points at each of 25 places in a square grid."""
+    line = spacing * np.arange(5)
+    grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    return np.repeat(grid, 5, axis=0)
+
+
+@pytest.mark.parametrize("spacing", [0.001, 0.5, 1.25])
+def test_of_twins_the_radius_is_the_distance_of_neighbouring_places(
+    spacing: float,
+) -> None:
+    assert measured(twins(spacing)) == pytest.approx(spacing, rel=1e-12)
+
+
+def test_twins_in_places_far_apart_have_the_least_radius() -> None:
+    assert measured(twins(1.26)) == SAME_PLACE
+
+
+def test_rounding_moves_no_twins_apart() -> None:
+    points = twins(0.5)
+    points += 1e-9 * gaussian(2, len(points), 2)
+    assert measured(points) == pytest.approx(0.5, abs=1e-7)
+
+
+def test_a_few_places_without_neighbours_do_not_matter() -> None:
+    points = np.vstack([twins(0.5), [[500.0, 0.0]] * 5])
+    assert measured(points) == pytest.approx(0.5, rel=1e-12)
+
+
+def test_where_less_than_half_of_the_points_have_twins_they_do_not_matter() -> None:
+    points = gaussian(3, 40, 2)
+    points[:10] = points[10:20]
+    expected = median_distance_to(1, points)
+    assert measured(points) == pytest.approx(expected, rel=1e-12)
+    assert expected > 1e-3
 
 
 def test_a_blended_radius_moves_a_quarter_of_the_way() -> None:
@@ -73,11 +117,17 @@ def test_an_unblended_radius_is_taken_as_measured() -> None:
     assert vigilance.radius == 4.0
 
 
-def test_after_equal_points_the_radius_is_taken_as_measured() -> None:
+def test_the_first_radius_is_taken_as_measured_though_it_should_blend() -> None:
+    vigilance = Vigilance(0.71)
+    vigilance.measure(np.array([[0.0], [4.0]]), blend=True)
+    assert vigilance.radius == 4.0
+
+
+def test_after_equal_points_the_radius_moves_a_quarter_of_the_way() -> None:
     vigilance = Vigilance(0.71)
     vigilance.measure(np.ones((4, 1)), blend=False)
     vigilance.measure(np.array([[0.0], [4.0]]), blend=True)
-    assert vigilance.radius == 4.0
+    assert vigilance.radius == pytest.approx(1.0, abs=SAME_PLACE)
 
 
 def test_at_first_nothing_is_crowded() -> None:
@@ -137,6 +187,13 @@ def test_the_threshold_never_leaves_its_range(base: float, gap: float) -> None:
 
 def test_few_gaps_do_not_move_the_threshold() -> None:
     assert adapted(0.71, 0.1, count=29) == 0.71
+
+
+def test_the_last_quarter_of_the_gaps_does_not_move_the_threshold() -> None:
+    vigilance = Vigilance(0.71)
+    vigilance.measure(np.array([[0.0], [1.0]]), blend=False)
+    vigilance.adapt(0.71, np.array([0.1] * 76 + [100.0] * 24))
+    assert vigilance.threshold == adapted(0.71, 0.1)
 
 
 def test_without_a_radius_the_threshold_is_the_base() -> None:

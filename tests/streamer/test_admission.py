@@ -220,6 +220,30 @@ def test_what_is_refused_as_the_first_fixes_no_dimension() -> None:
     assert transcript(steps) == steps
 
 
+@pytest.mark.parametrize("step", [("a", 0, 2), ("a", 1, 1), ("b", 0, 1), "reset"])
+def test_a_check_tells_what_would_be_admitted_and_changes_nothing(step: Any) -> None:
+    admission = new()
+    admission.admit(entry(("a", 0, 1)))
+    before = admission.copy()
+    assert admission.check(entry(step))
+    assert admission == before
+
+
+def test_a_check_tells_a_duplicate() -> None:
+    admission = new()
+    admission.admit(entry(("a", 0, 1)))
+    assert not admission.check(entry(("a", 0, 1)))
+
+
+@pytest.mark.parametrize("step", REFUSED.values(), ids=REFUSED)
+def test_a_check_refuses_what_would_be_refused(step: Any) -> None:
+    admission = new(max_producers=2)
+    for done in (("a", 0, 1), ("b", 5, 1)):
+        admission.admit(entry(done))
+    with pytest.raises(NcsError):
+        admission.check(entry(step))
+
+
 def test_a_duplicate_changes_nothing() -> None:
     admission = new()
     admission.admit(entry(("a", 0, 1)))

@@ -8,8 +8,14 @@ from typing import Any
 
 import pytest
 import structlog
+from aiohttp.http_exceptions import BadStatusLine
 
-from ncs_streamer.logs import SECURITY_EVENTS, configure_logs, get_log
+from ncs_streamer.logs import (
+    SECURITY_EVENTS,
+    configure_logs,
+    get_log,
+    without_what_was_sent,
+)
 from ncs_streamer.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -148,6 +154,23 @@ def test_configuring_twice_does_not_double_the_lines(said: Any) -> None:
     configure_logs(Settings(log_format="json"))
     get_log().info("serving")
     assert len(said()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (BadStatusLine("Bearer eyJ.secret.x"), "bad HTTP request: BadStatusLine"),
+        (ValueError("harmless"), "what"),
+    ],
+    ids=["of the parser", "another"],
+)
+def test_what_the_http_parser_choked_on_is_not_logged(
+    error: Exception, line: str
+) -> None:
+    about = (type(error), error, None)
+    record = logging.LogRecord("x", logging.ERROR, "", 1, "what", None, about)
+    assert without_what_was_sent(record)
+    assert record.getMessage() == line
 
 
 # Files

@@ -145,12 +145,7 @@ def test_a_configuration_changes_the_engine() -> None:
     model = new()
     model.apply(1, entry(1, kind="configure", params={"base_threshold": 0.9}))
     assert model.engine.params.base_threshold == 0.9
-
-
-def test_points_are_learned_after_a_configuration() -> None:
-    model = learned()
-    model.apply(2, entry(2, kind="configure", params={"learning_rate": 0.5}))
-    assert model.apply(3, entry(3, BLOB)).accepted == 40
+    assert model.apply(2, entry(2, BLOB)).accepted == 40
 
 
 def test_a_batch_may_bring_parameters_that_hold_for_its_own_points() -> None:
