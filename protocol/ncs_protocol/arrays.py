@@ -58,11 +58,11 @@ def pack(array: NDArray[Any] | ScaledArray) -> bytes:
     """Return the payload for `array`.
 
     Args:
-        array: float32, float64, float16, int16, int8 or uint8, up to 4 dimensions; or a
+        array: float32, float64, float16, int16, int8 or uint8, 1 to 4 dimensions; or a
             `ScaledArray`.
 
     Raises:
-        NcsError: ``bad_array`` for another dtype or more dimensions.
+        NcsError: ``bad_array`` for another dtype or number of dimensions.
     """
     scaling: tuple[float, float] | None = None
     if isinstance(array, ScaledArray):
@@ -70,7 +70,8 @@ def pack(array: NDArray[Any] | ScaledArray) -> bytes:
         array = array.values
     dtype = array.dtype.newbyteorder("<")
     code = _CODES.get(dtype)
-    if code is None or (scaling and code not in _SCALABLE) or array.ndim > _MAX_NDIM:
+    fits = code is not None and 1 <= array.ndim <= _MAX_NDIM
+    if not fits or (scaling and code not in _SCALABLE):
         raise NcsError(
             Code.BAD_ARRAY,
             f"cannot pack {array.ndim} dimensions of {array.dtype}"
@@ -116,7 +117,10 @@ def unpack(payload: bytes) -> NDArray[Any]:
             f"{len(payload) - data_at} bytes of data, shape {list(shape)} of"
             f" {dtype.name} takes {expected}"
         )
-    view = np.frombuffer(payload, dtype, offset=data_at).reshape(shape)
+    try:
+        view = np.frombuffer(payload, dtype, offset=data_at).reshape(shape)
+    except ValueError:  # no element, and yet other dimensions that numpy cannot hold
+        raise _bad(f"shape {list(shape)} is too large") from None
     if not flags:
         return view
     scale, offset = struct.unpack_from("<dd", payload, at)

@@ -162,7 +162,7 @@ class MsgpackCodec:
         except NcsError:
             raise
         except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
-            if "exceeds max_" in str(error):
+            if "exceeds max_array_len" in str(error) or "max_map_len" in str(error):
                 raise NcsError(Code.TOO_MANY_ELEMENTS, str(error)) from None
             raise _malformed("MessagePack", error) from None
 
@@ -182,6 +182,8 @@ def _longest(limits: Limits) -> int:
 
 
 def _check_size(frame: bytes | str, limits: Limits) -> None:
+    if isinstance(frame, str) and not frame.isascii():
+        frame = frame.encode("utf-8", "surrogatepass")
     if len(frame) > limits.max_frame_bytes:
         raise NcsError(
             Code.FRAME_TOO_LARGE,
@@ -211,15 +213,24 @@ def _array_from_json(expected: type, value: Any) -> Any:
 
 
 def _array_from_ext(expected: type, value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value
+    if isinstance(value, _Packed):
+        return unpack(value.payload)
     raise NcsError(Code.BAD_ARRAY, "a packed array in MessagePack is ext type 0x10")
 
 
-def _ext_hook(code: int, payload: bytes) -> Any:
+class _Packed:
+    """An ext of type 0x10 that is unpacked once it is known whose message it is in."""
+
+    __slots__ = ("payload",)
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+
+
+def _ext_hook(code: int, payload: bytes) -> _Packed:
     if code != EXT_NDARRAY:
         raise ValueError(f"unknown ext type {code}")
-    return unpack(payload)
+    return _Packed(payload)
 
 
 def _tags(union: Any) -> frozenset[str]:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import msgspec
+import orjson
 
 from .codes import Code
 from .errors import NcsError
@@ -49,16 +50,12 @@ def check_name(what: str, name: str) -> str:
 
 
 def check_metadata(metadata: dict[str, Any], limits: Limits) -> None:
-    """Refuse metadata that is nested too deep or too large.
-
-    The size is counted as the characters and numbers it holds, eight bytes a number,
-    which bounds its encoding in either codec without encoding it.
+    """Refuse metadata that is nested too deep, or too large when written as JSON.
 
     Raises:
         NcsError: ``nested_too_deep``, ``metadata_too_large``, or ``invalid_message``
             for a value that JSON does not have.
     """
-    size = 0
     todo: list[tuple[Any, int]] = [(metadata, 1)]
     while todo:
         value, depth = todo.pop()
@@ -68,23 +65,18 @@ def check_metadata(metadata: dict[str, Any], limits: Limits) -> None:
                 f"metadata is nested deeper than {limits.max_metadata_depth} levels",
             )
         if isinstance(value, dict):
-            size += sum(2 + len(str(key)) for key in value)
             todo.extend((item, depth + 1) for item in value.values())
         elif isinstance(value, list):
-            size += 2
             todo.extend((item, depth + 1) for item in value)
-        elif isinstance(value, str):
-            size += len(value)
-        elif value is None or isinstance(value, int | float):
-            size += 8
-        else:
-            raise NcsError(
-                Code.INVALID_MESSAGE,
-                f"metadata may not hold {type(value).__name__}",
-                field="metadata",
-            )
-        if size > limits.max_metadata_bytes:
-            raise NcsError(
-                Code.METADATA_TOO_LARGE,
-                f"metadata is larger than {limits.max_metadata_bytes} bytes",
-            )
+    try:
+        size = len(orjson.dumps(metadata))
+    except TypeError as error:
+        raise NcsError(
+            Code.INVALID_MESSAGE, f"metadata: {error}", field="metadata"
+        ) from None
+    if size > limits.max_metadata_bytes:
+        raise NcsError(
+            Code.METADATA_TOO_LARGE,
+            f"metadata takes {size} bytes of JSON, the limit is"
+            f" {limits.max_metadata_bytes}",
+        )

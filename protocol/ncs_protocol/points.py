@@ -51,7 +51,7 @@ def as_block(
     dimension = len(points[0])
     _check_dimension(dimension, count, limits)
     if not isinstance(points, np.ndarray):
-        block = _from_lists(points, dimension)
+        block = _from_lists(points, dimension, limits)
     assert block is not None
     _check_values(block, limits)
     return block
@@ -109,7 +109,7 @@ def _from_array(points: NDArray[Any]) -> Block:
     return np.ascontiguousarray(points)
 
 
-def _from_lists(points: list[list[float]], dimension: int) -> Block:
+def _from_lists(points: list[list[float]], dimension: int, limits: Limits) -> Block:
     for index, point in enumerate(points):
         if len(point) != dimension:
             if not point:
@@ -123,7 +123,15 @@ def _from_lists(points: list[list[float]], dimension: int) -> Block:
                 f"Point {index} has {len(point)} dimensions, expected {dimension}",
                 index=index,
             )
-    return np.array(points, dtype=np.float64)
+    try:
+        return np.array(points, dtype=np.float64)
+    except OverflowError:  # an int that no float reaches
+        raise next(
+            _out_of_range(index, axis, f"{value!s:.24}", limits)
+            for index, point in enumerate(points)
+            for axis, value in enumerate(point)
+            if abs(value) > limits.max_abs_value
+        ) from None
 
 
 def _check_values(block: Block, limits: Limits) -> None:
@@ -139,9 +147,13 @@ def _check_values(block: Block, limits: Limits) -> None:
             f"Point {index} has {value} at coordinate {axis}; it must be finite",
             index=index,
         )
-    raise NcsError(
+    raise _out_of_range(index, axis, f"{value:g}", limits)
+
+
+def _out_of_range(index: int, axis: int, shown: str, limits: Limits) -> NcsError:
+    return NcsError(
         Code.OUT_OF_RANGE,
-        f"Point {index} has {value:g} at coordinate {axis}; the limit is"
+        f"Point {index} has {shown} at coordinate {axis}; the limit is"
         f" {limits.max_abs_value:g} in absolute value",
         index=index,
     )

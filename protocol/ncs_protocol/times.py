@@ -6,8 +6,6 @@ turns into integer nanoseconds. Inside the server a time is always integer nanos
 
 from __future__ import annotations
 
-import math
-
 from .codes import Code
 from .errors import NcsError
 
@@ -28,11 +26,10 @@ def to_ns(value: float) -> int:
     Raises:
         NcsError: ``invalid_timestamp`` for anything between or beyond.
     """
-    if math.isfinite(value):
-        if abs(value) < _SECONDS_BELOW:
-            return round(value * 1_000_000_000)
-        if isinstance(value, int) and _NS_FROM <= value < _NS_BELOW:
-            return value
+    if abs(value) < _SECONDS_BELOW:
+        return round(value * 1_000_000_000)
+    if isinstance(value, int) and _NS_FROM <= value < _NS_BELOW:
+        return value
     raise NcsError(
         Code.INVALID_TIMESTAMP,
         f"{value!r:.40} is neither epoch seconds (below 9.2e9) nor integer epoch"

@@ -1,29 +1,23 @@
 """The journal entry: what one batch, reset or change of parameters was, as bytes.
 
-Layout: format version (1 byte), CRC-32 of the rest (4 bytes, big-endian), MessagePack.
-The points are kept as the packed array that they arrived as.
+It is sealed MessagePack; the points are kept as the packed array that they arrived as.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import Any, Literal
 
 import msgpack
 import msgspec
 import numpy as np
 
-from ncs_protocol import EXT_NDARRAY, Block, pack, unpack
+from ncs_protocol import EXT_NDARRAY, Block, NcsError, pack, unpack
 
-__all__ = ["DamagedEntryError", "Entry", "decode_entry", "encode_entry"]
+from .sealed import DamagedError, seal, unseal
+
+__all__ = ["Entry", "decode_entry", "encode_entry"]
 
 _FORMAT = 1
-_HEAD = struct.Struct(">BI")
-
-
-class DamagedEntryError(Exception):
-    """A journal entry is not what was written."""
 
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -65,24 +59,20 @@ def encode_entry(entry: Entry) -> bytes:
     """Return the bytes of `entry`."""
     fields = msgspec.to_builtins(entry, builtin_types=(np.ndarray,))
     body: bytes = msgpack.packb(fields, default=_pack_array)
-    return _HEAD.pack(_FORMAT, zlib.crc32(body)) + body
+    return seal(_FORMAT, body)
 
 
 def decode_entry(payload: bytes) -> Entry:
     """Return the entry in `payload`.
 
     Raises:
-        DamagedEntryError: if the bytes are not those of a known format, or changed.
+        DamagedError: if the bytes are not those of an entry of this format.
     """
-    if len(payload) < _HEAD.size:
-        raise DamagedEntryError("too short")
-    version, crc = _HEAD.unpack_from(payload)
-    body = payload[_HEAD.size :]
-    if version != _FORMAT:
-        raise DamagedEntryError(f"format {version}, this version reads {_FORMAT}")
-    if zlib.crc32(body) != crc:
-        raise DamagedEntryError("checksum differs")
-    return msgspec.convert(msgpack.unpackb(body, ext_hook=_unpack_array), Entry)
+    body = unseal(payload, _FORMAT)
+    try:
+        return msgspec.convert(msgpack.unpackb(body, ext_hook=_unpack_array), Entry)
+    except (ValueError, NcsError, msgpack.UnpackException) as error:
+        raise DamagedError(f"not an entry: {error}") from None
 
 
 def _pack_array(value: Any) -> msgpack.ExtType:

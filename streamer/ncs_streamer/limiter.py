@@ -7,6 +7,7 @@ period. One number per caller is all the state there is.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 __all__ = ["STRANGERS", "RateLimiter", "Tier", "Verdict"]
 
@@ -61,10 +62,11 @@ class RateLimiter:
         key = (tier.name, caller)
         each = tier.period_s / tier.requests
         full_at = max(self._full_at.get(key, now), now)
-        used = (full_at - now) / each
-        # A hair of tolerance: summing the intervals rounds.
-        if used + 1 > tier.requests + 1e-6:
-            wait = (used + 1 - tier.requests) * each
+        # Every interval that was added may have been rounded by one unit.
+        rounding = tier.requests * math.ulp(full_at) / each
+        used = (full_at - now) / each - rounding
+        if used + 1 > tier.requests:
+            wait = (used + 1 + rounding - tier.requests) * each
             violations = self._violations[key] = self._violations.get(key, 0) + 1
             return Verdict(tier, False, 0, wait, full_at - now, violations)
         self._violations.pop(key, None)
@@ -72,7 +74,7 @@ class RateLimiter:
             self._forget(now)
         if count:
             self._full_at[key] = full_at + each
-        remaining = int(tier.requests - used - 1 + 1e-6)
+        remaining = int(tier.requests - used - 1)
         return Verdict(tier, True, remaining, 0.0, full_at + each - now)
 
     def _forget(self, now: float) -> None:

@@ -8,8 +8,9 @@ from ncs_engine import EngineParams
 from ncs_protocol import MSGPACK
 from ncs_protocol.messages import Event
 
-from .entry import DamagedEntryError, decode_entry
+from .entry import decode_entry
 from .logs import get_log
+from .sealed import DamagedError
 from .store.contracts import Store, StoreError, StreamKey
 from .stream_model import StreamModel
 
@@ -67,7 +68,7 @@ def _replay(model: StreamModel, entries: list[tuple[int, bytes]]) -> list[Event]
             )
         try:
             entry = decode_entry(payload)
-        except DamagedEntryError as error:
+        except DamagedError as error:
             raise StoreError(
                 f"stream {model.stream!r}: journal entry {offset} is damaged: {error}"
             ) from None

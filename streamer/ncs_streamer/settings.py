@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -278,7 +279,7 @@ def _read_file(
             return {}, ""
     try:
         content = yaml.safe_load(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"cannot read the settings file {path}: {error}") from None
     if not isinstance(content, dict):
         raise SettingsError(f"{path} must hold one mapping of setting names to values")
@@ -307,8 +308,8 @@ def _find(
                 path = Path(where[f"{name}_FILE"])
                 try:
                     return path.read_text().strip(), f"file {path} by {name}_FILE"
-                except OSError as error:
-                    raise SettingsError(f"{name}_FILE: {error}") from None
+                except (OSError, UnicodeDecodeError) as error:
+                    raise SettingsError(f"{name}_FILE: {path}: {error}") from None
     if row.name in file:
         return file[row.name], f"file {file_name}"
     return None
@@ -325,7 +326,12 @@ def _convert(row: Row, raw: Any, source: str) -> Any:
 def _parse(annotation: Any, raw: Any) -> Any:
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
-        if raw is None or (isinstance(raw, str) and raw.lower() in ("off", "none", "")):
+        if str(raw).lower() in (
+            "off",
+            "none",
+            "",
+            "false",
+        ):  # YAML reads `off` as False
             return None
         return _parse(args[0], raw)
     if origin is Literal:
@@ -336,9 +342,17 @@ def _parse(annotation: Any, raw: Any) -> Any:
         return _parse_list(raw)
     if annotation is bool:
         return _parse_bool(raw)
-    if isinstance(raw, bool) and annotation in (int, float):
-        raise ValueError(f"expected {annotation.__name__}")
+    if isinstance(raw, bool) or not isinstance(raw, _ACCEPTED[annotation]):
+        raise ValueError(f"expected {_ACCEPTED[annotation][0].__name__}")
     return annotation(raw)
+
+
+_ACCEPTED: dict[Any, tuple[type, ...]] = {
+    int: (int, str),
+    float: (float, int, str),
+    str: (str,),
+    Path: (Path, str),
+}
 
 
 def _parse_bool(raw: Any) -> bool:
@@ -369,17 +383,26 @@ _POSITIVE = (
 
 def _check(settings: Settings, sources: Mapping[str, str]) -> None:
     for name in _POSITIVE:
-        if getattr(settings, name) <= 0:
+        if not 0 < getattr(settings, name) < math.inf:
             raise SettingsError(
                 f"{name} from {sources[name]}: must be positive, got"
                 f" {getattr(settings, name)}"
             )
-    if not 0 <= settings.port <= 65535:
-        raise SettingsError(f"port from {sources['port']}: {settings.port} is no port")
-    try:
-        _ = settings.engine_params
-    except ValueError as error:
-        raise SettingsError(f"engine parameters: {error}") from None
+    if not 0 <= settings.drain_timeout_s < math.inf:
+        raise SettingsError(
+            f"drain_timeout_s from {sources['drain_timeout_s']}: must not be negative,"
+            f" got {settings.drain_timeout_s}"
+        )
+    for name in ("port", "metrics_port"):
+        if not 0 <= (getattr(settings, name) or 0) <= 65535:
+            raise SettingsError(
+                f"{name} from {sources[name]}: {getattr(settings, name)} is no port"
+            )
+    for name in EngineParams().as_dict():
+        try:
+            EngineParams(**{name: getattr(settings, name)})
+        except ValueError as error:
+            raise SettingsError(f"{name} from {sources[name]}: {error}") from None
     if settings.workers != 1:
         raise SettingsError(
             f"workers from {sources['workers']}: {settings.workers} processes would"

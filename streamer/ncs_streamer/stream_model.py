@@ -27,6 +27,7 @@ from ncs_protocol.messages import (
 )
 
 from .entry import Entry
+from .sealed import DamagedError, seal, unseal
 
 __all__ = ["Applied", "Mark", "StreamModel", "StreamView"]
 
@@ -183,7 +184,6 @@ class StreamModel:
     def snapshot(self) -> bytes:
         """Return the whole state, for `restore`."""
         state = {
-            "format": _FORMAT,
             "stream": self.stream,
             "epoch": self.epoch,
             "offset": self.offset,
@@ -198,7 +198,7 @@ class StreamModel:
             "engine": self.engine.snapshot(),
         }
         packed: bytes = msgpack.packb(state)
-        return packed
+        return seal(_FORMAT, packed)
 
     @classmethod
     def restore(cls, snapshot: bytes) -> StreamModel:
@@ -208,12 +208,9 @@ class StreamModel:
             ValueError: if the bytes are damaged or of an unknown format.
         """
         try:
-            state = msgpack.unpackb(snapshot)
-            version = state["format"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"not a stream snapshot: {error}") from None
-        if version != _FORMAT:
-            raise ValueError(f"stream snapshot of format {version}, expected {_FORMAT}")
+            state = msgpack.unpackb(unseal(snapshot, _FORMAT))
+        except DamagedError as error:
+            raise ValueError(f"stream snapshot: {error}") from None
         self = cls(state["stream"], state["epoch"], EngineParams())
         self.engine = Engine.restore(state["engine"])
         for name in ("offset", "lossless", "keyed", "keyed_told"):

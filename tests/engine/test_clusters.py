@@ -51,6 +51,7 @@ def sizes(book: ClusterBook) -> dict[int, int]:
 
 
 NOTHING = MicroClusters(1, 1)
+IDENTITY = Standardizer(2, identity=True)
 UNITS = 10.0 ** np.arange(-5, 5)
 
 
@@ -116,6 +117,16 @@ def test_what_changed_is_told_with_place_and_size() -> None:
     ]
 
 
+def test_new_clusters_are_told_by_ascending_id_whatever_they_came_from() -> None:
+    changes = book_with([10]).follow(
+        carried(created=[5], split=[(6, 0, 0.1), (4, 0, 0.1)]),
+        heaps(np.zeros((3, 1)), [4, 5, 6]),
+        70,
+    )
+    told = [(change.kind, change.cluster_id) for change in changes]
+    assert told == [("split", 4), ("created", 5), ("split", 6)]
+
+
 def test_clearing_tells_of_every_cluster() -> None:
     changes = book_with([10, 5]).clear(70)
     assert changes == [
@@ -165,6 +176,31 @@ def test_a_centroid_is_the_centre_of_gravity_of_its_micro_clusters(seed: int) ->
         np.testing.assert_allclose(cluster.centroid, mean, atol=1e-12)
 
 
+def test_the_radius_counts_every_feature_in_its_own_unit() -> None:
+    micro = heaps(np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]), [0, 0])
+    micro.spread[:, :2] = [[3.0], [8.0], [5.0]]
+    scaler = Standardizer(3)
+    scaler.scale = np.array([0.5, 1.0, 0.0])  # the last feature is constant
+    (cluster,) = book_with([1]).describe(micro, scaler, 9)
+    assert cluster.radius == math.sqrt(4 * (1 + 3) + 1 * (1 + 8))
+
+
+def test_the_radius_does_not_depend_on_another_cluster() -> None:
+    micro = heaps(np.array([[0.0, 0.0], [500.0, 0.0]]), [0, 1])
+    micro.spread[:, :2] = [[3.0, 70.0], [6.0, 90.0]]
+    radii = [c.radius for c in book_with([1, 1]).describe(micro, IDENTITY, 9)]
+    assert radii == [3.0, math.sqrt(160)]
+
+
+def test_a_cluster_that_moved_by_its_spread_has_lost_63_percent_of_stability() -> None:
+    book, micro = book_with([1]), heaps(np.zeros((1, 2)), [0])
+    book.follow_centroids(micro, IDENTITY)
+    micro.centres[:, 0] = 3.0, 4.0
+    micro.spread[:, 0] = 9.0, 16.0
+    (cluster,) = book.describe(micro, IDENTITY, 9)
+    assert cluster.drift_coefficient == pytest.approx(1 - math.exp(-1))
+
+
 def test_a_lone_cluster_has_quality_a_half() -> None:
     engine = Engine()
     engine.learn([[1.0, 2.0]])
@@ -212,7 +248,7 @@ def test_the_radius_of_far_clusters_is_the_distance_of_their_points() -> None:
     far = np.array([[-1000.0, 0.0, 0.0], [1000.0, 0.0, 0.0]])
     engine = Engine()
     engine.learn(blobs(4, 1500, far)[0])
-    assert max(cluster.radius for cluster in engine.clusters()) < 4.0  # sqrt(3) is
+    assert max(cluster.radius for cluster in engine.clusters()) < 2.0  # sqrt(3) is
 
 
 def test_confidence_follows_the_size() -> None:

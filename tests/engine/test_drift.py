@@ -166,6 +166,20 @@ def test_two_splits_of_one_cluster_each_take_their_share_of_the_whole() -> None:
     assert detector.slow == pytest.approx({0: 0.5, 1: 0.25, 2: 0.25})
 
 
+def test_a_cluster_that_was_never_seen_may_be_split() -> None:
+    detector = settled({0: BLOCK})
+    detector.rename([], [(8, 7, 0.25)])
+    assert detector.slow == pytest.approx({0: 1.0, 7: 0.0, 8: 0.0})
+
+
+def test_what_was_merged_and_split_at_once_is_no_drift() -> None:
+    detector = settled(EVEN)
+    detector.rename([(1, 0)], [(4, 0, 0.5), (5, 0, 0.25)])
+    assert detector.fast == pytest.approx(
+        {0: 0.125, 2: 0.25, 3: 0.25, 4: 0.25, 5: 0.125}
+    )
+
+
 def test_an_id_that_was_never_seen_may_be_merged() -> None:
     detector = settled({0: BLOCK})
     detector.rename([(7, 0)], [])

@@ -1,14 +1,9 @@
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 
-from ncs_engine import Engine
 from ncs_engine.microclusters import MicroClusters
-
-from .streams import gaussian
 
 pytestmark = pytest.mark.unit
 

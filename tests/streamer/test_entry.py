@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as npst
 
 from ncs_protocol import DEFAULT_LIMITS, MSGPACK, NcsError, check_metadata, pack, to_ns
 from ncs_protocol.messages import Points
-from ncs_streamer.entry import DamagedEntryError, Entry, decode_entry, encode_entry
+from ncs_streamer.entry import Entry, decode_entry, encode_entry
+from ncs_streamer.sealed import DamagedError
 
 pytestmark = pytest.mark.unit
 
@@ -109,34 +110,34 @@ def test_any_changed_byte_is_noticed(change: int) -> None:
     for place in range(len(WHOLE)):
         damaged = bytearray(WHOLE)
         damaged[place] ^= change
-        with pytest.raises(DamagedEntryError):
+        with pytest.raises(DamagedError):
             decode_entry(bytes(damaged))
 
 
 def test_an_entry_that_is_cut_off_is_damaged() -> None:
     for length in range(len(WHOLE)):
-        with pytest.raises(DamagedEntryError):
+        with pytest.raises(DamagedError):
             decode_entry(WHOLE[:length])
 
 
 @given(st.binary(min_size=1, max_size=10))
 @MANY
 def test_an_entry_with_something_behind_it_is_damaged(more: bytes) -> None:
-    with pytest.raises(DamagedEntryError, match="checksum"):
+    with pytest.raises(DamagedError, match="checksum"):
         decode_entry(WHOLE + more)
 
 
 @given(st.binary(max_size=50))
 @MANY
 def test_something_else_is_damaged(data: bytes) -> None:
-    with pytest.raises(DamagedEntryError):
+    with pytest.raises(DamagedError):
         decode_entry(data)
 
 
 @pytest.mark.parametrize("version", [0, 2, 255])
 def test_another_format_is_told_with_both_numbers(version: int) -> None:
     other = bytes([version]) + WHOLE[1:]
-    with pytest.raises(DamagedEntryError, match=rf"format {version}, .* reads 1"):
+    with pytest.raises(DamagedError, match=rf"format {version}, .* reads 1"):
         decode_entry(other)
 
 
@@ -146,7 +147,7 @@ def test_another_format_is_told_with_both_numbers(version: int) -> None:
     ids=["nothing", "no MessagePack", "null", "an empty map", "an unknown kind"],
 )
 def test_a_whole_payload_that_is_no_entry_is_damaged(body: bytes) -> None:
-    with pytest.raises(DamagedEntryError):
+    with pytest.raises(DamagedError):
         decode_entry(sealed(body))
 
 

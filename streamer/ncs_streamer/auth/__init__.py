@@ -1,6 +1,7 @@
 """Who may do what: passwords, tokens, API keys, and the principal they give."""
 
 from .authenticator import Authenticator
+from .directory import Directory
 from .keys import ApiKey, key_hash, make_key
 from .passwords import hash_password, verify_password
 from .principal import ROLES, SCOPES, Principal
@@ -12,6 +13,7 @@ __all__ = [
     "SCOPES",
     "ApiKey",
     "Authenticator",
+    "Directory",
     "Principal",
     "TokenIssuer",
     "User",

@@ -6,7 +6,7 @@ import asyncio
 
 from ncs_protocol import Code, NcsError
 
-from ..store.contracts import Directory
+from .directory import Directory
 from .keys import key_hash, looks_like_key
 from .passwords import verify_password
 from .principal import ROLES, Principal

@@ -6,6 +6,7 @@ Hashing takes tens of milliseconds on purpose; call it off the event loop.
 from __future__ import annotations
 
 import functools
+import secrets
 
 import argon2
 
@@ -26,11 +27,11 @@ def verify_password(password: str, password_hash: str | None) -> bool:
     """
     try:
         _HASHER.verify(password_hash or _hash_of_nobody(), password)
-    except argon2.exceptions.VerificationError:
+    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
         return False
-    return password_hash is not None
+    return bool(password_hash)
 
 
 @functools.cache
 def _hash_of_nobody() -> str:
-    return _HASHER.hash("a password that no user has")
+    return _HASHER.hash(secrets.token_hex())

@@ -19,6 +19,7 @@ __all__ = ["TokenIssuer"]
 
 _ALGORITHM = "HS256"
 _ISSUER = "ncs"
+_FAR_S = 1e12  # beyond it, or not a number, an expiry is no time
 
 
 class TokenIssuer:
@@ -82,9 +83,10 @@ class TokenIssuer:
         expires, tenant, scopes = claims["exp"], claims["tenant"], claims["scopes"]
         well_formed = (
             isinstance(expires, int | float)
+            and abs(expires) < _FAR_S
             and isinstance(tenant, str)
             and isinstance(scopes, list)
-            and set(scopes) <= SCOPES.keys()
+            and all(isinstance(scope, str) and scope in SCOPES for scope in scopes)
         )
         if not well_formed:
             raise NcsError(Code.TOKEN_INVALID)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Awaitable, Callable
 
+from ..auth import Directory
 from ..server import make_store
 from ..settings import SettingsError
-from ..store.contracts import Directory
 from .options import settings_of
 
 __all__ = ["with_directory"]

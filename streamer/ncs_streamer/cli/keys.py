@@ -11,8 +11,7 @@ from typing import Any
 
 from ncs_protocol import check_name
 
-from ..auth import SCOPES, make_key
-from ..store.contracts import Directory
+from ..auth import SCOPES, Directory, make_key
 from .directory import with_directory
 from .options import add_settings, settings_of
 

@@ -12,8 +12,7 @@ from typing import Any
 
 from ncs_protocol import check_name
 
-from ..auth import ROLES, User, hash_password
-from ..store.contracts import Directory
+from ..auth import ROLES, Directory, User, hash_password
 from .directory import with_directory
 from .options import add_settings
 

@@ -26,12 +26,11 @@ def lock_folder(folder: Path) -> IO[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        file.seek(0)
-        file.truncate()
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        try:
+            _take(file)
+        except OSError:
+            file.close()
+            raise
     except BlockingIOError:
         owner = path.read_text().strip() or "?"
         raise StoreError(
@@ -41,3 +40,12 @@ def lock_folder(folder: Path) -> IO[str]:
     except OSError as error:
         raise StoreError(f"data_dir cannot be used: {error}") from None
     return file
+
+
+def _take(file: IO[str]) -> None:
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    file.seek(0)
+    file.truncate()
+    file.write(f"{os.getpid()}\n")
+    file.flush()

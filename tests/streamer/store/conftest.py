@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import ncs_streamer.auth  # noqa: F401 - the store cannot be imported before it
 from ncs_streamer.store import MemoryStore, SqliteStore, Store
 
 LOOKS = ("read", "tail", "load", "recent", "user", "users", "key", "keys", "streams")

@@ -51,7 +51,9 @@ class SqliteStore:
         """See `Store.streams`."""
         rows = await self._connections.read(
             lambda c: c.execute(
-                "SELECT tenant, stream FROM streams ORDER BY tenant, stream"
+                "SELECT tenant, stream FROM streams WHERE tail > 0"
+                " OR EXISTS (SELECT 1 FROM snapshots WHERE stream = streams.id)"
+                " ORDER BY tenant, stream"
             ).fetchall()
         )
         return [StreamKey(*row) for row in rows]

@@ -34,7 +34,7 @@ class Connections:
         self._path = path
         self._jobs: queue.SimpleQueue[tuple[_Job, asyncio.Future[Any]] | None]
         self._jobs = queue.SimpleQueue()  # bounded by its callers, who await each job
-        self._writer: threading.Thread | None = None
+        self._writer: threading.Thread | None = None  # while it is open
         self._reader = ThreadPoolExecutor(1, "ncs-store-read")
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -48,28 +48,33 @@ class Connections:
         self._reading = await self._loop.run_in_executor(self._reader, self._connect)
 
     async def close(self) -> None:
-        if self._writer is not None:
+        writer, self._writer = self._writer, None  # from here on nothing is taken
+        if writer is not None:
+            assert self._loop is not None
             self._jobs.put(None)
-            await asyncio.to_thread(self._writer.join)
-            self._writer = None
-            await self.read(lambda connection: connection.close())
+            await asyncio.to_thread(writer.join)
+            await self._loop.run_in_executor(self._reader, self._reading.close)
         self._reader.shutdown()
 
     async def write(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `job` in a transaction; return when it is on disk."""
-        if self._writer is None or self._loop is None:
-            raise StoreError("the store is closed")
-        future: asyncio.Future[_T] = self._loop.create_future()
+        loop = self._open_loop()
+        future: asyncio.Future[_T] = loop.create_future()
         self._jobs.put((job, future))
         return await future
 
     async def read(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `job` on the reading connection."""
-        assert self._loop is not None
+        loop = self._open_loop()
         try:
-            return await self._loop.run_in_executor(self._reader, job, self._reading)
+            return await loop.run_in_executor(self._reader, job, self._reading)
         except sqlite3.Error as error:
             raise _store_error(self._path, error) from None
+
+    def _open_loop(self) -> asyncio.AbstractEventLoop:
+        if self._writer is None or self._loop is None:
+            raise StoreError(f"{self._path}: the store is closed")
+        return self._loop
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
