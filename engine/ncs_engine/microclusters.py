@@ -112,13 +112,10 @@ class MicroClusters:
         index = int(weight.argmin())
         return index if weight[index] < np.inf else -1
 
-    def drop_strays(self, target: int) -> None:
-        """Forget entries without a label, longest unseen first, down to `target`."""
-        strays = np.flatnonzero(self.label[: self.count] < 0)
-        oldest = strays[np.argsort(self.seen[strays], kind="stable")]
-        keep = np.ones(self.count, dtype=np.bool_)
-        keep[oldest[: max(0, self.count - target)]] = False
-        self.keep(keep)
+    def drop_strays(self, unseen_since: int) -> None:
+        """Forget entries without a label that took no point after `unseen_since`."""
+        active = slice(self.count)
+        self.keep((self.label[active] >= 0) | (self.seen[active] > unseen_since))
 
     def remap(self, factor: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
         """Follow a move of the standardiser: centre * factor + offset, both (d,)."""

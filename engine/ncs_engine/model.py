@@ -41,6 +41,7 @@ _WEIGHT_TO_STAY = 2.0
 _CRUMB = 0.05  # of the weight of the main part
 _FULL_SHARE = 0.9  # of the micro-clusters in use
 _KEPT_SHARE = 0.75
+_STRAY_MEMORY = 2 * _STEP  # points
 _BURST_WINDOW = 16
 _BURST_FROM = 8
 
@@ -273,11 +274,12 @@ class Model:
         labelled = int((micro.label[: micro.count] >= 0).sum())
         # Strays do not count: a stream with many lone outliers is not crowded.
         self.vigilance.crowd(labelled / micro.capacity)
-        target = int(_KEPT_SHARE * micro.capacity)
         if micro.count > _FULL_SHARE * micro.capacity:
-            micro.drop_strays(target)
-            if micro.count > _FULL_SHARE * micro.capacity:
-                micro.merge_closest(target, micro.pairwise_squared_distances())
+            # Younger ones may be what a new cluster begins with.
+            micro.drop_strays(self.learned - _STRAY_MEMORY)
+        if micro.count > _FULL_SHARE * micro.capacity:
+            target = int(_KEPT_SHARE * micro.capacity)
+            micro.merge_closest(target, micro.pairwise_squared_distances())
 
     def _as_of_now(self, drift: Drift, carried: Carried) -> Drift:
         """Return the drift with the clusters as they are called after the step."""

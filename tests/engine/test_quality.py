@@ -161,6 +161,10 @@ def test_the_drift_tells_old_and_new_clusters() -> None:
     assert affected & new
 
 
+def test_points_of_the_new_blobs_are_no_outliers_for_long() -> None:
+    assert not replaced().is_outlier[3300:].any()
+
+
 def test_a_drift_names_clusters_that_are_there() -> None:
     result = replaced()
     for drift in result.drift:

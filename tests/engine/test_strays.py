@@ -55,31 +55,24 @@ def test_there_is_no_room_where_each_is_the_last_one_of_its_cluster() -> None:
     assert (micro.label.tolist(), micro.centres[0].tolist()) == ([0, 1, 2], [0, 1, 2])
 
 
-def left_after_dropping(micro: MicroClusters, target: int) -> list[float]:
-    micro.drop_strays(target)
+def left_after_dropping(micro: MicroClusters, unseen_since: int) -> list[float]:
+    micro.drop_strays(unseen_since)
     places: list[float] = micro.centres[0, : micro.count].tolist()
     return places
 
 
-def test_strays_unseen_for_longest_are_dropped_down_to_the_target() -> None:
+def test_strays_that_took_no_point_since_are_dropped() -> None:
     micro = at_0_1_2([-1, 5, -1, -1, 5], seen=[40, 10, 20, 30, 0])
-    assert left_after_dropping(micro, 3) == [0.0, 1.0, 4.0]
+    assert left_after_dropping(micro, 30) == [0.0, 1.0, 4.0]
 
 
-def test_of_strays_seen_at_once_the_first_is_dropped() -> None:
-    assert left_after_dropping(at_0_1_2([-1, -1, -1, 5]), 2) == [2.0, 3.0]
-
-
-def test_what_has_a_label_is_not_dropped_though_the_target_is_missed() -> None:
+def test_what_has_a_label_is_not_dropped() -> None:
     assert left_after_dropping(at_0_1_2([5, -1, 6, -1]), 1) == [0.0, 2.0]
 
 
-def test_at_the_target_no_stray_is_dropped() -> None:
-    assert left_after_dropping(at_0_1_2([5, -1, -1]), 3) == [0.0, 1.0, 2.0]
-
-
-def test_below_the_target_no_stray_is_dropped() -> None:
-    assert left_after_dropping(at_0_1_2([5, -1, -1]), 7) == [0.0, 1.0, 2.0]
+def test_young_strays_are_not_dropped() -> None:
+    micro = at_0_1_2([5, -1, -1], seen=[0, 8, 9])
+    assert left_after_dropping(micro, 7) == [0.0, 1.0, 2.0]
 
 
 def test_entries_not_in_use_are_no_strays() -> None:

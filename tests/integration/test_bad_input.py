@@ -69,7 +69,8 @@ async def test_an_oversized_frame_ends_the_session_with_1009(
     server: ServerProcess,
 ) -> None:
     async with Socket.to(server, credential=token()) as socket:
-        await socket.send("x" * (2 * 1024 * 1024 + 1))
+        with contextlib.suppress(ConnectionClosed):  # the server need not read it all
+            await socket.send("x" * (2 * 1024 * 1024 + 1))
         code, _ = await socket.closed()
     assert 1009 == code
 

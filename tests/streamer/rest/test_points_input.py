@@ -84,7 +84,7 @@ REFUSED_ELSEWHERE: list[tuple[dict[str, Any], str, list[str | int], str]] = [
     ({"points": [[1.0]], "metadata": deep(9)}, "NESTED_TOO_DEEP", ["metadata"],
      "metadata is nested deeper than 8 levels"),
     ({"points": [[1.0]], "metadata": {"a": "x" * 4096}}, "METADATA_TOO_LARGE",
-     ["metadata"], "metadata is larger than 4096 bytes"),
+     ["metadata"], "metadata takes 4104 bytes of JSON, the limit is 4096"),
     ({"points": [[1.0]], "algorithm_params": {"max_clusters": 0}}, "INVALID_PARAMETER",
      ["algorithm_params"], "max_clusters must be in [1, 1000], got 0"),
 ]  # fmt: skip
