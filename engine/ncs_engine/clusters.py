@@ -28,6 +28,9 @@ class _Entry:
     size: int
     born: int
     last_seen: int
+    quality: float = 0.5
+    """As of the last density step: it depends on where the other clusters lie, and what
+    is told of a cluster shall change only when the cluster does."""
     long_run: NDArray[np.float64] | None = None
     """float64 (d,) raw: where the centroid has been in the long run."""
 
@@ -141,6 +144,15 @@ class ClusterBook:
             else:
                 entry.long_run += _LONG_RUN * (raw - entry.long_run)
 
+    def judge(self, micro: MicroClusters) -> None:
+        """Work out the quality of every cluster anew."""
+        ids, centroids, variances = self._geometry(micro)
+        spreads = variances.sum(axis=1)
+        for cluster, quality in zip(
+            ids, _simplified_silhouettes(centroids, spreads), strict=True
+        ):
+            self._entries[cluster].quality = quality
+
     def describe(
         self,
         micro: MicroClusters,
@@ -152,14 +164,12 @@ class ClusterBook:
         ids, centroids, variances = self._geometry(micro)
         raw = scaler.invert(centroids)
         spreads = variances.sum(axis=1)
-        silhouettes = _simplified_silhouettes(centroids, spreads)
         chosen = set(ids if wanted is None else wanted)
         known = np.where(scaler.scale > 0, scaler.scale, np.inf)
         radii = np.sqrt((variances / (known * known)).sum(axis=1))
         return [
             self._one(
-                cluster, raw[i], float(radii[i]), math.sqrt(spreads[i]), silhouettes[i],
-                scaler, now,
+                cluster, raw[i], float(radii[i]), math.sqrt(spreads[i]), scaler, now
             )
             for i, cluster in enumerate(ids)
             if cluster in chosen
@@ -171,7 +181,6 @@ class ClusterBook:
         centroid: NDArray[np.float64],
         radius: float,
         spread: float,
-        quality: float,
         scaler: Standardizer,
         now: int,
     ) -> Cluster:
@@ -181,23 +190,22 @@ class ClusterBook:
             gap = (centroid - entry.long_run) * scaler.scale
             moved = math.sqrt(float(np.square(gap).sum()))
         drift = 1.0 - math.exp(-moved / spread) if spread > 0 else float(moved > 0)
-        age = now - entry.born
         health = (
             0.3 * (1.0 - drift)
-            + 0.3 * quality
+            + 0.3 * entry.quality
             + 0.2 * min(1.0, entry.size / 10)
-            + 0.2 * min(1.0, age / 20)
+            + 0.2 * min(1.0, (entry.last_seen - entry.born) / 20)
         )
         return Cluster(
             cluster_id=cluster,
             size=entry.size,
             centroid=centroid,
             radius=radius,
-            quality=quality,
+            quality=entry.quality,
             confidence=1.0 - math.exp(-entry.size / 20),
             health=health,
             drift_coefficient=drift,
-            age=age,
+            age=now - entry.born,
             last_seen=entry.last_seen,
         )
 
@@ -232,6 +240,7 @@ class ClusterBook:
                     e.size,
                     e.born,
                     e.last_seen,
+                    e.quality,
                     None if e.long_run is None else e.long_run.tolist(),
                 ]
                 for i, e in sorted(self._entries.items())
@@ -243,9 +252,9 @@ class ClusterBook:
         """Return the book that gave `state`."""
         self = cls(int(state["next_id"]))
         self.outliers = int(state["outliers"])
-        for cluster, size, born, last_seen, long_run in state["entries"]:
+        for cluster, size, born, last_seen, quality, long_run in state["entries"]:
             where = None if long_run is None else np.array(long_run, dtype=np.float64)
-            self._entries[int(cluster)] = _Entry(size, born, last_seen, where)
+            self._entries[int(cluster)] = _Entry(size, born, last_seen, quality, where)
         return self
 
 

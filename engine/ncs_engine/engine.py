@@ -98,15 +98,17 @@ class Engine:
         )
         if n and self._model is None:
             self._model = Model(block.shape[1], self._params, self._book)
-        done = 0
+        done, steps = 0, 0 if self._model is None else self._model.steps
         while self._model is not None and done < n:
             done += self._model.learn_until_step(block[done:], done, result)
-        touched = {
-            *result.cluster_ids.tolist(),
-            *(c.cluster_id for c in result.changes),
-        }
-        touched.update(c.other for c in result.changes if c.other is not None)
-        result.updated = sorted(cluster for cluster in touched if cluster in self._book)
+        if n and self._model is not None and self._model.warming_up:
+            self._book.judge(self._model.micro)
+        model = self._model
+        if model is not None and (model.warming_up or model.steps > steps):
+            result.updated = self._book.ids()  # a density step may change all of them
+        else:
+            touched = set(result.cluster_ids.tolist())
+            result.updated = sorted(c for c in touched if c in self._book)
         return result
 
     def predict(self, points: ArrayLike) -> LearnResult:

@@ -258,6 +258,7 @@ class Model:
         carried = self._relabel(result.changes)
         self.gaps.refresh()
         self.book.follow_centroids(self.micro, self.scaler)
+        self.book.judge(self.micro)
         if drift is not None:
             result.drift.append(self._as_of_now(drift, carried))
         self.steps += 1

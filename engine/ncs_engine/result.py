@@ -57,12 +57,13 @@ class Cluster:
     radius: float
     """Root mean square distance of its recent points to the centroid."""
     quality: float
-    """[0, 1]: simplified silhouette of its centroid and radius."""
+    """[0, 1]: simplified silhouette of its centroid and radius, as of the last density
+    step."""
     confidence: float
     """[0, 1]: 1 - exp(-size / 20)."""
     health: float
     """[0, 1]: 0.3 stability + 0.3 quality + 0.2 min(1, size / 10) +
-    0.2 min(1, age / 20)."""
+    0.2 min(1, age at its last point / 20)."""
     drift_coefficient: float
     """[0, 1]: distance between its recent and its long-run centroid against its
     radius; 1 - stability."""

@@ -83,21 +83,29 @@ class Committer:
             probe.cancel()
 
     async def _commit_group(self) -> None:
-        group = list(self._waiting)
+        group: dict[Committable, list[Append]] = {}
+        waiting = list(self._waiting)
         self._waiting.clear()
-        entries: list[Append] = []
-        for stream in group:
-            entries += stream.take_pending(_GROUP_BYTES_A_STREAM)
+        for stream in waiting:
+            if entries := stream.take_pending(_GROUP_BYTES_A_STREAM):
+                group[stream] = entries
             if stream.has_pending():
                 self._waiting[stream] = None
-        if not entries:
-            return
+        if group:
+            await self._append(group)
+
+    async def _append(self, group: dict[Committable, list[Append]]) -> None:
+        entries = [entry for own in group.values() for entry in own]
         began = self._clock.monotonic()
         try:
             await self._store.journal.append(entries)
         except Exception as error:
             # Whatever it is, it must not end the only task that commits.
             self._metrics.count("ncs_journal_errors_total")
+            if len(group) > 1:  # one stream's trouble shall not be another's
+                for stream, own in group.items():
+                    await self._append({stream: own})
+                return
             self._set_health(False, error)
             for stream in group:
                 self._waiting.pop(stream, None)

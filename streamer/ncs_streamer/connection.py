@@ -35,7 +35,6 @@ from .effects import (
     Unfollow,
 )
 from .hub import Subscription
-from .limiter import STRANGERS
 from .logs import get_log
 from .outbox import Outbox
 from .session import Session, State
@@ -50,6 +49,8 @@ __all__ = ["Connection"]
 
 _HELLO_LIMITS = Limits(max_frame_bytes=16 * 1024)
 _CLOSE_S = 2.0
+_MAX_QUESTIONS = 64
+_FRAMES_A_GO = 16
 _REASON_BYTES = 120
 
 log = get_log()
@@ -64,6 +65,7 @@ class Connection:
         codec: what was negotiated.
         session: new, with the handshake's principal if there was one.
         peer: address of the client, for logs.
+        transport: of the socket, to cut it off.
     """
 
     def __init__(
@@ -73,18 +75,22 @@ class Connection:
         codec: Codec,
         session: Session,
         peer: str,
+        transport: asyncio.Transport | None,
     ) -> None:
         self.session = session
         self.codec = codec
         self._server = server
         self._ws = ws
         self._peer = peer
+        self._transport = transport
         self._outbox = Outbox(server.settings.outbox_kb * 1024)
         self._to_write = asyncio.Event()
         self._has_credit = asyncio.Event()
         self._answered = asyncio.Event()
         self._ended = asyncio.Event()
+        self._asked: dict[str, Subscribe] = {}  # subscription id -> what is in force
         self._followed: dict[str, tuple[Stream, Subscription]] = {}
+        self._questions = 0  # that wait for their turn
         self._close: Close | None = None
         self._writer: asyncio.Task[None] | None = None
         self._acks_due = False
@@ -107,8 +113,7 @@ class Connection:
             await self._read()
         finally:
             self.session.state = State.CLOSED
-            self.session.subscriptions.clear()
-            for id in list(self._followed):
+            for id in list(self._asked):
                 self._unfollow(id)
             self._to_write.set()
             await asyncio.wait((writer,), timeout=_CLOSE_S)
@@ -119,7 +124,11 @@ class Connection:
     # In
 
     async def _read(self) -> None:
+        received = 0
         async for frame in self._ws:
+            received += 1
+            if received % _FRAMES_A_GO == 0:
+                await asyncio.sleep(0)  # what is buffered is read without a pause else
             if frame.type is WSMsgType.ERROR:
                 too_big = self._ws.close_code == Code.FRAME_TOO_LARGE.close_code
                 self.reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
@@ -197,7 +206,7 @@ class Connection:
             effects = session.refused(effect.request, trouble)
         except NcsError as error:
             server.note_auth_failure(error, self._peer, session.id)
-            server.limiter.check(STRANGERS, self._peer, server.clock.monotonic())
+            error = server.limit_stranger(self._peer) or error
             effects = session.refused(effect.request, error)
         else:
             effects = session.authenticated(effect.request, principal)
@@ -224,7 +233,10 @@ class Connection:
             if server.draining:
                 raise NcsError(Code.DRAINING)
             stream = server.streams.open(self._tenant, effect.stream)
-            stream.submit(effect.entry, ticket.size, done)
+            try:
+                stream.submit(effect.entry, ticket.size, done)
+            finally:
+                server.streams.discard_unused(stream)  # if it refused its first batch
         except NcsError as error:
             self._settled(ticket, arrived, error)
 
@@ -254,11 +266,15 @@ class Connection:
 
     def _follow(self, request: Subscribe) -> None:
         try:
+            self._ask_one_more()
             stream = self._server.streams.open(self._tenant, request.stream)
         except NcsError as error:
             self.session.subscriptions.pop(request.id, None)
             self._refuse(error, request.id)
             return
+        self._asked[request.id] = request
+        self._questions += 1
+        stream.joining += 1
         since = request.since.offsets.get("keyed", 0) if request.since else None
 
         def look(model: StreamModel) -> tuple[list[Event], StreamView, list[Event]]:
@@ -269,25 +285,31 @@ class Connection:
         def deliver(
             result: tuple[list[Event], StreamView, list[Event]] | Exception,
         ) -> None:
+            self._questions -= 1
+            stream.joining -= 1
             if isinstance(result, Exception):
                 self._fail(result)
                 return
             told, view, catch_up = result
             stream.publish(told)
-            if request.id not in self.session.subscriptions:
-                return  # unsubscribed, or gone, while this waited for its turn
+            if self._asked.get(request.id) is not request:
+                # Unsubscribed, or gone, while this waited for its turn.
+                self._server.streams.discard_unused(stream)
+                return
             subscription = Subscription(
                 stream.hub, request.events, self.codec, self._push
             )
             status = stream.status_of(view.statistics)
             now = self._server.clock.now()
-            stream.hub.join(request, view, catch_up, status, subscription, now)
+            room = self._outbox.max_bytes // 2
+            stream.hub.join(request, view, catch_up, status, subscription, now, room)
             self._followed[request.id] = (stream, subscription)
             self._server.metrics.add("ncs_subscriptions", 1)
 
         stream.call(look, deliver)
 
     def _unfollow(self, id: str) -> None:
+        self._asked.pop(id, None)
         followed = self._followed.pop(id, None)
         if followed is not None:
             stream, subscription = followed
@@ -301,9 +323,16 @@ class Connection:
             missing = NcsError(Code.NOT_FOUND, f"there is no stream {effect.stream!r}")
             self._refuse(missing, effect.id)
             return
+        try:
+            self._ask_one_more()
+        except NcsError as error:
+            self._refuse(error, effect.id)
+            return
+        self._questions += 1
         found = stream
 
         def deliver(result: AlgorithmStatus | Exception) -> None:
+            self._questions -= 1
             if isinstance(result, Exception):
                 self._fail(result)
                 return
@@ -311,6 +340,14 @@ class Connection:
             self._push(self.codec.encode(reply))
 
         stream.call(lambda model: found.status_of(model.engine.statistics()), deliver)
+
+    def _ask_one_more(self) -> None:
+        if self._questions >= _MAX_QUESTIONS:
+            raise NcsError(
+                Code.OVERLOADED,
+                f"{self._questions} requests of this connection wait for their turn",
+                retry_after_s=0.5,
+            )
 
     def _refuse(self, error: NcsError, id: str) -> None:
         error.id = id
@@ -363,9 +400,8 @@ class Connection:
 
     def abort(self) -> None:
         """Cut the connection without ceremony."""
-        transport = self._ws.get_extra_info("socket_transport")
-        if transport is not None:
-            transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     # What the server calls
 
@@ -381,7 +417,13 @@ class Connection:
             await self._answered.wait()
         self._send_acks()
         self.end(Code.DRAINING)
-        await self._ended.wait()
+        try:
+            await asyncio.wait_for(self._ended.wait(), _CLOSE_S)
+        except TimeoutError:  # it does not read; nothing it sent is lost by that
+            if self._writer is not None:
+                self._writer.cancel()
+            self.abort()
+            await self._ended.wait()
 
     def end(self, code: Code) -> None:
         """Close with the code, after what waits is written."""

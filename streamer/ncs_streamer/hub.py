@@ -205,6 +205,7 @@ class Hub:
         status: AlgorithmStatus,
         subscription: Subscription,
         now: float,
+        room: int,
     ) -> None:
         """Answer a subscription with the model or with what was missed, and add it.
 
@@ -215,6 +216,8 @@ class Hub:
             status: to be told with the model.
             subscription: new.
             now: epoch seconds.
+            room: bytes of missed events that may be sent at once; who missed more gets
+                the model instead.
         """
         at: dict[DeliveryClass, int] = {
             "lossless": view.lossless,
@@ -222,7 +225,12 @@ class Hub:
             "latest": self.latest,
         }
         since = request.since
-        missed = None if since is None else self._missed(since, at)
+        missed = None
+        if since is not None:
+            missed = self._missed(since, at, catch_up, now)
+        if missed is not None:
+            size = sum(len(encoded.frame(subscription.codec)) for encoded in missed)
+            missed = missed if size <= room else None
         snapshot = None
         subscription.told = dict(at)
         if since is None or missed is None:
@@ -233,10 +241,6 @@ class Hub:
                 status=status,
             )
         else:
-            for event in catch_up:
-                assert event.times is not None
-                event.times.emitted = now
-                missed.append(Encoded(event))
             for delivery in _RECOVERED:
                 subscription.told[delivery] = since.offsets.get(delivery, 0)
         subscription.send(
@@ -256,20 +260,32 @@ class Hub:
         self.subscriptions.append(subscription)
 
     def _missed(
-        self, since: Position, at: dict[DeliveryClass, int]
+        self,
+        since: Position,
+        at: dict[DeliveryClass, int],
+        catch_up: Sequence[Event],
+        now: float,
     ) -> list[Encoded] | None:
-        """Return the lossless events between two positions, or None if some are gone.
+        """Return the events between two positions, or None if some are gone.
 
         Args:
             since: where the reader was; may come from another epoch or be made up.
             at: where the stream is.
+            catch_up: the keyed ones.
+            now: epoch seconds.
         """
         lossless = since.offsets.get("lossless", 0)
         ahead = any(since.offsets.get(c, 0) > at[c] for c in _RECOVERED)
         if since.epoch != self.epoch or ahead:
             return None
         events = [e for e in self._ring if lossless < e.event.last <= at["lossless"]]
-        return events if len(events) == at["lossless"] - lossless else None
+        if len(events) != at["lossless"] - lossless:
+            return None
+        for event in catch_up:
+            assert event.times is not None
+            event.times.emitted = now
+            events.append(Encoded(event))
+        return events
 
     def _deliver(self, encoded: Encoded) -> None:
         counts: dict[str, int] = {}

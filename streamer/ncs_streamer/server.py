@@ -21,7 +21,7 @@ from .auth import Authenticator, TokenIssuer, User, hash_password
 from .clock import Clock
 from .committer import Committer
 from .connection import Connection
-from .limiter import RateLimiter
+from .limiter import STRANGERS, RateLimiter
 from .logs import get_log
 from .metrics import Metrics
 from .session import SessionConfig, State
@@ -154,9 +154,13 @@ class Server:
                 await asyncio.gather(
                     *(c.drain(random.choice(spread)) for c in self.connections)  # noqa: S311 - no secret
                 )
-                await self.streams.close()
         except TimeoutError:
             log.warning("drain_timed_out", connections=len(self.connections))
+        try:
+            async with asyncio.timeout(self.settings.drain_timeout_s):
+                await self.streams.close()
+        except TimeoutError:
+            log.warning("save_timed_out", streams=len(self.streams))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -254,6 +258,21 @@ class Server:
             except StoreError as error:
                 log.warning("recheck_failed", error=str(error))
                 return
+
+    def limit_stranger(self, peer: str) -> NcsError | None:
+        """Count a refused credential; return what to say instead if it was too many.
+
+        Only refusals count and are refused: a neighbour of an attacker, behind the same
+        address, gets in with a good credential.
+        """
+        verdict = self.limiter.check(STRANGERS, peer, self.clock.monotonic())
+        if verdict.allowed:
+            return None
+        return NcsError(
+            ncs_protocol.Code.RATE_LIMITED,
+            "Rate limit exceeded for ip",
+            retry_after_s=verdict.retry_after_s,
+        )
 
     # Accounts
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from ncs_protocol import Code, Limits, NcsError, check_name, to_ns
+from ncs_protocol import Blame, Code, Limits, NcsError, check_name, to_ns
 from ncs_protocol.messages import (
     Ack,
     Auth,
@@ -293,6 +293,8 @@ class Session:
         self, request: Hello | Auth, principal: Principal
     ) -> list[Effect]:
         """Take the principal that the credential of `request` stands for."""
+        if self.state is State.CLOSED:  # it took longer than the session held
+            return []
         known = self.principal
         if known is not None and known.tenant != principal.tenant:
             error = NcsError(
@@ -309,6 +311,8 @@ class Session:
 
     def refused(self, request: Hello | Auth, error: NcsError) -> list[Effect]:
         """Take the refusal of the credential of `request`."""
+        if self.state is State.CLOSED:
+            return []
         if isinstance(request, Hello):
             return self._end(error.code, error.detail)
         error.id = request.id
@@ -369,7 +373,12 @@ class Session:
     def failed(self, ticket: Ticket, error: NcsError) -> list[Effect]:
         """Take the refusal of a batch by its stream."""
         self.in_flight_bytes -= ticket.size
+        if self.state is State.CLOSED:
+            return []
         error.id, error.seq, error.stream = ticket.id, ticket.seq, ticket.stream
+        if error.code.blame is not Blame.CLIENT:
+            # All that was in flight may be refused at once, and nobody misbehaved.
+            return [*self.acks(), Send(_error(error))]
         return [*self.acks(), *self.receive_error(error)]
 
     # Time, and the end

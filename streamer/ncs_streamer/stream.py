@@ -94,6 +94,10 @@ class Stream:
         key: tenant and name.
         model: where it stands.
         services: what streams share.
+
+    Attributes:
+        joining: readers whose subscription waits for its turn.
+        broken: whether its engine failed; it answers nothing then.
     """
 
     def __init__(self, key: StreamKey, model: StreamModel, services: Services) -> None:
@@ -114,6 +118,8 @@ class Stream:
         self._all_committed.set()
         self._suspended = False
         self.broken = False
+        self.joining = 0
+        self._has_news = False  # since the last turn
         self._told_at = 0.0
         self._tell_later: asyncio.TimerHandle | None = None
         self._backlog_points = 0
@@ -122,6 +128,7 @@ class Stream:
         self._learned_points = 0
         self._learned_s = 0.0
         self._second = _Second()
+        self._telling_status = False
 
     # Batches
 
@@ -130,7 +137,7 @@ class Stream:
 
         Args:
             entry: checked points, or a reset or configuration.
-            size: bytes it arrived in, for the backlog.
+            size: bytes it arrived in; what is made of them counts for the backlog too.
             done: called later; not if this raises.
 
         Raises:
@@ -144,6 +151,7 @@ class Stream:
         if backlog.bytes + size > backlog.max_bytes:
             raise NcsError(Code.OVERLOADED, retry_after_s=0.5)
         payload = encode_entry(entry)
+        size += len(payload) + (0 if entry.points is None else entry.block.nbytes)
         if self.is_new:
             self._admission.check(entry)
             self._begin(entry.ingest_ns)
@@ -177,9 +185,17 @@ class Stream:
         """Whether no batch was ever admitted."""
         return self._admission.offset == 0
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether it never had a batch and nobody follows it, or is about to."""
+        return self.is_new and not self.hub.subscriptions and not self.joining
+
     def last_seq(self, producer: str) -> tuple[int, int]:
-        """Return (epoch, seq) of the last batch admitted from `producer`, or zeros."""
-        mark = self._admission.marks.get(producer)
+        """Return (epoch, seq) of the last durable batch of `producer`, or zeros.
+
+        What is only admitted does not count: whoever is told of it need not keep it.
+        """
+        mark = self._durable.marks.get(producer)
         return (0, 0) if mark is None else (mark.epoch, mark.seq)
 
     # What the committer calls
@@ -311,11 +327,15 @@ class Stream:
 
     def _after_turn(self, seconds: float) -> None:
         self._services.metrics.observe("ncs_learn_seconds", seconds)
+        if not self._has_news:
+            return
+        self._has_news = False
         self.cluster_count = self._model.engine.cluster_count
         self._tell_updates()
-        if self._unsaved_points >= self._services.snapshot_points:
+        enough = self._unsaved_points >= self._services.snapshot_points
+        if enough and not self.broken:
             self._unsaved_points = 0
-            self.call(_offset_and_snapshot, self._save_soon)
+            self.call(self._take_snapshot, self._save_soon)
 
     def _settle(self, batch: _Batch, outcome: Applied | NcsError) -> None:
         """Account for a batch, tell its events, answer its sender."""
@@ -324,6 +344,7 @@ class Stream:
         services.backlog.points -= batch.entry.count
         self._backlog_points -= batch.entry.count
         if isinstance(outcome, Applied) and not outcome.duplicate:
+            self._has_news = True
             self._unsaved_points += outcome.accepted
             self._learned_points += outcome.accepted
             self._second.points += outcome.accepted
@@ -380,9 +401,16 @@ class Stream:
 
     async def tell_status(self) -> None:
         """Publish `algorithm_status` and `performance_metrics` to subscribers."""
-        second, self._second = self._second, _Second()
-        if not self.hub.subscriptions:
+        if not self.hub.subscriptions or self._telling_status:
             return
+        self._telling_status = True
+        try:
+            await self._tell_status()
+        finally:
+            self._telling_status = False
+
+    async def _tell_status(self) -> None:
+        second, self._second = self._second, _Second()
         metrics = self._services.metrics
         if self.hub.publish_status(await self.status()):
             metrics.count("ncs_events_total", "algorithm_status", "latest")
@@ -424,6 +452,11 @@ class Stream:
         except StoreError as error:  # replay makes them again
             log.warning("history_not_kept", stream=self.key.stream, error=str(error))
 
+    def _take_snapshot(self, model: StreamModel) -> tuple[int, bytes]:
+        if self.broken:
+            raise RuntimeError("the engine has failed; the model may be half of one")
+        return model.offset, model.snapshot()
+
     def _save_soon(self, taken: tuple[int, bytes] | Exception) -> None:
         if isinstance(taken, Exception):
             log.error("snapshot_failed", stream=self.key.stream, error=repr(taken))
@@ -436,7 +469,8 @@ class Stream:
         try:
             await store.snapshots.save(self.key, offset, snapshot)
             kept = await store.snapshots.load(self.key)
-            await store.journal.truncate(self.key, kept[-1][0])
+            if len(kept) > 1:  # should the newest be damaged, the other has its journal
+                await store.journal.truncate(self.key, kept[-1][0])
         except StoreError as error:
             metrics.count("ncs_snapshots_total", "failed")
             log.error("snapshot_failed", stream=self.key.stream, error=str(error))
@@ -456,7 +490,7 @@ class Stream:
             self._tell_later.cancel()
             self._tell_later = None
         if self._unsaved_points and not self.broken:
-            await self._save(*await self.ask(_offset_and_snapshot))
+            await self._save(*await self.ask(self._take_snapshot))
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -480,10 +514,6 @@ def status_message(
         avg_processing_time_ms=milliseconds_a_point,
         uptime_seconds=uptime_s,
     )
-
-
-def _offset_and_snapshot(model: StreamModel) -> tuple[int, bytes]:
-    return model.offset, model.snapshot()
 
 
 def _nobody(outcome: Applied | NcsError) -> None:

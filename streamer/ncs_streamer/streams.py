@@ -35,6 +35,7 @@ class Streams:
         self._params = params
         self._max_streams = max_streams
         self._streams: dict[StreamKey, Stream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -79,8 +80,8 @@ class Streams:
 
     def discard_unused(self, stream: Stream) -> None:
         """Forget a stream that never had a batch and that nobody follows any more."""
-        if stream.is_new and not stream.hub.subscriptions:
-            self._streams.pop(stream.key, None)
+        if stream.is_unused and self._streams.get(stream.key) is stream:
+            del self._streams[stream.key]
 
     def all(self) -> list[Stream]:
         """Return every stream."""
@@ -96,11 +97,17 @@ class Streams:
         while True:
             await asyncio.sleep(interval_s)
             for stream in self.all():
-                try:
-                    await stream.tell_status()
-                except Exception:
-                    log.exception("status_failed", stream=stream.key.stream)
+                task = asyncio.create_task(self._tell_status(stream))
+                self._tasks.add(task)  # none waits for another's turn
+                task.add_done_callback(self._tasks.discard)
             self._set_gauges()
+
+    @staticmethod
+    async def _tell_status(stream: Stream) -> None:
+        try:
+            await stream.tell_status()
+        except Exception:
+            log.exception("status_failed", stream=stream.key.stream)
 
     def _set_gauges(self) -> None:
         metrics, backlog = self.services.metrics, self.services.backlog

@@ -21,6 +21,7 @@ from .logs import get_log
 __all__ = ["Operation", "Turns"]
 
 _TURN_POINTS = 4096
+_TURN_OPERATIONS = 256  # so that many small ones let other streams in too
 
 log = get_log()
 
@@ -73,7 +74,7 @@ class Turns(Generic[M]):
     def _begin_turn(self) -> None:
         turn: list[Operation[M]] = []
         points = 0
-        while self._waiting and points < _TURN_POINTS:
+        while self._waiting and points < _TURN_POINTS and len(turn) < _TURN_OPERATIONS:
             operation = self._waiting.popleft()
             turn.append(operation)
             points += operation.points

@@ -7,7 +7,6 @@ from aiohttp import hdrs, web
 from ncs_protocol import CODECS, JSON, Code, NcsError
 
 from .connection import Connection
-from .limiter import STRANGERS
 from .logs import get_log
 from .rest.context import REQUEST_ID, server_of
 from .rest.middleware import client_ip, credential_of
@@ -28,14 +27,6 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     codec = CODECS[_subprotocol(request)]
     _check_origin(request)
     peer = client_ip(request)
-    monotonic = server.clock.monotonic()
-    verdict = server.limiter.check(STRANGERS, peer, monotonic, count=False)
-    if not verdict.allowed:
-        raise NcsError(
-            Code.RATE_LIMITED,
-            "Rate limit exceeded for ip",
-            retry_after_s=verdict.retry_after_s,
-        )
     principal = None
     credential = credential_of(request)
     if credential is not None:
@@ -44,8 +35,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
             principal = await server.authenticator.authenticate(credential, now)
         except NcsError as error:
             server.note_auth_failure(error, peer, request[REQUEST_ID])
-            server.limiter.check(STRANGERS, peer, monotonic)
-            raise
+            raise (server.limit_stranger(peer) or error) from None
     ws = web.WebSocketResponse(
         heartbeat=server.settings.heartbeat_s,
         protocols=tuple(CODECS),
@@ -57,7 +47,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     session = Session(
         server.make_session_id(), server.session_config, principal, server.clock.now()
     )
-    connection = Connection(server, ws, codec, session, peer)
+    connection = Connection(server, ws, codec, session, peer, request.transport)
     log.info("session_opened", session=session.id, codec=codec.subprotocol, peer=peer)
     server.add(connection)
     try:

@@ -153,6 +153,7 @@ def described(seed: int) -> tuple[list[Cluster], MicroClusters]:
     for _ in range(2 * count):
         micro.absorb(int(rng.integers(count)), rng.normal(size=dimension), 0.06)
     book = book_with([1] * clusters)
+    book.judge(micro)
     return book.describe(micro, Standardizer(dimension, identity=True), 9), micro
 
 
@@ -199,6 +200,16 @@ def test_a_cluster_that_moved_by_its_spread_has_lost_63_percent_of_stability() -
     micro.spread[:, 0] = 9.0, 16.0
     (cluster,) = book.describe(micro, IDENTITY, 9)
     assert cluster.drift_coefficient == pytest.approx(1 - math.exp(-1))
+
+
+def test_quality_stays_until_it_is_judged_again() -> None:
+    book = book_with([1, 1])
+    micro = heaps(np.array([[0.0], [9.0]]), [0, 1])
+    book.judge(micro)
+    before = [c.quality for c in book.describe(micro, Standardizer(1), 9)]
+    micro.centres[0, 1] = 1.0
+    micro.spread[0, :2] = 1.0
+    assert [c.quality for c in book.describe(micro, Standardizer(1), 9)] == before
 
 
 def test_a_lone_cluster_has_quality_a_half() -> None:

@@ -207,3 +207,22 @@ def test_after_a_reset_ids_go_on() -> None:
 
 def test_resetting_a_fresh_engine_removes_nothing() -> None:
     assert Engine().reset() == []
+
+
+def told(engine: Engine) -> dict[int, tuple[object, ...]]:
+    """Return what is told of each cluster; its age goes on by itself."""
+    return {
+        c.cluster_id: (c.size, c.centroid.tolist(), c.radius, c.quality, c.health)
+        for c in engine.clusters()
+    }
+
+
+def test_a_cluster_changes_only_where_it_is_named_as_updated() -> None:
+    points, _ = blobs(5, 900)
+    engine, known = Engine(), {}
+    for at in range(0, 900, 7):
+        result = engine.learn(points[at : at + 7])
+        now = told(engine)
+        changed = {i for i in now if now[i] != known.get(i)}
+        assert changed <= set(result.updated)
+        known = now

@@ -80,6 +80,7 @@ class Stage:
         *,
         events: tuple[Any, ...] = EVENT_TYPES,
         codec: Codec = JSON,
+        room: int = 10**6,
     ) -> list[Any]:
         """Let a reader join; return what it is sent, now and later."""
         sent: list[Any] = []
@@ -90,7 +91,7 @@ class Stage:
         subscription = Subscription(self.hub, events, codec, push)
         view = StreamView(9, self.lossless, self.keyed, [], Engine().statistics())
         request = messages.Subscribe(id="a", stream="s", events=[*events], since=since)
-        self.hub.join(request, view, catch_up or [], STATUS, subscription, 7.0)
+        self.hub.join(request, view, catch_up or [], STATUS, subscription, 7.0, room)
         return sent
 
 
@@ -217,6 +218,17 @@ def test_a_position_can_be_resumed_while_all_after_it_is_kept(
     assert isinstance(welcome, Subscribed)
     assert welcome.recovered is recovered
     assert (welcome.snapshot is None) is recovered
+
+
+def test_who_missed_more_than_there_is_room_for_gets_the_model() -> None:
+    stage = Stage()
+    stage.create(3)
+    missed = stage.join(since(1))[1:]
+    size = sum(len(JSON.encode(message)) for message in missed)
+    assert stage.join(since(1), room=size)[0].recovered
+    (welcome,) = stage.join(since(1), room=size - 1)
+    assert (welcome.recovered, welcome.offsets["lossless"]) == (False, 3)
+    assert welcome.snapshot is not None
 
 
 def test_what_is_remembered_from_before_can_be_resumed() -> None:

@@ -230,5 +230,7 @@ class MemoryLink:
         )
         status = status_message(model.engine.statistics(), 0.0, 0.0)
         now = self.server.now
-        stream.hub.join(request, model.view(), catch_up, status, subscription, now)
+        stream.hub.join(
+            request, model.view(), catch_up, status, subscription, now, 10**6
+        )
         self._subscriptions[request.id] = (stream.hub, subscription)

@@ -12,18 +12,20 @@ from typing import Any, cast
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
-from ncs_protocol import CODECS, Codec, NcsError, Retry, ScaledArray
+from ncs_protocol import CODECS, Code, Codec, NcsError, Retry, ScaledArray
 from ncs_protocol.messages import (
     Ack,
+    Auth,
     ClientMessage,
     Draining,
     Error,
     EventType,
     Points,
     ResultDetail,
+    TokenExpiring,
     Welcome,
 )
 
@@ -108,7 +110,11 @@ class StreamSession:
         """
         self._welcomed = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run())
-        return await self._welcomed
+        try:
+            return await self._welcomed
+        except asyncio.CancelledError:
+            await self.abort()
+            raise
 
     async def close(self) -> None:
         """Wait until everything submitted is acknowledged, then end the session."""
@@ -169,6 +175,7 @@ class StreamSession:
         Raises:
             RefusedError: if the batch is bad; nothing of it was applied.
             ConnectionEndedError: if the session is over.
+            TypeError: if something in `metadata` or `timestamps` cannot be encoded.
         """
         future = await self.submit(
             points,
@@ -193,6 +200,12 @@ class StreamSession:
         Blocks while `max_unacknowledged` batches wait, also while there is no
         connection.
         """
+        message = _points_message(points)
+        message.stream, message.results = stream, results
+        message.metadata = metadata
+        message.timestamps = None if timestamps is None else list(timestamps)
+        if metadata or timestamps or isinstance(points, ScaledArray):
+            self._codec.encode(message)  # what cannot be encoded fails here, for itself
         while self.core.unacknowledged >= self._max_unacknowledged:
             self._has_room.clear()
             self._raise_if_ended()
@@ -211,10 +224,6 @@ class StreamSession:
             else:
                 future.set_exception(outcome)
 
-        message = _points_message(points)
-        message.stream, message.results = stream, results
-        message.metadata = metadata
-        message.timestamps = None if timestamps is None else list(timestamps)
         self.send_now(self.core.add(Batch(message, settle)))
         return future
 
@@ -254,15 +263,15 @@ class StreamSession:
 
     async def _run(self) -> None:
         """Keep a connection up until the session ends."""
+        try:
+            await self._reconnect_until_ended()
+        except Exception as unexpected:
+            self._end(unexpected)
+
+    async def _reconnect_until_ended(self) -> None:
         while self._ended is None:
             began = time.monotonic()
-            try:
-                error = await self._connection()
-            except asyncio.CancelledError:
-                raise
-            except Exception as unexpected:
-                self._end(unexpected)
-                return
+            error = await self._connection()
             if time.monotonic() - began > _STEADY_S:
                 self._backoff.reset()
             if error is not None:
@@ -309,7 +318,7 @@ class StreamSession:
             if status < 500 and status not in (408, 429):
                 return ConnectionEndedError(None, self._last_failure)
             return self._unreachable()
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, EOFError, InvalidHandshake) as error:
             self._last_failure = f"cannot connect to {self._url}: {error}"
             return self._unreachable()
 
@@ -325,12 +334,21 @@ class StreamSession:
         self._last_failure = f"connection closed: {code} {reason or ''}".strip()
         if close_is_final(code):
             return ConnectionEndedError(code, reason or "")
-        return None
+        if code == Code.TOKEN_EXPIRED.close_code and self._token() == self.core.token:
+            return ConnectionEndedError(code, f"{reason}; log in again")
+        return self._unreachable()
 
     async def _read(self, socket: ClientConnection) -> None:
         try:
             async for frame in socket:
-                message = self._codec.decode_server(frame)
+                try:
+                    message = self._codec.decode_server(frame)
+                except NcsError as error:
+                    if error.code is Code.UNKNOWN_TYPE:
+                        continue  # of a newer server; what it adds may be ignored
+                    raise
+                if isinstance(message, TokenExpiring):
+                    self._renew_token()
                 if isinstance(message, Draining):
                     self._reconnect_after_s = message.reconnect_after_ms / 1000
                 if isinstance(message, Error):
@@ -343,6 +361,13 @@ class StreamSession:
             pass
         except NcsError as error:
             self._end(ConnectionEndedError(None, f"not understood: {error}"))
+
+    def _renew_token(self) -> None:
+        """Give the server the token that replaces the present one, if there is one."""
+        token = self._token()
+        if token != self.core.token:
+            self.core.token = token
+            self.send_now([Auth(id="renewed", token=token)])
 
     def _wait_as_told(self, error: Error, socket: ClientConnection) -> None:
         loop, stream = asyncio.get_running_loop(), error.stream
@@ -366,6 +391,9 @@ class StreamSession:
                 await self._to_send.wait()
         except ConnectionClosed:
             pass
+        except Exception as error:
+            self._end(error)
+            await socket.close()
 
     def _end(self, error: Exception) -> None:
         """End the session for everyone who waits on it."""

@@ -118,6 +118,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     if server.phase is Phase.STARTING and route.needs_streams:
         raise NcsError(Code.STARTING, retry_after_s=1.0)
+    if server.draining and route.needs_streams:
+        raise NcsError(Code.DRAINING, retry_after_s=1.0)
     if route.tier == "login":
         _limit(request, _LOGINS, client_ip(request))
     if route.scope is not None:

@@ -226,7 +226,10 @@ async def _submit(server: Server, stream: Stream, entry: Entry, size: int) -> Ap
         else:
             future.set_result(outcome)
 
-    stream.submit(entry, size, done)
+    try:
+        stream.submit(entry, size, done)
+    finally:
+        server.streams.discard_unused(stream)  # if it refused its first batch
     return await future
 
 

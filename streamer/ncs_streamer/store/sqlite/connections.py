@@ -7,6 +7,7 @@ write passes at once; loaded, many share one fsync. WAL lets the reader run besi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -137,8 +138,9 @@ class Connections:
             results = [job(connection) for job, _ in group]
             connection.execute("COMMIT")
         except Exception as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # SQLite may have done so already
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
             if len(group) > 1:  # find the culprit; the others shall not suffer
                 for one in group:
                     self._commit(connection, [one])
