@@ -70,7 +70,9 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
         make_app(server), access_log=None, handle_signals=False, shutdown_timeout=1.0
     )
     metrics_runner = web.AppRunner(make_metrics_app(server), access_log=None)
+    serving = False
     try:
+        server.take_folder()
         port = await _listen(runner, settings.listen_host, settings.port, "port")
         metrics_port = settings.metrics_port
         if metrics_port is not None:
@@ -86,6 +88,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
             durability=server.store.durability,
             streams=len(server.streams),
         )
+        serving = True
         yield server, port
     finally:
         try:
@@ -93,7 +96,8 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
         finally:
             await runner.cleanup()
             await metrics_runner.cleanup()
-            log.info("stopped")
+            if serving:
+                log.info("stopped")
 
 
 async def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:

@@ -125,14 +125,21 @@ class Server:
 
     # Life
 
+    def take_folder(self) -> None:
+        """Take the data folder for this process; before anything else.
+
+        Raises:
+            StoreError: if another server has it, or it cannot be used.
+        """
+        if self.settings.store == "sqlite":
+            self._lock = lock_folder(self.settings.data_dir)
+
     async def start(self) -> None:
         """Open the store, bring the streams back, begin to work.
 
         Raises:
             StoreError: if the store cannot be used or a stream not be recovered.
         """
-        if self.settings.store == "sqlite":
-            self._lock = lock_folder(self.settings.data_dir)
         await self.store.open()
         await self._first_user()
         await self.streams.recover()

@@ -164,7 +164,9 @@ class Session:
             return []
         if self.state is State.NEW:
             return self._end(Code.HELLO_REQUIRED, error.detail)
-        self._errors_in_a_row += 1
+        if error.code.blame is Blame.CLIENT:
+            # For the server's troubles all that is in flight may be refused at once.
+            self._errors_in_a_row += 1
         effects: list[Effect] = [Send(_error(error))]
         if self._errors_in_a_row > _MAX_ERRORS_IN_A_ROW:
             effects += self._end(Code.TOO_MANY_ERRORS)
@@ -373,12 +375,7 @@ class Session:
     def failed(self, ticket: Ticket, error: NcsError) -> list[Effect]:
         """Take the refusal of a batch by its stream."""
         self.in_flight_bytes -= ticket.size
-        if self.state is State.CLOSED:
-            return []
         error.id, error.seq, error.stream = ticket.id, ticket.seq, ticket.stream
-        if error.code.blame is not Blame.CLIENT:
-            # All that was in flight may be refused at once, and nobody misbehaved.
-            return [*self.acks(), Send(_error(error))]
         return [*self.acks(), *self.receive_error(error)]
 
     # Time, and the end

@@ -11,6 +11,7 @@ from .errors import (
     LaggingError,
     NcsClientError,
     RefusedError,
+    UnreachableError,
 )
 from .results import (
     AlgorithmStatus,
@@ -39,6 +40,7 @@ __all__ = [
     "RefusedError",
     "StreamSession",
     "Subscription",
+    "UnreachableError",
 ]
 
 __version__ = "0.1.0"

@@ -15,7 +15,7 @@ from yarl import URL
 
 from ncs_protocol import Code
 
-from .errors import NcsClientError, RefusedError
+from .errors import NcsClientError, RefusedError, UnreachableError
 from .results import (
     AlgorithmStatus,
     ApiKey,
@@ -44,6 +44,9 @@ class AsyncNCSClient:
         timeout: seconds for one request.
         max_retries: how often a request that is safe to repeat is tried again, when the
             server cannot be reached or says that it cannot for now.
+
+    Raises:
+        ValueError: if `base_url` is not an http or https address.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class AsyncNCSClient:
         max_retries: int = 3,
     ) -> None:
         self.base_url = URL(base_url.rstrip("/") + "/")
+        if self.base_url.scheme not in ("http", "https") or not self.base_url.host:
+            raise ValueError(f"base_url must be like http://host:port, got {base_url}")
         self._credential = api_key
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._max_retries = max_retries
@@ -226,9 +231,11 @@ class AsyncNCSClient:
                 if last or not (untouched or (safe and error.status == 503)):
                     raise
                 await asyncio.sleep(error.retry_after_s or 2.0**attempt)
-            except (aiohttp.ClientConnectionError, TimeoutError):
+            except (aiohttp.ClientConnectionError, TimeoutError) as error:
                 if last or not safe:
-                    raise
+                    raise UnreachableError(
+                        f"no answer from {self.base_url}: {str(error) or 'time-out'}"
+                    ) from error
                 await asyncio.sleep(2.0**attempt)
         raise AssertionError("the last attempt returns or raises")
 

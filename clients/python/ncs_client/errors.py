@@ -2,6 +2,7 @@
 
 NcsClientError
   RefusedError        the server refused a request or a batch, with a code
+  UnreachableError    no answer to a request
   ConnectionEndedError  the session ended and reconnecting would not help
   LaggingError        this program reads a subscription too slowly
 """
@@ -10,7 +11,17 @@ from __future__ import annotations
 
 from ncs_protocol import Code
 
-__all__ = ["ConnectionEndedError", "LaggingError", "NcsClientError", "RefusedError"]
+__all__ = [
+    "ConnectionEndedError",
+    "LaggingError",
+    "NcsClientError",
+    "RefusedError",
+    "UnreachableError",
+]
+
+_CODE_OF: dict[int | None, Code] = {
+    code.close_code: code for code in Code if code.close_code is not None
+}
 
 
 class NcsClientError(Exception):
@@ -45,6 +56,10 @@ class RefusedError(NcsClientError):
         super().__init__(f"{code}: {detail}")
 
 
+class UnreachableError(NcsClientError):
+    """A request got no answer; whether it was carried out is not known."""
+
+
 class ConnectionEndedError(NcsClientError):
     """The connection is over for good.
 
@@ -56,7 +71,12 @@ class ConnectionEndedError(NcsClientError):
     def __init__(self, close_code: int | None, reason: str) -> None:
         self.close_code = close_code
         self.reason = reason
-        super().__init__(reason if close_code is None else f"{close_code}: {reason}")
+        code = _CODE_OF.get(close_code)
+        if code is not None:
+            reason = f"{code.wire}: {reason or code.meaning}"
+        elif close_code is not None:
+            reason = f"closed with {close_code}: {reason}"
+        super().__init__(reason)
 
 
 class LaggingError(NcsClientError):

@@ -14,10 +14,13 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from ncs_client import NcsClientError
+
 from .. import __version__
 from ..bench.events import bench_events
 from ..bench.ingest import bench_ingest
 from .child import ServerProcess, StartError
+from .options import positive
 
 __all__ = ["add_to"]
 
@@ -40,18 +43,36 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("bench", help="measure a server on this machine")
     benches = parser.add_subparsers(required=True, metavar="WHAT")
     ingest = benches.add_parser("ingest", help="points a second, acknowledged")
-    ingest.add_argument("--dimension", type=int, default=10)
     ingest.add_argument(
-        "--frames", default="1,1000", help="points per frame [1,1000]", metavar="N,..."
+        "--dimension", type=positive(int), default=10, help="coordinates [10]"
+    )
+    ingest.add_argument(
+        "--frames",
+        type=_counts,
+        default=(1, 1000),
+        help="points per frame [1,1000]",
+        metavar="N,...",
     )
     events = benches.add_parser("events", help="latency from ingest to event")
-    events.add_argument("--rate", type=float, default=5000.0, help="points/s [5000]")
-    events.add_argument("--subscribers", type=int, default=10)
+    events.add_argument(
+        "--rate", type=positive(float), default=5000.0, help="points/s [5000]"
+    )
+    events.add_argument(
+        "--subscribers", type=positive(int), default=10, help="readers [10]"
+    )
     for bench, run in ((ingest, _ingest), (events, _events)):
-        bench.add_argument("--seconds", type=float, default=3.0, help="a row [3]")
-        bench.add_argument("--store", choices=("sqlite", "memory"), default="sqlite")
+        bench.add_argument(
+            "--seconds", type=positive(float), default=3.0, help="a row [3]"
+        )
+        bench.add_argument(
+            "--store", choices=("sqlite", "memory"), default="sqlite", help="[sqlite]"
+        )
         bench.add_argument("--json", action="store_true", help="as JSON")
         bench.set_defaults(run=lambda args, run=run: asyncio.run(_bench(args, run)))
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(map(positive(int), text.split(",")))
 
 
 async def _ingest(server: ServerProcess, args: argparse.Namespace) -> Any:
@@ -59,7 +80,7 @@ async def _ingest(server: ServerProcess, args: argparse.Namespace) -> Any:
         server,
         seconds=args.seconds,
         dimension=args.dimension,
-        frames=tuple(int(n) for n in args.frames.split(",")),
+        frames=args.frames,
     )
 
 
@@ -77,6 +98,9 @@ async def _bench(args: argparse.Namespace, run: Any) -> int:
                 rows = await run(server, args)
         except StartError as error:
             print(f"ncs: the server did not start:\n{error}", file=sys.stderr)
+            return 1
+        except NcsClientError as error:
+            print(f"ncs: {error}", file=sys.stderr)
             return 1
     if args.json:
         report = {"machine": _machine(), "store": args.store, "rows": rows}

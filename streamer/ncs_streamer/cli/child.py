@@ -93,6 +93,9 @@ class ServerProcess:
             await self.kill()
             said = b"".join(self.lines).decode(errors="replace").strip()
             raise StartError(said or "the server said nothing") from None
+        except BaseException:  # Ctrl-C while it starts: it must not be left behind
+            await self.kill()
+            raise
 
     async def stop(self) -> int:
         """Ask it to end, and return its exit code."""

@@ -21,11 +21,14 @@ from ncs_client.core import Incoming
 from ncs_protocol.messages import AlgorithmStatusEvent, PerformanceMetricsEvent
 
 from ..demo.gateways import push_machine, push_plant
+from ..store import lock_folder
 from .child import ServerProcess, StartError
+from .options import positive
 from .tail import line_of
 
 __all__ = ["add_to"]
 
+_FOLDER = Path("data/demo")
 _STREAMS = ("machine", "plant")
 _REFRESH_S = 0.5
 _LINES = 8
@@ -37,29 +40,60 @@ def add_to(commands: Any) -> None:
         "demo", help="run a server with live input, a page and a table"
     )
     parser.add_argument("--port", default="8000", help="port of the server [8000]")
-    parser.add_argument("--data-dir", type=Path, default=Path("data/demo"))
-    parser.add_argument("--seconds", type=float, help="stop after so long")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        help="folder to go on from; data/demo, begun anew, unless given",
+    )
+    parser.add_argument("--seconds", type=positive(float), help="stop after so long")
     parser.add_argument("--seed", type=int, default=0, help="of the plant [0]")
     parser.add_argument(
-        "--rate", type=float, default=4000.0, help="plant points a second [4000]"
+        "--rate",
+        type=positive(float),
+        default=4000.0,
+        help="plant points a second [4000]",
     )
-    parser.set_defaults(run=lambda args: asyncio.run(_demo(args)))
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.data_dir is None:
+        args.data_dir = _FOLDER
+        with lock_folder(_FOLDER):
+            for file in _FOLDER.glob("ncs.db*"):
+                file.unlink()
+    args.data_dir.mkdir(parents=True, exist_ok=True)
+    return asyncio.run(_demo(args))
 
 
 async def _demo(args: argparse.Namespace) -> int:
     main = asyncio.current_task()
     assert main is not None
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(name, main.cancel)
-    args.data_dir.mkdir(parents=True, exist_ok=True)
     log = args.data_dir / "server.log"
     server = ServerProcess(
         "--port", args.port, "--data-dir", str(args.data_dir), log=log
     )
     try:
         async with server:
-            await _show(args, server.url, log)
+            showing = asyncio.create_task(_show(args, server.url, log))
+            ended = asyncio.create_task(server.process.wait())
+            try:
+                await asyncio.wait(
+                    (showing, ended), return_when=asyncio.FIRST_COMPLETED
+                )
+            finally:
+                alive = not ended.done()
+                ended.cancel()
+                showing.cancel()
+                await asyncio.gather(showing, return_exceptions=True)
+            if not alive:
+                print(f"ncs: the server ended by itself; see {log}", file=sys.stderr)
+                return 1
+            if not showing.cancelled():
+                showing.result()
     except StartError as error:
         print(f"ncs: the server did not start:\n{error}", file=sys.stderr)
         return 1
@@ -83,8 +117,9 @@ async def _show(args: argparse.Namespace, url: str, log: Path) -> None:
             async with AsyncNCSClient(url, gateway.api_key) as pusher:
                 await _push_and_watch(args, pusher, link, log)
         finally:
-            for key in (gateway, page):
-                with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # they end by themselves in a day
+                await client.login("admin", "admin123")  # the first one may be expired
+                for key in (gateway, page):
                     await client.revoke_key(key.key_id)
 
 
@@ -159,7 +194,12 @@ async def _draw(boards: dict[str, _Board], link: str, log: Path) -> None:
     """Keep a table on a terminal; elsewhere print a line now and then."""
     console = Console()
     console.print(f"\n  Live page:  [link={link}]{link}[/link]", soft_wrap=True)
-    console.print(f"  Server log: {log}    Ctrl-C stops everything.\n")
+    console.print(f"  Server log: {log}    Ctrl-C stops everything.")
+    console.print(
+        "  A key to push:  ncs keys create me --data-dir"
+        f" {log.parent}    Events:  ncs tail --stream plant\n",
+        soft_wrap=True,
+    )
     if console.is_terminal:
         with Live(_table(boards), console=console, auto_refresh=False) as live:
             while True:

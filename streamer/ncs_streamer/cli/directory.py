@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Awaitable, Callable
 
 from ..auth import Directory
@@ -20,6 +21,12 @@ async def with_directory(args: argparse.Namespace, action: Action) -> int:
     settings = settings_of(args).settings
     if settings.store == "memory":
         raise SettingsError("the memory store ends with the server; nothing to manage")
+    if not settings.data_dir.exists():
+        print(
+            f"ncs: no server has used {settings.data_dir} yet; it is made now (another"
+            " folder: --data-dir)",
+            file=sys.stderr,
+        )
     store = make_store(settings)
     await store.open()
     try:

@@ -13,7 +13,7 @@ from ncs_protocol import check_name
 
 from ..auth import SCOPES, Directory, make_key
 from .directory import with_directory
-from .options import add_settings, settings_of
+from .options import add_settings, positive, settings_of
 
 __all__ = ["add_to"]
 
@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
         default="read,write",
         help=f"of {', '.join(SCOPES)} [read,write]",
     )
-    create.add_argument("--days", type=float, help="lifetime [for ever]")
+    create.add_argument("--days", type=positive(float), help="lifetime [for ever]")
     _with(create, _create)
     listing = actions.add_parser("list", help="list the keys")
     listing.add_argument("--tenant")
@@ -64,6 +64,7 @@ async def _create(directory: Directory, args: argparse.Namespace) -> int:
         expires_at=None if args.days is None else now + args.days * _DAY_S,
     )
     await directory.put_key(row)
+    print(f"key {row.key_id}, to be revoked by this id:", file=sys.stderr)
     print(key)
     return 0
 

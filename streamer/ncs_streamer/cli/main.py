@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the work failed, 2 the call or the settings are wrong.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -30,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.run(args) or 0)
     except SettingsError as error:
         return _fail(error, 2)
+    except BrokenPipeError:  # as of `ncs tail | head`
+        sys.stdout = open(os.devnull, "w")
+        return 1
     except (ListenError, StoreError, NcsError, OSError) as error:
         return _fail(error, 1)
     except KeyboardInterrupt:

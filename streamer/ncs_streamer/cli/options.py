@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import sys
 import types
 import typing
+import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from ncs_protocol import CODECS
 
@@ -17,9 +21,13 @@ __all__ = [
     "add_client_options",
     "add_settings",
     "credential_of",
+    "positive",
+    "say_reconnect",
     "settings_of",
 ]
 
+_N = TypeVar("_N", int, float)
+_WORDS: dict[Any, str] = {int: "whole number", float: "number"}
 _CODEC_NAMES = tuple(name.rpartition("+")[2] for name in CODECS)
 
 
@@ -42,17 +50,48 @@ def settings_of(args: argparse.Namespace) -> Loaded:
     return load_settings(flags, os.environ, config=args.config)
 
 
+def positive(kind: type[_N]) -> Callable[[str], _N]:
+    """Return the argument type for a number above 0."""
+
+    def parse(text: str) -> _N:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {_WORDS[kind]}") from None
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return parse
+
+
+def say_reconnect(attempt: int) -> None:
+    """Tell the terminal that the connection is gone and is being made again."""
+    if attempt == 1:
+        print("ncs: connection lost; trying again", file=sys.stderr, flush=True)
+
+
+def _address(text: str) -> str:
+    parts = urllib.parse.urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like http://host:port")
+    return text
+
+
 def add_client_options(parser: argparse.ArgumentParser) -> None:
     """Add what a command needs that talks to a running server."""
     parser.add_argument(
         "--url",
+        type=_address,
         default=os.environ.get("NCS_URL", "http://127.0.0.1:8000"),
         help="the server [NCS_URL, http://127.0.0.1:8000]",
     )
     parser.add_argument(
         "--key", default=None, help="API key or token [NCS_API_KEY]", metavar="KEY"
     )
-    parser.add_argument("--stream", default="default", help="name of the stream")
+    parser.add_argument(
+        "--stream", default="default", help="name of the stream [default]"
+    )
 
 
 def credential_of(args: argparse.Namespace) -> str:

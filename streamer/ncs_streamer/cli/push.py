@@ -5,20 +5,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
-import itertools
+import dataclasses
+import math
+import os
+import queue
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, TextIO
 
 import numpy as np
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from ncs_client import AsyncNCSClient, NcsClientError
+from ncs_protocol.messages import Ack
 
-from .options import add_client_options, credential_of
+from .options import add_client_options, credential_of, positive, say_reconnect
 
 __all__ = ["Rows", "add_to"]
+
+_POLL_S = 0.01
+_PATIENCE_S = 0.25  # a batch that a slow pipe does not fill goes out after so long
 
 
 def add_to(commands: Any) -> None:
@@ -26,64 +34,141 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("push", help="replay a CSV file into a stream")
     parser.add_argument("file", metavar="FILE|-", help="CSV, or - for standard input")
     add_client_options(parser)
-    parser.add_argument("--batch", type=int, default=100, help="rows a frame [100]")
-    parser.add_argument("--rate", type=float, help="rows a second [as fast as it goes]")
+    parser.add_argument(
+        "--batch", type=positive(int), default=100, help="rows a frame [100]"
+    )
+    parser.add_argument(
+        "--rate", type=positive(float), help="rows a second [as fast as it goes]"
+    )
     parser.add_argument(
         "--columns", help="names or numbers (from 1) of the columns [all numeric ones]"
     )
     parser.add_argument("--producer", help="name for exactly-once delivery")
-    parser.set_defaults(run=_run)
-
-
-def _run(args: argparse.Namespace) -> int:
-    if args.batch < 1:
-        raise SystemExit("ncs: --batch must be at least 1")
-    return asyncio.run(_push(args, credential_of(args)))
+    parser.set_defaults(run=lambda args: asyncio.run(_push(args, credential_of(args))))
 
 
 async def _push(args: argparse.Namespace, credential: str) -> int:
+    tally = _Tally()
+    rows = None
     try:
         with _open(args.file) as file:
             rows = Rows(file, args.columns.split(",") if args.columns else None)
-            accepted = await _send(args, credential, rows)
+            await _send(args, credential, rows, tally)
     except NcsClientError as error:
-        print(f"ncs: {error}", file=sys.stderr)
-        return 1
-    for number, why in rows.bad[:5]:
-        print(f"line {number} left out: {why}", file=sys.stderr)
-    if len(rows.bad) > 5:
-        print(f"... and {len(rows.bad) - 5} more lines", file=sys.stderr)
-    print(f"{accepted} points are in the model; {len(rows.bad)} lines left out")
-    return 1 if rows.bad else 0
+        tally.errors.append(str(error))
+    except UnicodeDecodeError:
+        tally.errors.append(f"{args.file} is not UTF-8 text")
+    except csv.Error as error:
+        tally.errors.append(f"{args.file} is not CSV: {error}")
+    finally:
+        _report(tally, rows)
+    return 1 if tally.errors or rows is None or rows.bad else 0
 
 
 def _open(name: str) -> TextIO:
-    return sys.stdin if name == "-" else open(name, newline="", encoding="utf-8")
+    # Not sys.stdin itself: a thread may still wait for it when the program ends.
+    source = os.dup(0) if name == "-" else name
+    return open(source, newline="", encoding="utf-8-sig")
 
 
-async def _send(args: argparse.Namespace, credential: str, rows: Rows) -> int:
+@dataclasses.dataclass(slots=True)
+class _Tally:
+    accepted: int = 0
+    errors: list[str] = dataclasses.field(default_factory=list)
+
+
+def _report(tally: _Tally, rows: Rows | None) -> None:
+    bad = rows.bad if rows else []
+    for number, why in bad[:5]:
+        print(f"line {number} left out: {why}", file=sys.stderr)
+    if len(bad) > 5:
+        print(f"... and {len(bad) - 5} more lines", file=sys.stderr)
+    for error in tally.errors[:5]:
+        print(f"ncs: {error}", file=sys.stderr)
+    print(
+        f"{tally.accepted} {'point is' if tally.accepted == 1 else 'points are'} in the"
+        f" model; {len(bad)} {'line' if len(bad) == 1 else 'lines'} left out"
+    )
+
+
+async def _send(
+    args: argparse.Namespace, credential: str, rows: Rows, tally: _Tally
+) -> None:
+    if rows.note:
+        print(rows.note, file=sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    began, sent, accepted = time.monotonic(), 0, 0
-    futures = []
+    began, sent = time.monotonic(), 0
     async with AsyncNCSClient(args.url, credential) as client:
-        session = client.stream(producer=args.producer, streams=[args.stream])
+        session = client.stream(
+            producer=args.producer, streams=[args.stream], on_reconnect=say_reconnect
+        )
         async with session:
             with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
                 task = progress.add_task("pushing", total=None)
-                while batch := list(itertools.islice(rows, args.batch)):
-                    points = np.array(batch, dtype=np.float64)
-                    futures.append(await session.submit(points, stream=args.stream))
+                async for lines, batch in _batches(rows, args.batch):
+                    future = await session.submit(np.array(batch), stream=args.stream)
+                    future.add_done_callback(_counter(tally, len(batch), lines))
                     sent += len(batch)
                     text = f"{sent} points"
                     progress.update(task, description=text, completed=sent)
                     if args.rate:
                         due = began + sent / args.rate
                         await asyncio.sleep(max(0.0, due - time.monotonic()))
-            for ack in await asyncio.gather(*futures, return_exceptions=True):
-                if isinstance(ack, BaseException):
-                    raise ack
-            accepted = sent
-    return accepted
+
+
+def _counter(tally: _Tally, size: int, lines: tuple[int, int]) -> Any:
+    def count(future: asyncio.Future[Ack]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            tally.accepted += size
+        else:
+            tally.errors.append(f"lines {lines[0]} to {lines[1]}: {error}")
+
+    return count
+
+
+async def _batches(
+    rows: Rows, size: int
+) -> AsyncIterator[tuple[tuple[int, int], list[list[float]]]]:
+    """Give (first line, last line) and rows, read in a thread: a pipe may be slow."""
+    read: queue.Queue[tuple[int, list[float]] | BaseException | None]
+    read = queue.Queue(4 * size)
+
+    def work() -> None:
+        try:
+            for row in rows:
+                read.put((rows.line, row))
+        except BaseException as error:
+            read.put(error)
+        else:
+            read.put(None)
+
+    threading.Thread(target=work, daemon=True).start()
+    while True:
+        first = last = 0
+        batch: list[list[float]] = []
+        until = math.inf
+        while len(batch) < size:
+            try:
+                item = read.get_nowait()
+            except queue.Empty:
+                if time.monotonic() >= until:
+                    break
+                await asyncio.sleep(_POLL_S)
+                continue
+            if not isinstance(item, tuple):
+                if batch:
+                    yield (first, last), batch
+                if item is not None:
+                    raise item
+                return
+            last, row = item
+            if not batch:
+                first, until = last, time.monotonic() + _PATIENCE_S
+            batch.append(row)
+        yield (first, last), batch
 
 
 class Rows:
@@ -91,29 +176,43 @@ class Rows:
 
     Args:
         file: opened with ``newline=""``.
-        wanted: names or numbers of columns; None for all that are numeric in the first
+        wanted: names or numbers of columns; None for all that are not text in the first
             row of data.
 
     Attributes:
         bad: (line number, reason) of the lines that were left out.
+        line: number of the last line that was read.
+        note: what to tell about the choice of columns.
     """
 
     def __init__(self, file: TextIO, wanted: list[str] | None = None) -> None:
         self.bad: list[tuple[int, str]] = []
+        self.line = 0
+        self.note = ""
         self._reader = csv.reader(file)
         first = next(self._reader, [])
         heading = first if any(not _is_number(cell) for cell in first) else None
-        self._ahead = [] if heading else [first]
+        self._ahead = [] if heading or not first else [first]
         sample = first
         if heading:
             sample = next(self._reader, [])
             self._ahead = [sample] if sample else []
+        if not sample:
+            raise SystemExit("ncs: there is no row of data")
         if wanted is None:
-            self._columns = [i for i, cell in enumerate(sample) if _is_number(cell)]
+            self._columns = [
+                i for i, cell in enumerate(sample) if _is_number(cell) or not cell
+            ]
         else:
-            self._columns = [_column(name, heading) for name in wanted]
-        if not self._columns and sample:
-            raise SystemExit("ncs: the first row of data has no number in it")
+            self._columns = [_column(name, heading, len(sample)) for name in wanted]
+        if not self._columns:
+            hint = "; is it separated by commas?" if len(sample) == 1 else ""
+            raise SystemExit(f"ncs: the first row of data has no number in it{hint}")
+        left = [i for i in range(len(sample)) if i not in self._columns]
+        if wanted is None and left:
+            names = heading or [str(i + 1) for i in range(len(sample))]
+            self.note = "columns: " + ", ".join(names[i] for i in self._columns)
+            self.note += " (left out: " + ", ".join(names[i] for i in left) + ")"
 
     def __iter__(self) -> Iterator[list[float]]:
         return self
@@ -121,15 +220,20 @@ class Rows:
     def __next__(self) -> list[float]:
         while True:
             cells = self._ahead.pop() if self._ahead else next(self._reader)
+            self.line = self._reader.line_num
             if not cells:
                 continue
             try:
-                return [float(cells[column]) for column in self._columns]
+                row = [float(cells[column]) for column in self._columns]
             except IndexError:
                 why = f"{len(cells)} columns, needs {max(self._columns) + 1}"
             except ValueError as error:
                 why = str(error)
-            self.bad.append((self._reader.line_num, why))
+            else:
+                if all(map(math.isfinite, row)):
+                    return row
+                why = "a value is not finite"
+            self.bad.append((self.line, why))
 
 
 def _is_number(cell: str) -> bool:
@@ -140,9 +244,9 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _column(name: str, heading: list[str] | None) -> int:
+def _column(name: str, heading: list[str] | None, count: int) -> int:
     if heading and name in heading:
         return heading.index(name)
-    if name.isdigit() and int(name) >= 1:
+    if name.isdigit() and 1 <= int(name) <= count:
         return int(name) - 1
-    raise SystemExit(f"ncs: there is no column {name!r}")
+    raise SystemExit(f"ncs: there is no column {name!r}, there are {count}")

@@ -22,7 +22,7 @@ from ncs_protocol.messages import (
     Subscribed,
 )
 
-from .options import add_client_options, credential_of
+from .options import add_client_options, credential_of, say_reconnect
 
 __all__ = ["add_to", "line_of"]
 
@@ -49,7 +49,7 @@ async def _tail(args: argparse.Namespace, credential: str, events: Any) -> int:
     view, shown = ClusterView(), 0
     try:
         async with AsyncNCSClient(args.url, credential) as client:
-            async with client.stream() as session:
+            async with client.stream(on_reconnect=say_reconnect) as session:
                 async for message in await session.subscribe(args.stream, events):
                     view.apply(message)
                     print(

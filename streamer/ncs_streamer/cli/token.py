@@ -11,7 +11,7 @@ from ncs_protocol import check_name
 from ..auth import SCOPES, TokenIssuer
 from ..server import signing_secret
 from ..settings import SettingsError
-from .options import add_settings, settings_of
+from .options import add_settings, positive, settings_of
 
 __all__ = ["add_to"]
 
@@ -22,7 +22,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--tenant", default="default")
     parser.add_argument("--subject", default="cli", help="who it is for, in logs")
     parser.add_argument("--scopes", default="read,write", help=", ".join(SCOPES))
-    parser.add_argument("--minutes", type=float, help="lifetime [the setting's]")
+    parser.add_argument(
+        "--minutes", type=positive(float), help="lifetime [the setting's]"
+    )
     add_settings(parser)
     parser.set_defaults(run=_run)
 

@@ -124,6 +124,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         _limit(request, _LOGINS, client_ip(request))
     if route.scope is not None:
         await _identify(request, route)
+        _check_query(request, route)
     return await handler(request)
 
 
@@ -162,6 +163,21 @@ async def _identify(request: web.Request, route: Route) -> None:
     if route.tier != "exempt":
         _limit_principal(request, route, principal)
     principal.require(route.scope)
+
+
+def _check_query(request: web.Request, route: Route) -> None:
+    """Refuse what the route does not read, before it answers for something else."""
+    known = {name for name, _ in route.query}
+    for name in request.query:
+        if name not in known:
+            hint = f"; this route reads {', '.join(sorted(known)) or 'none'}"
+            if name == "stream" and route.body is not None:
+                hint = "; here the name of the stream belongs into the body"
+            raise NcsError(
+                Code.INVALID_MESSAGE,
+                f"unknown query parameter {name!r:.60}{hint}",
+                field=f"query.{name:.60}",
+            )
 
 
 def _limit_principal(request: web.Request, route: Route, principal: Principal) -> None:

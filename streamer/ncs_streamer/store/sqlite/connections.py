@@ -89,6 +89,7 @@ class Connections:
         """Open the file, bring it to today's schema, check what durability needs."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)  # it holds hashes of passwords
             connection = self._connect()
             mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
             if mode != "wal":
