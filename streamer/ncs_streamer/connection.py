@@ -49,7 +49,8 @@ __all__ = ["Connection"]
 
 _HELLO_LIMITS = Limits(max_frame_bytes=16 * 1024)
 _CLOSE_S = 2.0
-_MAX_QUESTIONS = 64
+_MAX_JOINING = 128
+_MAX_REPORTS = 8
 _FRAMES_A_GO = 16
 _REASON_BYTES = 120
 
@@ -90,7 +91,8 @@ class Connection:
         self._ended = asyncio.Event()
         self._asked: dict[str, Subscribe] = {}  # subscription id -> what is in force
         self._followed: dict[str, tuple[Stream, Subscription]] = {}
-        self._questions = 0  # that wait for their turn
+        self._joining = 0  # subscriptions that wait for their turn
+        self._reports = 0  # status requests that do
         self._close: Close | None = None
         self._writer: asyncio.Task[None] | None = None
         self._acks_due = False
@@ -266,14 +268,14 @@ class Connection:
 
     def _follow(self, request: Subscribe) -> None:
         try:
-            self._ask_one_more()
+            _check_room("subscriptions", self._joining, _MAX_JOINING)
             stream = self._server.streams.open(self._tenant, request.stream)
         except NcsError as error:
             self.session.subscriptions.pop(request.id, None)
             self._refuse(error, request.id)
             return
         self._asked[request.id] = request
-        self._questions += 1
+        self._joining += 1
         stream.joining += 1
         since = request.since.offsets.get("keyed", 0) if request.since else None
 
@@ -285,7 +287,7 @@ class Connection:
         def deliver(
             result: tuple[list[Event], StreamView, list[Event]] | Exception,
         ) -> None:
-            self._questions -= 1
+            self._joining -= 1
             stream.joining -= 1
             if isinstance(result, Exception):
                 self._fail(result)
@@ -324,15 +326,15 @@ class Connection:
             self._refuse(missing, effect.id)
             return
         try:
-            self._ask_one_more()
+            _check_room("status requests", self._reports, _MAX_REPORTS)
         except NcsError as error:
             self._refuse(error, effect.id)
             return
-        self._questions += 1
+        self._reports += 1
         found = stream
 
         def deliver(result: AlgorithmStatus | Exception) -> None:
-            self._questions -= 1
+            self._reports -= 1
             if isinstance(result, Exception):
                 self._fail(result)
                 return
@@ -340,14 +342,6 @@ class Connection:
             self._push(self.codec.encode(reply))
 
         stream.call(lambda model: found.status_of(model.engine.statistics()), deliver)
-
-    def _ask_one_more(self) -> None:
-        if self._questions >= _MAX_QUESTIONS:
-            raise NcsError(
-                Code.OVERLOADED,
-                f"{self._questions} requests of this connection wait for their turn",
-                retry_after_s=0.5,
-            )
 
     def _refuse(self, error: NcsError, id: str) -> None:
         error.id = id
@@ -434,3 +428,12 @@ class Connection:
             if isinstance(effect, Send) and isinstance(effect.message, Error):
                 self._server.metrics.count("ncs_errors_total", effect.message.code)
         return effects
+
+
+def _check_room(what: str, waiting: int, most: int) -> None:
+    if waiting >= most:
+        raise NcsError(
+            Code.OVERLOADED,
+            f"{waiting} {what} of this connection wait for their turn",
+            retry_after_s=0.5,
+        )

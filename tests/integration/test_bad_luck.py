@@ -9,6 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from real_server import (
     SECRET,
@@ -31,6 +32,7 @@ from ncs_protocol.messages import (
     Subscribe,
     Subscribed,
     TokenExpiring,
+    Unsubscribe,
 )
 from ncs_streamer.cli.child import StartError
 
@@ -140,19 +142,21 @@ async def test_secrets_on_disk_are_for_the_owner_only(tmp_path: Path) -> None:
 async def test_a_reader_that_does_not_read_is_cut_off_and_nobody_else_notices(
     tmp_path: Path,
 ) -> None:
-    async with server_on(tmp_path, "--outbox-kb", "64") as server:
+    wide = np.random.default_rng(0).normal(size=(31, 500))  # a snapshot of 0.3 MB
+    async with server_on(tmp_path, "--outbox-kb", "1024") as server:
         async with client_of(server) as client, client.stream() as session:
-            await session.send([[1.0, 2.0]])
+            await session.send(wide, stream="wide")
             async with Socket.to(server, credential=token()) as stuck:
-                raw = stuck.connection.transport.get_extra_info("socket")
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 stuck.connection.transport.pause_reading()
                 with contextlib.suppress(ConnectionClosed):
-                    for number in range(20_000):
-                        await stuck.send(f'{{"type":"status","id":"{number}"}}')
+                    for number in range(60):
+                        await stuck.send(Subscribe(id=f"s{number}", stream="wide"))
+                        await asyncio.sleep(0.02)
+                        await stuck.send(Unsubscribe(id=f"s{number}"))
                 for _ in range(20):
                     assert 1 == (await session.send([[1.0, 2.0]])).accepted
                 await wait_until(lambda: b"slow_consumer" in b"".join(server.lines))
+                stuck.connection.transport.abort()
         assert 1 == b"".join(server.lines).count(b'"event": "slow_consumer"')
 
 
