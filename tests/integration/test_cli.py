@@ -3,11 +3,13 @@ import signal
 from pathlib import Path
 
 import orjson
+import psutil
 import pytest
 from commands import ncs, start
 from real_server import client_of, server_on, token, wait_until
 
 from ncs_client import RefusedError
+from ncs_streamer.cli.child import ServerProcess
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +43,64 @@ async def test_push_reads_a_pipe_and_names_the_lines_it_leaves_out(
     assert "line 3 left out: 1 columns, needs 2" in err
 
 
+async def push(server: ServerProcess, lines: str, *words: str) -> tuple[int, str, str]:
+    words = ("push", "-", "--url", server.url, *words)
+    return await ncs(*words, stdin=lines, NCS_API_KEY=token())
+
+
+async def test_push_leaves_out_what_is_no_finite_number(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server:
+        code, out, err = await push(server, "1,2\nnan,2\n,3\n4,inf\n5,6\n")
+    assert (1, "2 points are in the model; 3 lines left out\n") == (code, out)
+    assert "line 2 left out: a value is not finite" in err
+
+
+async def test_push_names_the_lines_that_the_server_refuses(tmp_path: Path) -> None:
+    lines = "".join(f"{1e9 if i == 15 else i},2\n" for i in range(1, 31))
+    async with server_on(tmp_path) as server:
+        code, out, err = await push(server, lines, "--batch", "10")
+    assert (1, "20 points are in the model; 0 lines left out\n") == (code, out)
+    assert "ncs: lines 11 to 20: out_of_range: Point 4 has 1e+09" in err
+
+
+async def test_push_tells_which_columns_it_takes(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server:
+        _, out, err = await push(server, "a,name,b\n,x,2\n3,y,4\n")
+    assert "columns: a, b (left out: name)" in err
+    assert "1 point is in the model; 1 line left out\n" == out
+
+
+@pytest.mark.parametrize("lines", ["", "a,b\n"])
+async def test_push_of_nothing_says_so(tmp_path: Path, lines: str) -> None:
+    code, _, err = await ncs("push", "-", "--key", "x", stdin=lines)
+    assert (1, "ncs: there is no row of data\n") == (code, err)
+
+
+async def test_push_of_what_is_no_text_says_so(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"1,2\n3,\xe9\n")
+    code, _, err = await ncs("push", "x.csv", "--key", "x", cwd=tmp_path)
+    assert 1 == code
+    assert "x.csv is not UTF-8 text" in err
+
+
+async def test_push_sends_what_a_slow_pipe_gave_and_stops_on_interrupt(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        process = await start("push", "-", "--url", server.url, NCS_API_KEY=token())
+        assert process.stdin is not None
+        process.stdin.write(b"1,2\n3,4\n")
+        async with asyncio.timeout(20):
+            while 2 != (await client.get_algorithm_status()).total_points_processed:
+                await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGINT)  # while it waits for more
+        async with asyncio.timeout(10):
+            out, err = await process.communicate()
+    assert 130 == process.returncode
+    assert b"2 points are in the model" in out
+    assert b"Traceback" not in err
+
+
 async def test_push_takes_the_columns_that_are_named(tmp_path: Path) -> None:
     async with server_on(tmp_path) as server, client_of(server) as client:
         await ncs(
@@ -60,6 +120,15 @@ async def test_push_takes_the_columns_that_are_named(tmp_path: Path) -> None:
         (("tail", "--key", "x", "--events", "gossip"), "'gossip' is no event"),
         (("token", "--scopes", "all"), "'all' is no scope"),
         (("serve", "--port", "100000"), "100000 is no port"),
+        (("push", "-", "--key", "x", "--url", "127.0.0.1:9"), "like http://host:port"),
+        (("push", "-", "--key", "x", "--rate", "0"), "0 is not above 0"),
+        (("push", "-", "--key", "x", "--columns", "3"), "no column '3', there are 2"),
+        (("bench", "ingest", "--seconds", "0"), "0 is not above 0"),
+        (("bench", "ingest", "--frames", "1,a"), "'a' is no whole number"),
+        (("bench", "events", "--subscribers", "0"), "0 is not above 0"),
+        (("demo", "--rate", "-1"), "-1 is not above 0"),
+        (("token", "--minutes", "0"), "0 is not above 0"),
+        (("keys", "create", "x", "--days", "-1"), "-1 is not above 0"),
     ],
 )
 async def test_a_mistake_is_one_sentence_and_an_exit_code(
@@ -211,6 +280,35 @@ async def test_bench_measures_and_reports_as_json(
     for row in report["rows"]:
         assert keys <= row.keys()
         assert all(row[key] > 0 for key in keys)
+
+
+def children_of(process: asyncio.subprocess.Process) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children()
+
+
+async def test_the_demo_ends_when_its_server_does(tmp_path: Path) -> None:
+    demo = await start("demo", "--port", "0", cwd=tmp_path)
+    assert demo.stdout is not None
+    async with asyncio.timeout(60):
+        while b"Live page" not in await demo.stdout.readline():
+            pass
+        children_of(demo)[0].kill()
+        _, err = await demo.communicate()
+    assert 1 == demo.returncode
+    assert b"the server ended by itself; see data/demo/server.log" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+async def test_a_demo_that_is_ended_while_it_starts_leaves_no_server(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    demo = await start("demo", "--port", "0", cwd=tmp_path)
+    await wait_until(lambda: children_of(demo), every_s=0.001)
+    (server,) = children_of(demo)
+    demo.send_signal(number)
+    async with asyncio.timeout(30):
+        await demo.communicate()
+    await wait_until(lambda: not server.is_running())
 
 
 async def test_the_demo_streams_both_inputs_and_stops_cleanly(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import csv
 import dataclasses
 import math
@@ -65,10 +66,12 @@ async def _push(args: argparse.Namespace, credential: str) -> int:
     return 1 if tally.errors or rows is None or rows.bad else 0
 
 
-def _open(name: str) -> TextIO:
-    # Not sys.stdin itself: a thread may still wait for it when the program ends.
-    source = os.dup(0) if name == "-" else name
-    return open(source, newline="", encoding="utf-8-sig")
+def _open(name: str) -> contextlib.AbstractContextManager[TextIO]:
+    if name != "-":
+        return open(name, newline="", encoding="utf-8-sig")
+    # A thread may still wait for it when the program ends: so it is not sys.stdin
+    # itself, which Python would flush then, and it is not closed, which would wait.
+    return contextlib.nullcontext(open(os.dup(0), newline="", encoding="utf-8-sig"))
 
 
 @dataclasses.dataclass(slots=True)

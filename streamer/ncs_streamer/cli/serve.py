@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from typing import Any
 
 from ..app import serve
@@ -23,7 +24,14 @@ def add_to(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     settings = settings_of(args).settings
     configure_logs(settings)
-    run_server(serve(settings, lambda port: None))
+
+    def greet(port: int) -> None:
+        if sys.stdout.isatty():
+            print(f"  Live page: http://{settings.listen_host}:{port}/")
+            if settings.environment == "development" and settings.is_loopback:
+                print("  A new development server knows the user admin, admin123.")
+
+    run_server(serve(settings, greet))
 
 
 def run_server(work: Any) -> None:
