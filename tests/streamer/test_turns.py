@@ -103,3 +103,14 @@ async def test_a_delivery_that_fails_does_not_stop_the_model(
     queue.add(Operation(lambda m: m.use(2), lambda _: None))
     await idle(queue)
     assert [1, 2] == model.done
+
+
+async def test_many_small_operations_let_another_model_in_between() -> None:
+    order: list[str] = []
+    with ThreadPoolExecutor(1) as one:
+        flooded, calm = (Turns(Model(), one, Clock(), lambda _: None) for _ in "12")
+        for _ in range(1000):
+            flooded.add(Operation(lambda m: None, lambda _: order.append("flood")))
+        calm.add(Operation(lambda m: None, lambda _: order.append("calm")))
+        await idle(flooded)
+    assert order.index("calm") < 600

@@ -247,3 +247,19 @@ def timeless(body: Any) -> bytes:
     if isinstance(body, dict):
         body.pop("uptime_seconds", None)
     return orjson.dumps(body)
+
+
+@pytest.mark.parametrize("path", [SUMMARY, STATUS, CONFIG, STREAMS])
+async def test_a_parameter_that_is_not_read_is_refused(api: Api, path: str) -> None:
+    answer = await api.get(path, params={"strem": "plant"})
+    assert (answer.status, answer.json["error_code"]) == (422, "INVALID_MESSAGE")
+    assert "unknown query parameter 'strem'" in answer.json["detail"][0]["msg"]
+
+
+async def test_a_reset_in_the_wrong_place_resets_nothing(api: Api) -> None:
+    await api.process(blob(10))
+    answer = await api.post(RESET, params={"stream": "n"}, json={"confirm": True})
+    assert answer.status == 422
+    message = answer.json["detail"][0]["msg"]
+    assert message.endswith("here the name of the stream belongs into the body")
+    assert (await api.get(STATUS)).json["total_points_processed"] == 10

@@ -1,0 +1,187 @@
+"""The session's adapter against peers that misbehave, over real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgpack
+import numpy as np
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from ncs_client import AsyncNCSClient, ConnectionEndedError, StreamSession
+from ncs_protocol import MSGPACK, ScaledArray
+from ncs_protocol.messages import Ack, Hello, Points, TokenExpiring, Welcome
+
+pytestmark = pytest.mark.unit
+
+Peer = Callable[[ServerConnection], Awaitable[None]]
+
+WELCOME = Welcome(
+    session="x", server_time=0.0, versions={}, limits={}, durability="local",
+    heartbeat_s=20.0, credit=1_000_000,
+)  # fmt: skip
+
+
+async def ack_all(socket: ServerConnection) -> None:
+    """Welcome, then acknowledge whatever comes."""
+    await socket.recv()
+    await socket.send(MSGPACK.encode(WELCOME))
+    async for frame in socket:
+        message = MSGPACK.decode_client(frame)
+        if isinstance(message, Points):
+            ack = Ack(
+                stream=message.stream, seq=message.seq, offset=1, model_version=1,
+                accepted=1, credit=1,
+            )  # fmt: skip
+            await socket.send(MSGPACK.encode(ack))
+
+
+class Talk:
+    """A server of the test's own, and a session to it."""
+
+    def __init__(self, url: str) -> None:
+        self.client = AsyncNCSClient(url, "token")
+
+    def session(self) -> StreamSession:
+        return self.client.stream(producer="p")
+
+
+async def talk(peer: Peer) -> AsyncIterator[Talk]:
+    async with serve(peer, "127.0.0.1", 0, subprotocols=["ncs.v1+msgpack"]) as server:
+        host, port = next(iter(server.sockets)).getsockname()
+        yield Talk(f"http://{host}:{port}")
+
+
+async def test_what_cannot_be_encoded_fails_alone_and_at_once() -> None:
+    async for ours in talk(ack_all):
+        async with ours.session() as session:
+            for bad in ({"n": np.int64(1)}, {"n": object()}):
+                with pytest.raises(TypeError):
+                    await session.send([[1.0]], metadata=bad)
+            with pytest.raises(ValueError, match="could not convert"):
+                await session.send([["x"]])
+            with pytest.raises(Exception, match="cannot pack"):
+                await session.send(ScaledArray(np.zeros((1, 1)), 0.5))
+            assert (await session.send([[1.0]])).seq == 1
+
+
+async def test_a_message_of_a_newer_server_is_passed_over() -> None:
+    async def newer(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(MSGPACK.encode(WELCOME))
+        await socket.send(msgpack.packb({"type": "horoscope", "stream": "s"}))
+        await socket.recv()
+        await socket.send(
+            MSGPACK.encode(
+                Ack(
+                    stream="default",
+                    seq=1,
+                    offset=1,
+                    model_version=1,
+                    accepted=1,
+                    credit=1,
+                )
+            )
+        )
+        await socket.wait_closed()
+
+    async for ours in talk(newer):
+        async with ours.session() as session:
+            assert (await session.send([[1.0]])).accepted == 1
+
+
+async def test_a_close_before_the_welcome_is_an_error_of_open() -> None:
+    async def unwilling(socket: ServerConnection) -> None:
+        await socket.close(4401, "The token has expired")
+
+    async for ours in talk(unwilling):
+        with pytest.raises(ConnectionEndedError, match="token_expired"):
+            await ours.session().open()
+
+
+async def test_a_peer_that_hangs_up_before_the_handshake_is_tried_again() -> None:
+    attempts = 0
+
+    async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        writer.close()
+
+    async for ours in talk(ack_all):
+        session = ours.session()
+        await session.open()
+        server = await asyncio.start_server(slam, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        good, session._url = session._url, f"ws://{host}:{port}/ws"
+        assert session._socket is not None
+        session._socket.transport.abort()
+        async with asyncio.timeout(20):
+            while attempts < 2:
+                await asyncio.sleep(0.01)
+            session._url = good
+            assert (await session.send([[1.0]])).accepted == 1
+        await session.close()
+        server.close()
+
+
+async def test_an_open_that_is_given_up_leaves_no_task() -> None:
+    async def silent(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+
+    async for ours in talk(silent):
+        session = ours.session()
+        opening = asyncio.create_task(session.open())
+        await asyncio.sleep(0.1)
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        assert session._task is not None
+        assert session._task.done()
+
+
+async def test_a_callback_that_fails_ends_the_session_for_all_who_wait() -> None:
+    async for ours in talk(ack_all):
+
+        def fail(attempt: int) -> None:
+            raise RuntimeError("the callback failed")
+
+        session = ours.client.stream(on_reconnect=fail)
+        await session.open()
+        assert session._socket is not None
+        session._socket.transport.abort()
+        with pytest.raises(RuntimeError, match="the callback failed"):
+            async with asyncio.timeout(20):
+                while True:
+                    await session.send([[1.0]])
+
+
+async def test_a_token_is_renewed_when_the_server_warns() -> None:
+    told: list[object] = []
+    fresh, renewed = asyncio.Event(), asyncio.Event()
+
+    async def warn(socket: ServerConnection) -> None:
+        told.append(MSGPACK.decode_client(await socket.recv()))
+        await socket.send(MSGPACK.encode(WELCOME))
+        await fresh.wait()
+        await socket.send(MSGPACK.encode(TokenExpiring(expires_at=1.0)))
+        told.append(MSGPACK.decode_client(await socket.recv()))
+        renewed.set()
+        await socket.wait_closed()
+
+    async for ours in talk(warn):
+        session = ours.session()
+        await session.open()
+        ours.client._credential = "fresh"
+        fresh.set()
+        async with asyncio.timeout(10):
+            await renewed.wait()
+        await session.abort()
+    hello, auth = told
+    assert isinstance(hello, Hello)
+    assert hello.token == "token"
+    assert getattr(auth, "token", None) == "fresh"
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://x", "http://", "/x", ""])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must be like http://host:port"):
+        AsyncNCSClient(url, "k")

@@ -1,0 +1,80 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from ncs_streamer.clock import Clock
+from ncs_streamer.committer import Committer
+from ncs_streamer.metrics import Metrics
+from ncs_streamer.store import Append, MemoryStore, StoreError, StreamKey
+
+pytestmark = pytest.mark.unit
+
+
+class Writer:
+    """A stream that has entries to commit."""
+
+    def __init__(self, name: str, first: int = 1) -> None:
+        self.key = StreamKey("acme", name)
+        self.waiting = [Append(self.key, first, b"x")]
+        self.outcome: list[str] = []
+
+    def take_pending(self, max_bytes: int) -> list[Append]:
+        taken, self.waiting = self.waiting, []
+        return taken
+
+    def has_pending(self) -> bool:
+        return bool(self.waiting)
+
+    def committed(self) -> None:
+        self.outcome.append("committed")
+
+    async def rejected(self, error: Exception) -> None:
+        self.outcome.append("rejected")
+
+
+class Broken(MemoryStore):
+    """A store whose journal takes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.journal.append = self._refuse  # type: ignore[method-assign]
+
+    async def _refuse(self, entries: Sequence[Append]) -> None:
+        raise StoreError("no room")
+
+
+async def commit(store: MemoryStore, *writers: Writer) -> list[bool]:
+    """Commit what the writers have; return what was told about health."""
+    told: list[bool] = []
+    committer = Committer(store, Metrics(), Clock(), told.append)
+    for writer in writers:
+        committer.wake(writer)
+    task = asyncio.create_task(committer.run())
+    async with asyncio.timeout(10):
+        while not all(writer.outcome for writer in writers):
+            await asyncio.sleep(0)
+    task.cancel()
+    return told
+
+
+async def test_one_group_commits_the_entries_of_all_streams() -> None:
+    store, a, b = MemoryStore(), Writer("a"), Writer("b")
+    await commit(store, a, b)
+    assert (a.outcome, b.outcome) == (["committed"], ["committed"])
+    assert [await store.journal.tail(w.key) for w in (a, b)] == [1, 1]
+
+
+async def test_an_entry_that_is_refused_is_not_the_trouble_of_other_streams() -> None:
+    store, good, bad, other = MemoryStore(), Writer("a"), Writer("b", 7), Writer("c")
+    told = await commit(store, good, bad, other)
+    assert (good.outcome, other.outcome) == (["committed"], ["committed"])
+    assert bad.outcome == ["rejected"]
+    assert told[-1:] in ([], [True])
+    assert await store.journal.tail(other.key) == 1
+
+
+async def test_a_store_that_takes_nothing_is_not_healthy() -> None:
+    a, b = Writer("a"), Writer("b")
+    assert await commit(Broken(), a, b) == [False]
+    assert (a.outcome, b.outcome) == (["rejected"], ["rejected"])
