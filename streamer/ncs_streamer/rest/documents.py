@@ -9,6 +9,7 @@ import aiohttp_swagger3
 import orjson
 from aiohttp import web
 
+from .files import file_response
 from .openapi import openapi
 
 __all__ = ["docs", "docs_asset", "openapi_json", "redoc", "start_script"]
@@ -75,7 +76,7 @@ async def docs_asset(request: web.Request) -> web.StreamResponse:
     if name not in _FILES:
         raise web.HTTPNotFound
     headers = {"Cache-Control": "public, max-age=86400"}
-    return web.FileResponse(_FILES[name], headers=headers)
+    return file_response(request, _FILES[name], headers)
 
 
 def start_script(name: str) -> web.Response:

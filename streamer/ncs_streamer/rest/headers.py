@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from ..limiter import Verdict
 from .context import REQUEST_ID, VERDICT, server_of
 
-__all__ = ["finish_headers", "is_preflight", "size_of"]
+__all__ = ["finish_headers", "is_preflight"]
 
 _COMPRESS_FROM_BYTES = 1000
-_TEXT_FILES = frozenset((".js", ".css", ".html", ".svg"))
 _METHODS = "GET, POST, PUT, PATCH, DELETE"
 _EXPOSED = (
     "X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
@@ -83,19 +80,6 @@ def _accepts_gzip(request: web.Request) -> bool:
     return False
 
 
-def size_of(response: web.StreamResponse) -> int | None:
-    """Return the size of the body before compression, where it is known."""
-    if isinstance(response, web.FileResponse):
-        return _path_of(response).stat().st_size
-    return response.content_length
-
-
-def _path_of(response: web.FileResponse) -> Path:
-    return response._path
-
-
 def _is_worth_compressing(response: web.StreamResponse) -> bool:
-    if isinstance(response, web.FileResponse):
-        return _path_of(response).suffix in _TEXT_FILES
     body = response.body if isinstance(response, web.Response) else None
     return isinstance(body, bytes) and len(body) >= _COMPRESS_FROM_BYTES

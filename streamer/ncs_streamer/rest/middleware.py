@@ -20,7 +20,7 @@ from ..server import Phase
 from ..store.contracts import StoreError
 from .context import PRINCIPAL, REQUEST_ID, VERDICT, request_id_for, server_of
 from .errors import error_response
-from .headers import finish_headers, is_preflight, size_of
+from .headers import finish_headers, is_preflight
 from .table import Route, route_of
 
 __all__ = ["client_ip", "credential_of", "middlewares"]
@@ -57,7 +57,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             endpoint=endpoint,
             status_code=response.status,
             response_time_ms=round(1000 * elapsed, 3),
-            response_size=size_of(response),
+            response_size=response.content_length,
             client_ip=client_ip(request),
             user_agent=request.headers.get(hdrs.USER_AGENT, "")[:200],
         )

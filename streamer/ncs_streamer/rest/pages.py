@@ -6,6 +6,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from .files import file_response
+
 __all__ = ["asset", "page"]
 
 _WEB = Path(__file__).parent.parent / "web"
@@ -20,7 +22,7 @@ _POLICY = (
 async def page(request: web.Request) -> web.StreamResponse:
     """Show the live page."""
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
-    return web.FileResponse(_WEB / "index.html", headers=headers)
+    return file_response(request, _WEB / "index.html", headers)
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
@@ -29,4 +31,4 @@ async def asset(request: web.Request) -> web.StreamResponse:
     if name not in _FILES:
         raise web.HTTPNotFound
     path = _WEB / name
-    return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
+    return file_response(request, path, {"Cache-Control": "no-cache"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,30 @@ async def test_no_other_file_can_be_had(api: Api, folder: str, path: str) -> Non
     assert reply.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400", b"HTTP/1.0 400"))
     assert b"root:" not in reply
     assert b"make_app" not in reply
+
+
+async def test_what_the_caller_has_already_is_not_sent_again(api: Api) -> None:
+    for path in ("/", "/assets/app.js"):
+        first = await api.get(path, credential=None)
+        tag = first.headers["ETag"]
+        for known in (tag, f"W/{tag}", f'"other", {tag}'):
+            again = await api.get(path, headers={"If-None-Match": known})
+            assert (again.status, again.body) == (304, b"")
+            assert again.headers["ETag"] == tag
+        other = await api.get(path, headers={"If-None-Match": '"other"'})
+        assert (other.status, other.body) == (200, first.body)
+
+
+async def test_a_connection_stays_usable_after_a_304(api: Api) -> None:
+    # Compressed and not modified: a body here would be taken for the next response.
+    tag = (await api.get("/assets/axis.js")).headers["ETag"]
+    head = "GET /assets/axis.js HTTP/1.1\r\nHost: here\r\nAccept-Encoding: gzip\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    for _ in range(3):
+        writer.write(f"{head}If-None-Match: {tag}\r\n\r\n".encode())
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 304 ")
+        await asyncio.sleep(0.05)  # what follows it, would be there by now
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
