@@ -24,6 +24,11 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     if server.phase is not Phase.SERVING:
         code = Code.DRAINING if server.draining else Code.STARTING
         raise NcsError(code, retry_after_s=1.0)
+    if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+        raise NcsError(
+            Code.MALFORMED_FRAME,
+            "this address speaks WebSocket; connect with a WebSocket client",
+        )
     codec = CODECS[_subprotocol(request)]
     _check_origin(request)
     peer = client_ip(request)

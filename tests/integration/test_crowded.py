@@ -139,7 +139,7 @@ async def test_a_stream_is_not_forgotten_while_a_reader_waits_to_join(
 async def test_streams_that_never_had_a_batch_leave_room_for_others(
     tmp_path: Path,
 ) -> None:
-    async with server_on(tmp_path, "--max-streams", "3") as server:
+    async with server_on(tmp_path, "--max-streams", "12") as server:
         async with (
             client_of(server) as client,
             Socket.to(server, credential=token(), producer="p") as socket,

@@ -32,7 +32,10 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("tail", help="follow the events of a stream")
     add_client_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--events", help=f"of {','.join(EVENT_TYPES)} [all]")
+    parser.add_argument(
+        "--events",
+        help=f"of {','.join(EVENT_TYPES)} [all; as text, without cluster updates]",
+    )
     parser.add_argument("--limit", type=int, help="stop after so many events")
     parser.set_defaults(run=_run)
 
@@ -52,6 +55,8 @@ async def _tail(args: argparse.Namespace, credential: str, events: Any) -> int:
             async with client.stream(on_reconnect=say_reconnect) as session:
                 async for message in await session.subscribe(args.stream, events):
                     view.apply(message)
+                    if events is None and not args.json and _is_update(message):
+                        continue  # many a second; --events cluster_update has them
                     print(
                         _as_json(message) if args.json else line_of(message, view),
                         flush=True,
@@ -63,6 +68,10 @@ async def _tail(args: argparse.Namespace, credential: str, events: Any) -> int:
         print(f"ncs: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _is_update(message: Incoming) -> bool:
+    return isinstance(message, ClusterUpdateEvent) and message.delivery == "keyed"
 
 
 def _as_json(message: Incoming) -> str:
