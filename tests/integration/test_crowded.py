@@ -16,6 +16,7 @@ from ncs_protocol.messages import (
     ClusterUpdateEvent,
     Error,
     Points,
+    ServerMessage,
     Status,
     StatusReply,
     Subscribe,
@@ -90,6 +91,15 @@ async def test_a_store_that_fails_for_a_moment_ends_nobodys_session(
         assert await total(client, "s") == 101
 
 
+async def answers_until(socket: Socket, id: str) -> list[ServerMessage]:
+    """Return what comes until a question that is asked now is answered."""
+    await socket.send(Status(id=id, stream="busy"))
+    got = [await socket.receive()]
+    while not (isinstance(got[-1], StatusReply) and got[-1].id == id):
+        got.append(await socket.receive())
+    return got
+
+
 async def one_thread(folder: Path) -> ServerProcess:
     return server_on(folder, "--engine-threads", "1")
 
@@ -104,12 +114,15 @@ async def test_subscribing_again_and_again_gives_one_subscription(
                 await socket.send(Subscribe(id="a", stream="busy"))
                 await socket.send(Unsubscribe(id="a"))
             await socket.send(Subscribe(id="a", stream="busy"))
-            await socket.send(Status(id="end", stream="busy"))
-            got = []
-            while not isinstance(got[-1:] and got[-1], StatusReply):
-                got.append(await socket.receive())
-            assert sum(isinstance(message, Subscribed) for message in got) == 1
-            assert await total(client, "busy") == 10_000
+            await answers_until(socket, "joined")
+            await client.reset_algorithm("busy")
+            got = await answers_until(socket, "told")
+            removed = [
+                m.offset
+                for m in got
+                if isinstance(m, ClusterUpdateEvent) and m.delivery == "lossless"
+            ]
+            assert len(removed) == len(set(removed)) > 0
 
 
 async def test_a_stream_is_not_forgotten_while_a_reader_waits_to_join(
