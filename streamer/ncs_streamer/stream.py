@@ -79,9 +79,10 @@ class _Batch:
 
 
 @dataclasses.dataclass(slots=True)
-class _Second:
+class _Interval:
     """What happened since the last `performance_metrics`."""
 
+    since: float
     points: int = 0
     batches: int = 0
     latency_s: float = 0.0
@@ -127,7 +128,7 @@ class Stream:
         self._tasks: set[asyncio.Task[None]] = set()
         self._learned_points = 0
         self._learned_s = 0.0
-        self._second = _Second()
+        self._interval = _Interval(services.clock.monotonic())
         self._telling_status = False
 
     # Batches
@@ -148,10 +149,10 @@ class Stream:
             raise NcsError(Code.INTERNAL_ERROR, _ENGINE_FAILED)
         if self._suspended:
             raise NcsError(Code.STORE_UNAVAILABLE, retry_after_s=1.0)
-        if backlog.bytes + size > backlog.max_bytes:
-            raise NcsError(Code.OVERLOADED, retry_after_s=0.5)
         payload = encode_entry(entry)
         size += len(payload) + (0 if entry.points is None else entry.block.nbytes)
+        if backlog.bytes + size > backlog.max_bytes:
+            raise NcsError(Code.OVERLOADED, retry_after_s=0.5)
         if self.is_new:
             self._admission.check(entry)
             self._begin(entry.ingest_ns)
@@ -347,10 +348,9 @@ class Stream:
             self._has_news = True
             self._unsaved_points += outcome.accepted
             self._learned_points += outcome.accepted
-            self._second.points += outcome.accepted
-            self._second.batches += 1
-            latency = services.clock.monotonic() - batch.arrived
-            self._second.latency_s += latency
+            self._interval.points += outcome.accepted
+            self._interval.batches += 1
+            self._interval.latency_s += services.clock.monotonic() - batch.arrived
             if outcome.result is not None:
                 outliers = int(outcome.result.is_outlier.sum())
                 metrics.count("ncs_outliers_total", by=outliers)
@@ -401,27 +401,30 @@ class Stream:
 
     async def tell_status(self) -> None:
         """Publish `algorithm_status` and `performance_metrics` to subscribers."""
-        if not self.hub.subscriptions or self._telling_status:
+        if self._telling_status:
+            return
+        now = self._services.clock.monotonic()
+        past, self._interval = self._interval, _Interval(now)
+        if not self.hub.subscriptions:
             return
         self._telling_status = True
         try:
-            await self._tell_status()
+            await self._tell_status(past, now - past.since)
         finally:
             self._telling_status = False
 
-    async def _tell_status(self) -> None:
-        second, self._second = self._second, _Second()
+    async def _tell_status(self, past: _Interval, seconds: float) -> None:
         metrics = self._services.metrics
         if self.hub.publish_status(await self.status()):
             metrics.count("ncs_events_total", "algorithm_status", "latest")
-        if second.batches:
+        if past.batches:
             metrics.count("ncs_events_total", "performance_metrics", "latest")
             self.hub.publish_performance(
                 PerformanceMetrics(
-                    points_per_second=float(second.points),
-                    batches_per_second=float(second.batches),
+                    points_per_second=past.points / seconds,
+                    batches_per_second=past.batches / seconds,
                     avg_processing_time_ms=self._milliseconds_a_point(),
-                    ack_latency_ms=1000 * second.latency_s / second.batches,
+                    ack_latency_ms=1000 * past.latency_s / past.batches,
                     backlog_points=self._backlog_points,
                     subscribers=len(self.hub.subscriptions),
                 )

@@ -65,6 +65,14 @@ async def test_what_cannot_be_encoded_fails_alone_and_at_once() -> None:
             assert (await session.send([[1.0]])).seq == 1
 
 
+async def test_timestamps_may_be_an_array() -> None:
+    async for ours in talk(ack_all):
+        async with ours.session() as session:
+            for times in (np.array([1.5, 2.5]), np.array([10**18, 10**18 + 1])):
+                ack = await session.send([[1.0], [2.0]], timestamps=times)
+                assert ack.accepted == 1
+
+
 async def test_a_message_of_a_newer_server_is_passed_over() -> None:
     async def newer(socket: ServerConnection) -> None:
         await socket.recv()

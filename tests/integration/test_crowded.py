@@ -15,6 +15,7 @@ from ncs_protocol.messages import (
     Ack,
     ClusterUpdateEvent,
     Error,
+    PerformanceMetricsEvent,
     Points,
     ServerMessage,
     Status,
@@ -213,3 +214,18 @@ async def test_a_reader_that_does_not_read_does_not_hold_up_the_end(
                 await session.abort()
                 stuck.connection.transport.abort()
         assert b"drain_timed_out" not in b"".join(server.lines)
+
+
+async def test_a_new_reader_is_told_the_rate_of_now_and_not_of_the_past(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path, "--status-interval-s", "0.3") as server:
+        async with client_of(server) as client, client.stream() as session:
+            await session.send(some(5000))
+            await asyncio.sleep(1.0)  # intervals in which nobody is told
+            subscription = await session.subscribe(events=["performance_metrics"])
+            await session.send([[1.0, 2.0]])
+            async for message in subscription:
+                if isinstance(message, PerformanceMetricsEvent):
+                    assert 0 < message.data.points_per_second < 100
+                    break

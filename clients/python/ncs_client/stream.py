@@ -203,8 +203,9 @@ class StreamSession:
         message = _points_message(points)
         message.stream, message.results = stream, results
         message.metadata = metadata
-        message.timestamps = None if timestamps is None else list(timestamps)
-        if metadata or timestamps or isinstance(points, ScaledArray):
+        if timestamps is not None:
+            message.timestamps = np.asarray(timestamps).tolist()
+        if metadata or timestamps is not None or isinstance(points, ScaledArray):
             self._codec.encode(message)  # what cannot be encoded fails here, for itself
         while self.core.unacknowledged >= self._max_unacknowledged:
             self._has_room.clear()
