@@ -25,6 +25,7 @@ from ncs_protocol import Limits
 __all__ = ["Loaded", "Settings", "SettingsError", "load_settings", "setting_rows"]
 
 _MIB = 1024 * 1024
+_OFF = frozenset(("off", "none", "", "false"))  # YAML reads `off` as false
 _LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
@@ -326,12 +327,7 @@ def _convert(row: Row, raw: Any, source: str) -> Any:
 def _parse(annotation: Any, raw: Any) -> Any:
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
-        if str(raw).lower() in (
-            "off",
-            "none",
-            "",
-            "false",
-        ):  # YAML reads `off` as False
+        if str(raw).lower() in _OFF:
             return None
         return _parse(args[0], raw)
     if origin is Literal:

@@ -15,9 +15,9 @@ from aiohttp import hdrs, web
 
 __all__ = ["file_response"]
 
-_TYPES = {
-    ".js": "text/javascript"
-}  # by RFC 9239; the machine's table may say otherwise
+# RFC 9239; the machine's own table may say otherwise.
+_TYPES = {".js": "text/javascript"}
+_TEXTS = frozenset((".html", ".css", ".js", ".svg"))
 
 
 def file_response(
@@ -30,11 +30,10 @@ def file_response(
     if etag in [tag.strip() for tag in known.split(",")]:
         return web.Response(status=304, headers=headers)
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
-    is_text = path.suffix in (".html", ".css", ".js", ".svg")
     return web.Response(
         body=body,
         content_type=kind or "application/octet-stream",
-        charset="utf-8" if is_text else None,
+        charset="utf-8" if path.suffix in _TEXTS else None,
         headers=headers,
     )
 
