@@ -8,7 +8,6 @@ names it: a stream that is left out silently would change the means.
 from __future__ import annotations
 
 import dataclasses
-import pickle
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -158,16 +157,18 @@ def _read(path: Path, described: dict[str, str]) -> LabelledStream:
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        with path.open("rb") as raw:  # np.load leaves it open when it fails
+            if not zipfile.is_zipfile(raw):
+                raise ValueError("it is no archive")
+            raw.seek(0)
+            with np.load(raw, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
     except (
         OSError,
         ValueError,
-        AttributeError,  # one array by itself is no archive
         EOFError,
         zipfile.BadZipFile,
         zlib.error,
-        pickle.UnpicklingError,
     ) as error:
         raise StreamFileError(path, f"it is no readable .npz file: {error}") from None
 

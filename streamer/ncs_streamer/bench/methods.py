@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from ncs_engine import Engine, EngineParams
 
-__all__ = ["INSTALL", "NCS", "Method", "Verdicts", "missing_line", "run_engine"]
+__all__ = [
+    "INSTALL",
+    "NCS",
+    "Method",
+    "Verdicts",
+    "is_installed",
+    "missing_line",
+    "run_engine",
+]
 
 INSTALL = 'pip install "ncs-streamer[bench]"'
 """Command that installs every package that a peer needs."""
@@ -62,17 +70,18 @@ class Method:
     @property
     def installed(self) -> bool:
         """Whether its package is there."""
-        tops = {module.partition(".")[0] for module in self._modules}
-        return all(importlib.util.find_spec(top) is not None for top in tops)
-
-    @property
-    def _modules(self) -> tuple[str, ...]:
-        return _MODULES[self.package] if self.package else ()
+        return self.package is None or is_installed(self.package)
 
     def load(self) -> None:
         """Import its package, so that a run is timed without that."""
-        for module in self._modules:
+        for module in _MODULES[self.package] if self.package else ():
             importlib.import_module(module)
+
+
+def is_installed(package: str) -> bool:
+    """Return whether the distribution of a peer is there."""
+    tops = {module.partition(".")[0] for module in _MODULES[package]}
+    return all(importlib.util.find_spec(top) is not None for top in tops)
 
 
 def missing_line(missing: Iterable[Method]) -> str:

@@ -6,8 +6,6 @@ the generated streams rather than a target.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from .labelled import LabelledStream
@@ -20,33 +18,23 @@ PACKAGED = ("iris", "wine", "breast_cancer", "digits")
 _POINTS = 3000  # a data set is presented again until there are so many
 
 
-def load_packaged(
-    wanted: Callable[[str], bool] = lambda name: True,
-) -> list[LabelledStream]:
-    """Return the data sets as streams, each shuffled anew for every presentation.
-
-    Args:
-        wanted: takes a name and says whether to load it.
+def load_packaged(name: str) -> LabelledStream:
+    """Return one of `PACKAGED` as a stream, shuffled anew for every presentation.
 
     Raises:
         ImportError: if scikit-learn is not installed.
     """
     from sklearn import datasets
 
-    streams = []
-    for name in filter(wanted, PACKAGED):
-        points, truth = getattr(datasets, f"load_{name}")(return_X_y=True)
-        rng = np.random.default_rng(0)
-        times = -(-_POINTS // len(points))
-        order = np.concatenate([rng.permutation(len(points)) for _ in range(times)])
-        streams.append(
-            LabelledStream(
-                name=name,
-                origin="packaged",
-                kind="real",
-                tasks=frozenset(("cluster",)),
-                points=points[order].astype(np.float32),
-                truth=truth[order].astype(np.int64),
-            )
-        )
-    return streams
+    points, truth = getattr(datasets, f"load_{name}")(return_X_y=True)
+    rng = np.random.default_rng(0)
+    times = -(-_POINTS // len(points))
+    order = np.concatenate([rng.permutation(len(points)) for _ in range(times)])
+    return LabelledStream(
+        name=name,
+        origin="packaged",
+        kind="real",
+        tasks=frozenset(("cluster",)),
+        points=points[order].astype(np.float32),
+        truth=truth[order].astype(np.int64),
+    )

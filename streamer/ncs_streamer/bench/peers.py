@@ -10,7 +10,6 @@ of which the first is learned before it is labelled and the others after.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -32,18 +31,20 @@ def _river(name: str, **settings: Any) -> Method:
 
         model = getattr(cluster, name)(**settings)
         rows = running_standard(points).tolist()
-        return Verdicts(ids=np.fromiter(_one_by_one(model, rows), np.int64, len(rows)))
+        return Verdicts(ids=np.array(_one_by_one(model, rows), dtype=np.int64))
 
     return Method(name, frozenset(("cluster",)), run, settings, "river")
 
 
-def _one_by_one(model: Any, rows: list[list[float]]) -> Iterator[int]:
-    """Give the id of each point, then learn it. None, said of no cluster, is -1."""
+def _one_by_one(model: Any, rows: list[list[float]]) -> list[int]:
+    """Return the id of each point, before it is learned; None, no cluster, is -1."""
+    ids = []
     for i, row in enumerate(rows):
         point = dict(enumerate(row))
         given = model.predict_one(point) if i else 0  # before it knows any
-        yield -1 if given is None else int(given)
+        ids.append(-1 if given is None else int(given))
         model.learn_one(point)
+    return ids
 
 
 def _sklearn(name: str, **settings: Any) -> Method:

@@ -69,7 +69,7 @@ def _panel(
 ) -> Iterator[str]:
     known, numbers = np.unique(labels, return_inverse=True)
     count = int((known >= 0).sum())
-    yield f'<text x="{left}" y="37">{name}: {count} different</text>'
+    yield f'<text x="{left}" y="37">{name}: {count} labels</text>'
     yield (
         f'<rect x="{left}" y="{_TOP}" width="{_SIDE}" height="{_SIDE}"'
         ' fill="none" stroke="#ccc"/>'

@@ -67,13 +67,13 @@ def _run(args: argparse.Namespace) -> int:
 def _measure(
     seconds: float, peers: Sequence[Method], on_step: Callable[[str], None]
 ) -> dict[str, Any]:
+    on_step("memory")  # first: what others have freed would hide what it takes
+    memory = measure_memory(10 * seconds)
     rates = measure_rates(seconds, on_step=on_step)
     on_step("single points")
     latency = measure_latency(3 * seconds)
     on_step("two threads")
     threads = measure_threads(2 * seconds)
-    on_step("memory")
-    memory = measure_memory(10 * seconds)
     beside = measure_peers([NCS, *peers], on_step)
     by_name = {row["method"]: row["points_per_second"] for row in beside}
     ratio = by_name[NCS.name] / by_name[_RIVAL] if _RIVAL in by_name else None

@@ -17,7 +17,7 @@ from ..bench.detectors import DETECTORS
 from ..bench.figures import machine
 from ..bench.generators import GENERATORS, generate
 from ..bench.labelled import MIN_POINTS, LabelledStream, StreamFileError, read_folder
-from ..bench.methods import INSTALL, NCS, Method, Verdicts, missing_line
+from ..bench.methods import INSTALL, NCS, Method, Verdicts, is_installed, missing_line
 from ..bench.packaged import PACKAGED, load_packaged
 from ..bench.peers import CLUSTERERS
 from ..bench.pictures import draw
@@ -69,9 +69,13 @@ def _run(args: argparse.Namespace) -> int:
     except StreamFileError as error:
         print(f"ncs: {error}", file=sys.stderr)
         return 1
+    lacking = _lacking(args)
     if not streams:
-        print(f"ncs: no stream is named {args.streams!r}", file=sys.stderr)
-        return 2
+        why = f"no stream is named {args.streams!r}"
+        if lacking:
+            why = f"these come with scikit-learn, which is missing: {INSTALL}"
+        print(f"ncs: {why}", file=sys.stderr)
+        return 1 if lacking else 2
     peers = () if args.no_peers else (*CLUSTERERS, *DETECTORS)
     missing = [peer for peer in peers if not peer.installed]
     methods = [NCS, *(peer for peer in peers if peer.installed)]
@@ -88,7 +92,7 @@ def _run(args: argparse.Namespace) -> int:
                 {"method": peer.name, "package": peer.package, "install": INSTALL}
                 for peer in missing
             ],
-            "missing_streams": _missing_streams(args),
+            "missing_streams": lacking,
             "summary": summary,
             "rows": rows,
         }
@@ -98,16 +102,17 @@ def _run(args: argparse.Namespace) -> int:
     print_tables(console, rows, summary)
     if missing:
         console.print(missing_line(missing))
-    if names := _missing_streams(args):
-        console.print(f"Not scored, as they are part of scikit-learn: {names}")
+    if lacking:
+        names = ", ".join(lacking)
+        console.print(f"Not scored, as scikit-learn is not installed: {names}")
     return 0
 
 
 def _streams(args: argparse.Namespace) -> list[LabelledStream]:
     """Return the streams that are wanted, of all three origins."""
     streams = [generate(name) for name in GENERATORS if _wants(args, "generated", name)]
-    if not _missing_streams(args):
-        streams += load_packaged(lambda name: _wants(args, "packaged", name))
+    if not _lacking(args):
+        streams += [load_packaged(name) for name in _packaged(args)]
     if args.data:
         streams += read_folder(args.data, lambda name: _wants(args, "data", name))
     return streams
@@ -118,11 +123,13 @@ def _wants(args: argparse.Namespace, origin: str, name: str) -> bool:
     return any(fnmatch.fnmatchcase(known, args.streams) for known in names)
 
 
-def _missing_streams(args: argparse.Namespace) -> list[str]:
-    """Return the packaged data sets that are wanted and whose package is not there."""
-    if next(peer for peer in CLUSTERERS if peer.package == "scikit-learn").installed:
-        return []
+def _packaged(args: argparse.Namespace) -> list[str]:
     return [name for name in PACKAGED if _wants(args, "packaged", name)]
+
+
+def _lacking(args: argparse.Namespace) -> list[str]:
+    """Return the packaged data sets that are wanted and whose package is not there."""
+    return [] if is_installed("scikit-learn") else _packaged(args)
 
 
 def _rows(

@@ -170,29 +170,33 @@ def _noticed(delays: Sequence[int | None]) -> tuple[str, str]:
 
 
 def _print_headlines(console: Console, summary: Any) -> None:
-    """Print what is promised of NCS, each with the number it is held against."""
-    lines = []
-    if shape := summary["silhouette"].get(NCS.name):
-        lines += [
-            (
-                f"silhouette to the true labels', {shape['separable_streams']} streams"
-                f" whose own is at least {SEPARABLE}",
-                _shown(shape["ratio_to_truth"]),
-            ),
-            (
-                f"mean silhouette on {shape['separated_streams']} declared sets of"
-                f" blobs (worst {_shown(shape['separated_worst'])})",
-                _shown(shape["separated_mean"]),
-            ),
-        ]
-    if flags := summary["outliers"].get(NCS.name):
-        rate = _shown(flags["clean_false_flag_rate"], 5)
-        lines.append(("share of clean Gaussian points flagged", rate))
-    if drift := summary["drift"].get(NCS.name):
-        rate = _shown(drift["clean_false_per_10k"], 2)
-        lines.append(("drift reports per 10,000 clean Gaussian points", rate))
+    """Print what is promised of NCS, as far as there are streams for it."""
+    shape = summary["silhouette"].get(NCS.name, {})
+    flags = summary["outliers"].get(NCS.name, {})
+    drift = summary["drift"].get(NCS.name, {})
+    worst = _shown(shape.get("separated_worst"))
+    figures = {
+        "silhouette against the true labels' where that is at least"
+        f" {SEPARABLE} ({shape.get('separable_streams')} streams)": (
+            shape.get("ratio_to_truth"),
+            3,
+        ),
+        f"silhouette on the declared set of separated blobs (worst {worst})": (
+            shape.get("separated_mean"),
+            3,
+        ),
+        "share of clean Gaussian points that are flagged": (
+            flags.get("clean_false_flag_rate"),
+            5,
+        ),
+        "drift reports per 10,000 clean Gaussian points": (
+            drift.get("clean_false_per_10k"),
+            2,
+        ),
+    }
     table = _table(f"{NCS.name}: figures it is held to", "figure", ("value",))
-    for name, value in lines:
-        table.add_row(name, value)
-    if lines:
+    for name, (value, digits) in figures.items():
+        if value is not None:
+            table.add_row(name, _shown(value, digits))
+    if table.row_count:
         console.print(table)
