@@ -2,7 +2,7 @@
 
 The settings are the best of a small search on public streams; each peer could do better
 on a single stream with a setting for that stream, and so could NCS.
-Features are standardised by a running scaler first: without it they fare much worse.
+Features are standardised by a running scaler first: their radii have a unit.
 River's learn point by point; scikit-learn's are made for blocks and get blocks of 100,
 of which the first is learned before it is labelled and the others after.
 """
