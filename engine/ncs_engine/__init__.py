@@ -8,6 +8,7 @@ It depends on numpy only, reads no clock and does no I/O.
 """
 
 from .engine import Engine
+from .kernel import KernelInfo, kernel_info
 from .neuro import NeuroClusterStreamer
 from .params import MAX_CLUSTERS, EngineParams
 from .result import OUTLIER, Change, ChangeKind, Cluster, Drift, LearnResult
@@ -21,8 +22,10 @@ __all__ = [
     "Drift",
     "Engine",
     "EngineParams",
+    "KernelInfo",
     "LearnResult",
     "NeuroClusterStreamer",
+    "kernel_info",
 ]
 
 __version__ = "0.1.0"

@@ -88,13 +88,13 @@ class ClusterBook:
         self._entries[cluster] = _Entry(0, at, at)
         return cluster
 
-    def count(self, cluster: int, at: int) -> None:
-        """Count a point for `cluster`, or as an outlier."""
+    def count(self, cluster: int, at: int, points: int = 1) -> None:
+        """Count points for `cluster`, the last of them at `at`, or as outliers."""
         if cluster == OUTLIER:
-            self.outliers += 1
+            self.outliers += points
             return
         entry = self._entries[cluster]
-        entry.size += 1
+        entry.size += points
         entry.last_seen = at
 
     def follow(self, carried: Carried, micro: MicroClusters, at: int) -> list[Change]:

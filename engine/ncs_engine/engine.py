@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import kernel
 from .clusters import ClusterBook
 from .model import Model
 from .params import EngineParams
@@ -24,6 +25,7 @@ from .snapshot import decode_snapshot, encode_snapshot
 __all__ = ["Engine"]
 
 _LARGEST = 1e100  # squares and their sums stay finite
+_I8, _BOOL, _F4, _F8 = (np.dtype(name) for name in ("i8", "?", "f4", "f8"))
 
 
 class Engine:
@@ -93,22 +95,22 @@ class Engine:
         """
         block = self._checked(points)
         n = len(block)
-        result = LearnResult(
-            np.empty(n, np.int64), np.empty(n, bool), np.empty(n, "f4")
-        )
-        if n and self._model is None:
-            self._model = Model(block.shape[1], self._params, self._book)
-        done, steps = 0, 0 if self._model is None else self._model.steps
-        while self._model is not None and done < n:
-            done += self._model.learn_until_step(block[done:], done, result)
-        if n and self._model is not None and self._model.warming_up:
-            self._book.judge(self._model.micro)
+        result = LearnResult(np.empty(n, _I8), np.empty(n, _BOOL), np.empty(n, _F4))
+        if n == 0:
+            return result
         model = self._model
-        if model is not None and (model.warming_up or model.steps > steps):
+        if model is None:
+            model = self._model = Model(block.shape[1], self._params, self._book)
+        done, steps = 0, model.steps
+        while done < n:
+            done += model.learn_until_step(block, done, result)
+        if model.warming_up:
+            self._book.judge(model.micro)
+        if model.warming_up or model.steps > steps:
             result.updated = self._book.ids()  # a density step may change all of them
         else:
-            touched = set(result.cluster_ids.tolist())
-            result.updated = sorted(c for c in touched if c in self._book)
+            counts = kernel.active.tally(result.cluster_ids, 0, n)
+            result.updated = sorted(c for c, _, _ in counts if c != OUTLIER)
         return result
 
     def predict(self, points: ArrayLike) -> LearnResult:
@@ -121,11 +123,13 @@ class Engine:
             ValueError: as `learn`.
         """
         block = self._checked(points)
-        ids, scores = np.full(len(block), OUTLIER, np.int64), np.ones(len(block), "f4")
-        if self._model is not None and len(block):
-            for i, z in enumerate(self._model.standardize(block)):
-                ids[i], scores[i] = self._model.judge(z)
-        return LearnResult(ids, ids == OUTLIER, scores)
+        n = len(block)
+        result = LearnResult(
+            np.full(n, OUTLIER, _I8), np.ones(n, _BOOL), np.ones(n, _F4)
+        )
+        if self._model is not None and n:
+            self._model.judge(block, result)
+        return result
 
     def clusters(self, ids: list[int] | None = None) -> list[Cluster]:
         """Return the clusters by ascending id, all or those of `ids` that exist."""
@@ -218,15 +222,20 @@ class Engine:
             raise ValueError(f"engine snapshot lacks {error}") from None
         return self
 
-    def _checked(self, points: ArrayLike) -> NDArray[np.float64]:
-        block = np.ascontiguousarray(points, dtype=np.float64)
+    def _checked(self, points: ArrayLike) -> NDArray[Any]:
+        """Return the points as float32 or float64 (n, d) in C order."""
+        block = points if type(points) is np.ndarray else np.asarray(points, _F8)
+        if block.dtype is not _F8 and block.dtype is not _F4:
+            block = block.astype(_F8)
         if block.ndim != 2 or (block.shape[1] == 0 and len(block)):
             raise ValueError(f"points must have shape (n, d), got {block.shape}")
+        if not block.flags.c_contiguous:
+            block = np.ascontiguousarray(block)
         expected = self.dimension
         if expected is not None and len(block) and block.shape[1] != expected:
             raise ValueError(
                 f"points have {block.shape[1]} dimensions, expected {expected}"
             )
-        if not (np.abs(block) <= _LARGEST).all():
+        if not kernel.active.within(block, _LARGEST):
             raise ValueError(f"points must be finite and at most {_LARGEST:g}")
         return block

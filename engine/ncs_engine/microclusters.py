@@ -2,14 +2,17 @@
 
 Coordinates are kept dimension-major, (d, capacity): adding up squared differences row
 by row has one fixed order of additions, so the result does not depend on alignment or
-vector width, and a compiled loop over the same layout can be bit-identical.
+vector width, and the compiled kernel over the same layout is bit-identical.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .result import OUTLIER
 
 __all__ = ["MicroClusters"]
@@ -59,13 +62,19 @@ class MicroClusters:
 
     def pairwise_squared_distances(self) -> NDArray[np.float64]:
         """Return float64 (count, count)."""
-        centres = self.centres[:, : self.count]
-        total = np.zeros((self.count, self.count))
-        for row in centres:
-            difference = row[:, None] - row
-            difference *= difference
-            total += difference
-        return total
+        squared = np.empty((self.count, self.count))
+        kernel.active.pairwise_squared_distances(self.centres, self.count, squared)
+        return squared
+
+    def nearest_labelled(self, squared: NDArray[np.float64]) -> int:
+        """Return the index of the nearest with a label, -1 if none has.
+
+        Args:
+            squared: float64 (count,), see `squared_distances`.
+        """
+        labelled = np.where(self.label[: self.count] >= 0, squared, np.inf)
+        index = int(labelled.argmin()) if labelled.size else -1
+        return index if index >= 0 and self.label[index] >= 0 else -1
 
     def absorb(self, index: int, z: NDArray[np.float64], rate: float) -> None:
         """Let micro-cluster `index` take `z`.
@@ -84,38 +93,28 @@ class MicroClusters:
         spread *= 1.0 - step
 
     def found(self, z: NDArray[np.float64], label: int) -> int:
-        """Begin a micro-cluster at `z` and return its index, or -1 if there is no room.
-
-        When all are in use, the one with the least weight gives way; but never the last
-        one of a cluster.
-        """
-        if self.count < self.capacity:
-            index = self.count
-            self.count += 1
-        else:
-            index = self._expendable()
-            if index < 0:
-                return index
+        """Begin a micro-cluster at `z` and return its index; there has to be room."""
+        index = self.count
+        self.count += 1
         self.centres[:, index] = z
         self.weight[index] = self.points[index] = 1.0
         self.spread[:, index] = 0.0
         self.label[index] = label
         return index
 
-    def _expendable(self) -> int:
-        """Return the lightest entry that may go, strays first, or -1."""
-        labels, counts = np.unique(self.label, return_counts=True)
-        last_ones = labels[(counts == 1) & (labels >= 0)]
-        strays = self.label < 0
-        allowed = strays if strays.any() else ~np.isin(self.label, last_ones)
-        weight = np.where(allowed, self.weight, np.inf)
-        index = int(weight.argmin())
-        return index if weight[index] < np.inf else -1
-
     def drop_strays(self, unseen_since: int) -> None:
         """Forget entries without a label that took no point after `unseen_since`."""
         active = slice(self.count)
         self.keep((self.label[active] >= 0) | (self.seen[active] > unseen_since))
+
+    def drop_lightest_stray(self) -> None:
+        """Forget the lightest of the entries without a label, if there are any."""
+        stray = self.label[: self.count] < 0
+        if stray.any():
+            weight = np.where(stray, self.weight[: self.count], np.inf)
+            kept = np.ones(self.count, dtype=np.bool_)
+            kept[int(weight.argmin())] = False
+            self.keep(kept)
 
     def remap(self, factor: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
         """Follow a move of the standardiser: centre * factor + offset, both (d,)."""
@@ -134,36 +133,27 @@ class MicroClusters:
             array[..., :kept] = array[..., : self.count][..., mask]
         self.count = kept
 
-    def merge_closest(self, target: int, distances: NDArray[np.float64]) -> None:
+    def merge_closest(self, target: int, squared: NDArray[np.float64]) -> float:
         """Merge the closest pairs until at most `target` are left.
 
-        Pairs of two different clusters are left alone. `distances` is the matrix of
-        `pairwise_squared_distances`; it is used up.
-        """
-        label = self.label[: self.count]
-        apart = (label[:, None] != label) & (label[:, None] >= 0) & (label >= 0)
-        distances[apart] = np.inf
-        np.fill_diagonal(distances, np.inf)
-        alive = np.ones(self.count, dtype=np.bool_)
-        for _ in range(self.count - target):
-            a, b = divmod(int(np.argmin(distances)), self.count)
-            if distances[a, b] == np.inf:
-                break
-            if self.label[a] < 0 or (
-                self.label[b] >= 0 and self.weight[b] > self.weight[a]
-            ):
-                a, b = b, a
-            self._take_in(a, b)
-            alive[b] = False
-            distances[b, :] = np.inf
-            distances[:, b] = np.inf
-            moved = self.squared_distances(self.centres[:, a])
-            blocked = (distances[a] == np.inf) | ~alive
-            distances[a] = np.where(blocked, np.inf, moved)
-            distances[:, a] = distances[a]
-        self.keep(alive)
+        Pairs of two different clusters are left alone.
 
-    def _take_in(self, a: int, b: int) -> None:
+        Args:
+            target: see above.
+            squared: INOUT, `pairwise_squared_distances`; used up.
+
+        Returns:
+            The largest distance over which two were merged, 0 for none.
+        """
+        alive = np.ones(self.count, dtype=np.bool_)
+        farthest: float = kernel.active.merge_closest(
+            self, self.count, target, squared, alive
+        )
+        self.keep(alive)
+        return math.sqrt(farthest)
+
+    def take_in(self, a: int, b: int) -> None:
+        """Let entry `a` have what `b` has; `b` stays as it is."""
         share = self.weight[b] / (self.weight[a] + self.weight[b])
         gap = self.centres[:, b] - self.centres[:, a]
         self.centres[:, a] += share * gap

@@ -15,16 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .clusters import ClusterBook
 from .drift import DriftDetector
 from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
 from .modes import find_modes
-from .outliers import RecentGaps, outlier_score
+from .numpy_kernel import BURST, FULL, PointLoop, place
+from .outliers import RecentGaps
 from .params import EngineParams
 from .recent import RecentPoints
 from .result import OUTLIER, Change, Drift, LearnResult
-from .standardizer import Standardizer
+from .standardizer import Standardizer, unit_vectors
 from .vigilance import Vigilance
 
 __all__ = ["Model"]
@@ -41,6 +43,7 @@ _WEIGHT_TO_STAY = 2.0
 _CRUMB = 0.05  # of the weight of the main part
 _FULL_SHARE = 0.9  # of the micro-clusters in use
 _KEPT_SHARE = 0.75
+_ROOMY_SHARE = 0.9375  # kept when all are in use between two steps
 _STRAY_MEMORY = 2 * _STEP  # points
 _BURST_WINDOW = 16
 _BURST_FROM = 8
@@ -85,6 +88,8 @@ class Model:
         self.burst = 0  # the last verdicts as bits, 1 for an outlier
         self.warming_up = True
         self.step_requested = False
+        self._loop: PointLoop | None = None  # over the arrays as they are now
+        self._crowded = False  # no room can be made until the next density step
 
     @property
     def _capacity(self) -> int:
@@ -105,113 +110,127 @@ class Model:
         arrays = (getattr(owner, name) for owner in owners for name in owner.ARRAYS)
         return self.book.nbytes + int(sum(array.nbytes for array in arrays))
 
-    def standardize(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
+    def standardize(self, block: NDArray[Any]) -> NDArray[np.float64]:
         """Return float64 (n, d) in the space in which distances are taken."""
         if self.params.metric == "cosine":
-            norm = np.sqrt(np.square(block).sum(axis=1, keepdims=True))
-            unit: NDArray[np.float64] = np.zeros_like(block)
-            np.divide(block, norm, out=unit, where=norm > 0)
-            return unit
+            return unit_vectors(block)
         return self.scaler.apply(block)
 
-    # One point
+    # The points
 
     def learn_until_step(
-        self, block: NDArray[np.float64], done: int, result: LearnResult
+        self, block: NDArray[Any], done: int, result: LearnResult
     ) -> int:
         """Learn points up to and including the next density step; return how many.
 
         Args:
-            block: float64 (n, d); verdicts go to `result` from index `done` on.
-            done: see `block`.
-            result: INOUT.
+            block: float32 or float64 (n, d), finite, C order.
+            done: points of it that were learned already.
+            result: INOUT; verdicts go to the places of their points.
         """
-        # The standardiser stands still until the step, so one call does for all.
-        chunk = block[: self._points_until_step()]
-        for i, (point, z) in enumerate(
-            zip(chunk, self.standardize(chunk), strict=True)
-        ):
-            cluster, score = self._learn_one(point, z, result.changes)
-            result.cluster_ids[done + i] = cluster
-            result.is_outlier[done + i] = cluster == OUTLIER
-            result.outlier_scores[done + i] = score
-            if self._step_is_due():
-                self._density_step(result)
-                return i + 1
-        return len(chunk)
-
-    def judge(self, z: NDArray[np.float64]) -> tuple[int, float]:
-        """Return (cluster id or -1, score) for a standardised point; learn nothing."""
-        cluster, _, score = self._verdict(self.micro.squared_distances(z))
-        return cluster, score
-
-    def _learn_one(
-        self, point: NDArray[np.float64], z: NDArray[np.float64], changes: list[Change]
-    ) -> tuple[int, float]:
-        self.learned += 1
-        self.since_step += 1
-        squared = self.micro.squared_distances(z)
+        stop = min(len(block), done + self._points_until_step())
         if self.warming_up:
-            cluster, score = self._lead(z, squared, changes), 0.0
+            taken, reason = self._lead_all(block, done, stop, result), 0
         else:
-            cluster, gap, score = self._verdict(squared)
-            if cluster != OUTLIER:
-                self.gaps.add(gap)
-            self._place(z, squared, cluster)
-        self.recent.add(point, cluster)
-        verdict = int(cluster == OUTLIER)
-        self.burst = ((self.burst << 1) | verdict) & ((1 << _BURST_WINDOW) - 1)
-        self.book.count(cluster, self.learned)
-        return cluster, score
+            taken, reason = self._run(block, done, stop, result)
+        self.learned += taken
+        self.since_step += taken
+        self._count(result.cluster_ids, done, done + taken)
+        if reason == FULL:
+            self._crowded = not self._make_room()
+        elif reason == BURST or self._step_is_due():
+            self._density_step(result)
+        return taken
 
-    def _verdict(self, squared: NDArray[np.float64]) -> tuple[int, float, float]:
-        """Return (cluster id or -1, distance to its nearest micro-cluster, score)."""
-        label = self.micro.label[: self.micro.count]
-        labelled = np.where(label >= 0, squared, np.inf)
-        index = int(labelled.argmin()) if labelled.size else -1
-        if index < 0 or labelled[index] == np.inf:
-            return OUTLIER, math.inf, 1.0
-        gap = math.sqrt(labelled[index])
-        if self.warming_up:
-            return int(label[index]), gap, 0.0
-        # In the precision in which it is told, so that verdict and score agree.
-        score = float(
-            np.float32(outlier_score(gap, self.vigilance.radius, self.gaps.usual))
+    def _run(
+        self, block: NDArray[Any], start: int, stop: int, result: LearnResult
+    ) -> tuple[int, int]:
+        """Let the kernel take the points; return how many it took, and why no more."""
+        params, vigilance = self.params, self.vigilance
+        taken, reason, self.burst = self._point_loop().learn(
+            block,
+            start,
+            stop,
+            result.cluster_ids,
+            result.is_outlier,
+            result.outlier_scores,
+            self.learned,
+            self.since_step,
+            self.burst,
+            self._crowded,
+            vigilance.join_radius,
+            vigilance.radius,
+            self.gaps.usual,
+            params.outlier_threshold,
+            params.learning_rate,
         )
-        strange = score >= self.params.outlier_threshold
-        return OUTLIER if strange else int(label[index]), gap, score
+        return taken, reason
 
-    def _place(
-        self, z: NDArray[np.float64], squared: NDArray[np.float64], cluster: int
-    ) -> None:
-        """Let the nearest micro-cluster take the point, or found one.
+    def _point_loop(self) -> PointLoop:
+        if self._loop is None:
+            loop: PointLoop = kernel.active.PointLoop(
+                self.micro,
+                self.scaler,
+                self.gaps,
+                self.recent,
+                self.params.metric == "cosine",
+                _BURST_WINDOW,
+                _BURST_FROM,
+            )
+            self._loop = loop
+        return self._loop
 
-        A point that is an outlier founds or joins one without a label: should more come
-        to the same place, they become a cluster at the next density step.
+    def _count(self, ids: NDArray[np.int64], start: int, stop: int) -> None:
+        """Put the verdicts at [start, stop), which are the last ones, into the book."""
+        if stop - start == 1:
+            self.book.count(int(ids[start]), self.learned)
+            return
+        for cluster, points, last in kernel.active.tally(ids, start, stop):
+            self.book.count(cluster, self.learned - (stop - 1 - last), points)
+
+    def judge(self, block: NDArray[Any], result: LearnResult) -> None:
+        """Give the verdict on float (n, d) as it would be now; learn nothing.
+
+        Args:
+            block: as for `learn_until_step`.
+            result: OUT.
         """
-        micro = self.micro
-        nearest = int(squared.argmin()) if squared.size else -1
-        joins = nearest >= 0 and squared[nearest] <= self.vigilance.join_radius**2
-        index = -1 if joins else micro.found(z, cluster)
-        if index < 0:
-            index = nearest
-            micro.absorb(index, z, self.params.learning_rate)
-            if micro.label[index] < 0:
-                micro.label[index] = cluster
-        micro.seen[index] = self.learned
+        # Without a scale nothing is strange.
+        threshold = np.inf if self.warming_up else self.params.outlier_threshold
+        self._point_loop().judge(
+            block,
+            result.cluster_ids,
+            result.is_outlier,
+            result.outlier_scores,
+            self.vigilance.radius,
+            self.gaps.usual,
+            threshold,
+        )
+        if self.warming_up:
+            result.outlier_scores[:] = 0.0
 
-    def _lead(
-        self,
-        z: NDArray[np.float64],
-        squared: NDArray[np.float64],
-        changes: list[Change],
+    # The first points
+
+    def _lead_all(
+        self, block: NDArray[Any], start: int, stop: int, result: LearnResult
     ) -> int:
+        """Learn the points [start, stop) before any scale is known; return how many."""
+        for i, z in enumerate(self.standardize(block[start:stop]), start):
+            at = self.learned + i + 1 - start
+            cluster = self._lead(z, at, result.changes)
+            self.recent.add(block[i], cluster)
+            result.cluster_ids[i] = cluster
+            result.is_outlier[i], result.outlier_scores[i] = False, 0.0
+        return stop - start
+
+    def _lead(self, z: NDArray[np.float64], at: int, changes: list[Change]) -> int:
         """Cluster a point before any scale is known, by relative similarity.
 
         1 - |x - c| / (|x| + |c|) against `base_threshold`: the only scale there is are
         the points themselves.
         """
         micro = self.micro
+        squared = micro.squared_distances(z)
         if squared.size:
             nearest = int(squared.argmin())
             size = _norm(z) + _norm(micro.centres[:, nearest])
@@ -220,11 +239,11 @@ class Model:
             crowded = len(self.book) >= most
             if similarity >= self.params.base_threshold or crowded:
                 micro.absorb(nearest, z, self.params.learning_rate)
-                micro.seen[nearest] = self.learned
+                micro.seen[nearest] = at
                 return int(micro.label[nearest])
-        cluster = self.book.create(self.learned)
-        changes.append(Change("created", cluster, self.learned, size=1))
-        micro.seen[micro.found(z, cluster)] = self.learned
+        cluster = self.book.create(at)
+        changes.append(Change("created", cluster, at, size=1))
+        micro.seen[micro.found(z, cluster)] = at
         return cluster
 
     # The density step
@@ -239,12 +258,7 @@ class Model:
         return _STEP - self.since_step
 
     def _step_is_due(self) -> bool:
-        scheduled = self.step_requested or self._points_until_step() == 0
-        return scheduled or self._is_bursting()
-
-    def _is_bursting(self) -> bool:
-        enough = self.burst.bit_count() >= _BURST_FROM
-        return enough and self.since_step >= _BURST_WINDOW
+        return self.step_requested or self._points_until_step() == 0
 
     def _density_step(self, result: LearnResult) -> None:
         points, ids = self.recent.last(self.since_step)
@@ -254,7 +268,7 @@ class Model:
             sensitivity = self.params.drift_sensitivity
             drift = self.drift.observe(ids, self.learned, sensitivity)
         self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
-        self._make_room()
+        self._forget()
         carried = self._relabel(result.changes)
         self.gaps.refresh()
         self.book.follow_centroids(self.micro, self.scaler)
@@ -266,8 +280,9 @@ class Model:
         self.burst = 0
         self.warming_up = False
         self.step_requested = False
+        self._loop, self._crowded = None, False
 
-    def _make_room(self) -> None:
+    def _forget(self) -> None:
         """Forget what is long ago, and keep some entries free for what is to come."""
         micro = self.micro
         micro.weight[: micro.count] *= 0.5 ** (self.since_step / _HALF_LIFE)
@@ -279,8 +294,28 @@ class Model:
             # Younger ones may be what a new cluster begins with.
             micro.drop_strays(self.learned - _STRAY_MEMORY)
         if micro.count > _FULL_SHARE * micro.capacity:
-            target = int(_KEPT_SHARE * micro.capacity)
-            micro.merge_closest(target, micro.pairwise_squared_distances())
+            self._merge_down_to(_KEPT_SHARE)
+
+    def _make_room(self) -> bool:
+        """Free an entry, as all are in use; return whether that was possible.
+
+        Strays go first: the old ones, else the lightest. Merging strays instead, far as
+        they are from each other, would widen the grain until nothing is told apart.
+        """
+        micro = self.micro
+        micro.drop_strays(self.learned - _STRAY_MEMORY)
+        if micro.count == micro.capacity:
+            micro.drop_lightest_stray()
+        if micro.count == micro.capacity:
+            # At a smaller grain what was merged would be founded again at once.
+            self.vigilance.widen(self._merge_down_to(_ROOMY_SHARE))
+        return micro.count < micro.capacity
+
+    def _merge_down_to(self, share: float) -> float:
+        """Merge the closest; return the largest distance over which two were merged."""
+        micro = self.micro
+        target = int(share * micro.capacity)
+        return micro.merge_closest(target, micro.pairwise_squared_distances())
 
     def _as_of_now(self, drift: Drift, carried: Carried) -> Drift:
         """Return the drift with the clusters as they are called after the step."""
@@ -310,7 +345,18 @@ class Model:
         points, ids = self.recent.last(self.learned)
         for z, cluster in zip(self.standardize(points), ids, strict=True):
             known = cluster if cluster in self.book else OUTLIER
-            self._place(z, self.micro.squared_distances(z), known)
+            self._place(z, known)
+
+    def _place(self, z: NDArray[np.float64], cluster: int) -> None:
+        crowded = False
+        while True:
+            squared = self.micro.squared_distances(z)
+            grain, rate = self.vigilance.join_radius, self.params.learning_rate
+            index = place(self.micro, z, squared, cluster, grain, rate, crowded=crowded)
+            if index >= 0:
+                self.micro.seen[index] = self.learned
+                return
+            crowded = not self._make_room()
 
     def _relabel(self, changes: list[Change]) -> Carried:
         """Find the clusters anew and carry their ids over."""

@@ -82,7 +82,7 @@ class NeuroClusterStreamer:
     def learn(self, points: NDArray[Any] | Sequence[Any]) -> LearnResult:
         """Learn float (n, d); see `Engine.learn`."""
         with self._lock:
-            return self._engine.learn(np.asarray(points, dtype=np.float64))
+            return self._engine.learn(points)
 
     def get_statistics(self) -> dict[str, Any]:
         """Return `Engine.statistics`."""

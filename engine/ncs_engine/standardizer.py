@@ -7,10 +7,12 @@ coordinates across a move maps them with `remap`, which is exact.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Standardizer"]
+__all__ = ["Standardizer", "unit_vectors"]
 
 _FORGET_ROWS = 16_384.0
 _WINSOR = 10.0
@@ -78,8 +80,8 @@ class Standardizer:
         self.shift, self.scale = shift, scale
         return factor, offset
 
-    def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return standardised float64 (n, d)."""
+    def apply(self, points: NDArray[Any]) -> NDArray[np.float64]:
+        """Return float (n, d) standardised, as float64."""
         return (points - self.shift) * self.scale
 
     def invert(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -89,3 +91,15 @@ class Standardizer:
         np.divide(points, self.scale, out=raw, where=known)
         raw += self.shift
         return raw
+
+
+def unit_vectors(block: NDArray[Any]) -> NDArray[np.float64]:
+    """Return float (n, d) with every row at length 1, as float64; zeros stay zeros."""
+    block = np.asarray(block, dtype=np.float64)
+    total = np.zeros(len(block))
+    for column in block.T:  # one fixed order of additions, see `microclusters`
+        total += column * column
+    norm = np.sqrt(total)[:, None]
+    unit = np.zeros_like(block)
+    np.divide(block, norm, out=unit, where=norm > 0)
+    return unit

@@ -59,6 +59,11 @@ class Vigilance:
         elif used < 0.6:
             self.crowding = max(1.0, self.crowding / 1.02)
 
+    def widen(self, distance: float) -> None:
+        """Let points join within `distance` at least."""
+        if self.join_radius < distance and self.radius > 0.0:
+            self.crowding = distance / self.radius
+
     def adapt(self, base: float, gaps: NDArray[np.float64]) -> None:
         """Let the threshold follow how close points lie to their micro-clusters.
 

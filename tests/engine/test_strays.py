@@ -20,39 +20,22 @@ def at_0_1_2(labels: list[int], seen: list[int] | None = None) -> MicroClusters:
     return micro
 
 
-def test_the_lightest_gives_way_when_all_are_in_use() -> None:
-    micro = at_0_1_2([0, 2, 2])
-    assert micro.found(np.array([9.0]), 3) == 1
-    assert (micro.label.tolist(), micro.centres[0, 1]) == ([0, 3, 2], 9.0)
-
-
-def test_nothing_is_left_of_what_gave_way() -> None:
-    micro = at_0_1_2([0, 2, 2])
-    micro.spread[:, 1] = 5.0
-    micro.found(np.array([9.0]), 3)
-    assert (micro.weight[1], micro.points[1], micro.spread[0, 1]) == (1.0, 1.0, 0.0)
-
-
-def test_a_stray_may_give_way_though_it_is_the_only_one() -> None:
-    assert at_0_1_2([0, -1, 2]).found(np.array([9.0]), 3) == 1
+def left_without_the_lightest(micro: MicroClusters) -> list[float]:
+    micro.drop_lightest_stray()
+    places: list[float] = micro.centres[0, : micro.count].tolist()
+    return places
 
 
 def test_a_stray_gives_way_though_others_are_lighter() -> None:
-    assert at_0_1_2([0, 0, -1]).found(np.array([9.0]), 3) == 2
+    assert left_without_the_lightest(at_0_1_2([0, 0, -1])) == [0.0, 1.0]
 
 
 def test_of_several_strays_the_lightest_gives_way() -> None:
-    assert at_0_1_2([-1, 0, -1]).found(np.array([9.0]), 3) == 0
+    assert left_without_the_lightest(at_0_1_2([-1, 0, -1])) == [1.0, 2.0]
 
 
-def test_the_last_one_of_a_cluster_never_gives_way() -> None:
-    assert at_0_1_2([2, 1, 2]).found(np.array([9.0]), 3) == 0
-
-
-def test_there_is_no_room_where_each_is_the_last_one_of_its_cluster() -> None:
-    micro = at_0_1_2([0, 1, 2])
-    assert micro.found(np.array([9.0]), 3) == -1
-    assert (micro.label.tolist(), micro.centres[0].tolist()) == ([0, 1, 2], [0, 1, 2])
+def test_without_strays_none_gives_way() -> None:
+    assert left_without_the_lightest(at_0_1_2([0, 0, 1])) == [0.0, 1.0, 2.0]
 
 
 def left_after_dropping(micro: MicroClusters, unseen_since: int) -> list[float]:

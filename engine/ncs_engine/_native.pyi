@@ -1,0 +1,2 @@
+# What `native/` is built into: the functions of numpy_kernel, under the same names.
+VECTORS: str

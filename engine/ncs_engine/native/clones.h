@@ -1,0 +1,47 @@
+/* Several builds of one function, the widest that the processor has chosen at load.
+ *
+ * Only gcc and clang for x86-64 with glibc can do that; everywhere else there is the
+ * baseline alone: SSE2 on x86-64, NEON on 64-bit Arm. The results are the same bit for
+ * bit: vectors run across micro-clusters, never across the terms of a sum, and the
+ * build forbids to fuse multiplications and additions (-ffp-contract=off).
+ */
+#ifndef NCS_CLONES_H
+#define NCS_CLONES_H
+
+#include <stdlib.h> /* defines __GLIBC__ */
+
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
+#define NCS_HAS_CLONES 1
+#define NCS_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
+#else
+#define NCS_HAS_CLONES 0
+#define NCS_CLONES
+#endif
+
+/* What a clone calls has to be built into it, or it would run at the baseline. */
+#if defined(__GNUC__)
+#define NCS_INLINE static inline __attribute__((always_inline))
+#else
+#define NCS_INLINE static inline
+#endif
+
+/* Return the name of the vectors in use. */
+static inline const char *ncs_vectors(void)
+{
+#if NCS_HAS_CLONES
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f"))
+        return "avx512f";
+    if (__builtin_cpu_supports("avx2"))
+        return "avx2";
+    return "sse2";
+#elif defined(__x86_64__) || defined(_M_X64)
+    return "sse2";
+#elif defined(__aarch64__) || defined(_M_ARM64)
+    return "neon";
+#else
+    return "none";
+#endif
+}
+
+#endif

@@ -1,0 +1,36 @@
+/* Squared distances to centres that are kept dimension-major, (d, capacity).
+ *
+ * Every sum runs over the features in their order, whatever the width of the vectors.
+ */
+#ifndef NCS_DISTANCES_H
+#define NCS_DISTANCES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Work out the squared distance of a point to each of the first `count` centres.
+ *
+ * IN  centres    double (dimension, capacity)
+ * IN  z          double (dimension)
+ * OUT squared    double (count)
+ */
+void ncs_squared_distances(const double *centres, ptrdiff_t dimension,
+                           ptrdiff_t capacity, ptrdiff_t count, const double *z,
+                           double *restrict squared);
+
+/* Return the index of the least value, the first of equals; -1 of none.
+ *
+ * IN  values     double (count), no NaN
+ */
+ptrdiff_t ncs_argmin(const double *values, ptrdiff_t count);
+
+/* Work out the squared distances between all pairs of the first `count` centres.
+ *
+ * IN  centres    double (dimension, capacity)
+ * IN  scratch    double (dimension)
+ * OUT squared    double (count, count)
+ */
+void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
+                  ptrdiff_t count, double *scratch, double *squared);
+
+#endif

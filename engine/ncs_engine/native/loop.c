@@ -1,0 +1,184 @@
+#include "loop.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "distances.h"
+#include "score.h"
+
+#define OUTLIER (-1)
+
+/* Rows of either type become doubles here, one at a time: no block is ever copied. */
+static void load(const ncs_block *block, ptrdiff_t row, double *raw)
+{
+    ptrdiff_t d = block->dimension;
+    if (!block->is_float32) {
+        memcpy(raw, block->rows + row * d * sizeof(double), d * sizeof(double));
+        return;
+    }
+    const char *from = block->rows + row * d * sizeof(float);
+    for (ptrdiff_t j = 0; j < d; j++) {
+        float value;
+        memcpy(&value, from + j * sizeof(float), sizeof value);
+        raw[j] = value;
+    }
+}
+
+int ncs_within(const ncs_block *block, double largest)
+{
+    ptrdiff_t n = block->count * block->dimension;
+    int within = 1; /* no early exit: with one there are no vectors */
+    if (block->is_float32) {
+        for (ptrdiff_t i = 0; i < n; i++) {
+            float value;
+            memcpy(&value, block->rows + i * sizeof value, sizeof value);
+            within &= fabs((double)value) <= largest;
+        }
+        return within;
+    }
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double value;
+        memcpy(&value, block->rows + i * sizeof value, sizeof value);
+        within &= fabs(value) <= largest;
+    }
+    return within;
+}
+
+static void standardize(const ncs_loop *loop)
+{
+    const double *raw = loop->raw;
+    ptrdiff_t d = loop->micro.dimension;
+    double *z = loop->z;
+    if (!loop->cosine) {
+        for (ptrdiff_t j = 0; j < d; j++)
+            z[j] = (raw[j] - loop->shift[j]) * loop->scale[j];
+        return;
+    }
+    double norm = 0.0;
+    for (ptrdiff_t j = 0; j < d; j++)
+        norm += raw[j] * raw[j];
+    norm = sqrt(norm);
+    for (ptrdiff_t j = 0; j < d; j++)
+        z[j] = norm > 0.0 ? raw[j] / norm : 0.0;
+}
+
+typedef struct {
+    ptrdiff_t nearest; /* -1 without any micro-cluster */
+    int64_t cluster;   /* OUTLIER for none */
+    double gap;        /* to the nearest with a label */
+    double score;
+} verdict;
+
+static ptrdiff_t nearest_labelled(const ncs_loop *loop, ptrdiff_t nearest)
+{
+    const int64_t *label = loop->micro.label;
+    if (nearest < 0 || label[nearest] >= 0)
+        return nearest;
+    ptrdiff_t best = -1;
+    for (ptrdiff_t i = 0; i < loop->micro.count; i++)
+        if (label[i] >= 0 && (best < 0 || loop->squared[i] < loop->squared[best]))
+            best = i;
+    return best;
+}
+
+static verdict judge(const ncs_loop *loop, const ncs_dials *dials)
+{
+    const ncs_micro *micro = &loop->micro;
+    ncs_squared_distances(micro->centres, micro->dimension, micro->capacity,
+                          micro->count, loop->z, loop->squared);
+    ptrdiff_t nearest = ncs_argmin(loop->squared, micro->count);
+    ptrdiff_t labelled = nearest_labelled(loop, nearest);
+    verdict v = {nearest, OUTLIER, INFINITY, 1.0};
+    if (labelled < 0 || loop->squared[labelled] == INFINITY)
+        return v;
+    v.gap = sqrt(loop->squared[labelled]);
+    /* In the precision in which it is told, so that verdict and score agree. */
+    v.score = (float)ncs_outlier_score(v.gap, dials->radius, dials->usual);
+    int strange = v.score >= dials->outlier_threshold;
+    if (!strange)
+        v.cluster = micro->label[labelled];
+    return v;
+}
+
+/* Let the nearest take the point, or found one; return 0 if there is no room. */
+static int place(ncs_loop *loop, const verdict *v, const ncs_dials *dials, int64_t at)
+{
+    ncs_micro *micro = &loop->micro;
+    ptrdiff_t index = v->nearest;
+    int joins = index >= 0 && loop->squared[index] <= dials->grain * dials->grain;
+    int full = micro->count == micro->capacity;
+    if (!joins && full && !dials->crowded)
+        return 0;
+    if (joins || full) {
+        ncs_absorb(micro, index, loop->z, dials->learning_rate);
+        if (micro->label[index] < 0)
+            micro->label[index] = v->cluster;
+    } else {
+        index = ncs_found(micro, loop->z, v->cluster);
+    }
+    micro->seen[index] = at;
+    return 1;
+}
+
+static void remember(ncs_loop *loop, const verdict *v)
+{
+    ptrdiff_t d = loop->micro.dimension;
+    if (v->cluster != OUTLIER) {
+        loop->gaps[loop->gaps_at] = v->gap;
+        loop->gaps_at = (loop->gaps_at + 1) % loop->gaps_capacity;
+        loop->gaps_filled += loop->gaps_filled < loop->gaps_capacity;
+    }
+    memcpy(loop->recent + loop->recent_at * d, loop->raw, d * sizeof(double));
+    loop->recent_ids[loop->recent_at] = v->cluster;
+    loop->recent_at = (loop->recent_at + 1) % loop->recent_capacity;
+}
+
+static void tell(const ncs_verdicts *verdicts, ptrdiff_t i, const verdict *v)
+{
+    verdicts->ids[i] = v->cluster;
+    verdicts->outliers[i] = v->cluster == OUTLIER;
+    verdicts->scores[i] = (float)v->score;
+}
+
+static int is_bursting(const ncs_loop *loop, const ncs_progress *progress)
+{
+    int strange = 0;
+    for (uint32_t bits = progress->burst; bits; bits &= bits - 1)
+        strange++;
+    return strange >= loop->burst_from && progress->since_step >= loop->burst_window;
+}
+
+ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
+                     ptrdiff_t stop, const ncs_dials *dials, ncs_progress *progress,
+                     const ncs_verdicts *verdicts, ptrdiff_t *taken)
+{
+    uint32_t window = ((uint32_t)1 << loop->burst_window) - 1;
+    *taken = 0;
+    for (ptrdiff_t i = start; i < stop; i++) {
+        load(block, i, loop->raw);
+        standardize(loop);
+        verdict v = judge(loop, dials);
+        if (!place(loop, &v, dials, progress->learned + 1))
+            return NCS_FULL;
+        remember(loop, &v);
+        tell(verdicts, i, &v);
+        progress->learned++;
+        progress->since_step++;
+        progress->burst = ((progress->burst << 1) | (v.cluster == OUTLIER)) & window;
+        ++*taken;
+        if (is_bursting(loop, progress))
+            return NCS_BURST;
+    }
+    return NCS_END;
+}
+
+void ncs_judge(ncs_loop *loop, const ncs_block *block, const ncs_dials *dials,
+               const ncs_verdicts *verdicts)
+{
+    for (ptrdiff_t i = 0; i < block->count; i++) {
+        load(block, i, loop->raw);
+        standardize(loop);
+        verdict v = judge(loop, dials);
+        tell(verdicts, i, &v);
+    }
+}

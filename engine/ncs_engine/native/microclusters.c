@@ -1,0 +1,144 @@
+#include "microclusters.h"
+
+#include <math.h>
+
+#include "distances.h"
+
+void ncs_absorb(ncs_micro *micro, ptrdiff_t index, const double *z, double rate)
+{
+    double points = micro->points[index] + 1.0;
+    double step = 1.0 / points > rate ? 1.0 / points : rate;
+    micro->weight[index] += 1.0;
+    micro->points[index] = points;
+    for (ptrdiff_t j = 0; j < micro->dimension; j++) {
+        double *centre = micro->centres + j * micro->capacity + index;
+        double *spread = micro->spread + j * micro->capacity + index;
+        double gap = z[j] - *centre;
+        *centre += step * gap;
+        *spread = (*spread + step * gap * gap) * (1.0 - step);
+    }
+}
+
+ptrdiff_t ncs_found(ncs_micro *micro, const double *z, int64_t label)
+{
+    ptrdiff_t index = micro->count++;
+    for (ptrdiff_t j = 0; j < micro->dimension; j++) {
+        micro->centres[j * micro->capacity + index] = z[j];
+        micro->spread[j * micro->capacity + index] = 0.0;
+    }
+    micro->weight[index] = micro->points[index] = 1.0;
+    micro->label[index] = label;
+    return index;
+}
+
+static int of_two_clusters(const ncs_micro *micro, ptrdiff_t a, ptrdiff_t b)
+{
+    return micro->label[a] >= 0 && micro->label[b] >= 0 &&
+           micro->label[a] != micro->label[b];
+}
+
+/* Let `a` take what `b` has. */
+static void take_in(ncs_micro *micro, ptrdiff_t a, ptrdiff_t b)
+{
+    double share = micro->weight[b] / (micro->weight[a] + micro->weight[b]);
+    for (ptrdiff_t j = 0; j < micro->dimension; j++) {
+        double *centre = micro->centres + j * micro->capacity;
+        double *spread = micro->spread + j * micro->capacity;
+        double gap = centre[b] - centre[a];
+        centre[a] += share * gap;
+        spread[a] += share * (spread[b] - spread[a]);
+        spread[a] += share * (1.0 - share) * gap * gap;
+    }
+    micro->weight[a] += micro->weight[b];
+    micro->points[a] += micro->points[b];
+    if (micro->seen[b] > micro->seen[a])
+        micro->seen[a] = micro->seen[b];
+}
+
+/* What merging works with; `squared` is infinite where a pair may not be merged. */
+typedef struct {
+    ncs_micro *micro;
+    double *squared;  /* (count, count) */
+    double *z;        /* (dimension), the centre that moved */
+    double *least;    /* (count), the least of each row of `squared` */
+    int64_t *nearest; /* (count), where it is */
+    uint8_t *alive;   /* (count) */
+} merging;
+
+static void look_again(merging *m, ptrdiff_t i)
+{
+    const double *row = m->squared + i * m->micro->count;
+    m->nearest[i] = ncs_argmin(row, m->micro->count);
+    m->least[i] = row[m->nearest[i]];
+}
+
+static void begin(merging *m)
+{
+    ptrdiff_t count = m->micro->count;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        double *row = m->squared + i * count;
+        for (ptrdiff_t j = 0; j < count; j++)
+            if (i == j || of_two_clusters(m->micro, i, j))
+                row[j] = INFINITY;
+        m->alive[i] = 1;
+        look_again(m, i);
+    }
+}
+
+/* `b` went into `a`, whose centre moved: work out their distances anew. */
+static void follow(merging *m, ptrdiff_t a, ptrdiff_t b)
+{
+    ptrdiff_t count = m->micro->count;
+    double *moved = m->squared + a * count, *gone = m->squared + b * count;
+    for (ptrdiff_t j = 0; j < m->micro->dimension; j++)
+        m->z[j] = m->micro->centres[j * m->micro->capacity + a];
+    /* The row of what went is free to take the new distances. */
+    ncs_squared_distances(m->micro->centres, m->micro->dimension, m->micro->capacity,
+                          count, m->z, gone);
+    for (ptrdiff_t i = 0; i < count; i++) {
+        int barred = moved[i] == INFINITY || !m->alive[i];
+        moved[i] = barred ? INFINITY : gone[i];
+        gone[i] = INFINITY;
+        m->squared[i * count + a] = moved[i];
+        m->squared[i * count + b] = INFINITY;
+    }
+    m->least[b] = INFINITY;
+    look_again(m, a);
+    for (ptrdiff_t i = 0; i < count; i++) {
+        if (i == a || !m->alive[i])
+            continue;
+        if (m->nearest[i] == a || m->nearest[i] == b)
+            look_again(m, i);
+        else if (moved[i] < m->least[i] ||
+                 (moved[i] == m->least[i] && a < m->nearest[i])) {
+            m->least[i] = moved[i];
+            m->nearest[i] = a;
+        }
+    }
+}
+
+double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double *squared,
+                         uint8_t *alive, double *scratch, int64_t *nearest)
+{
+    double *least = scratch + micro->dimension, farthest = 0.0;
+    merging m = {micro, squared, scratch, least, nearest, alive};
+    begin(&m);
+    for (ptrdiff_t left = micro->count; left > target; left--) {
+        ptrdiff_t a = ncs_argmin(m.least, micro->count);
+        if (m.least[a] == INFINITY)
+            break;
+        ptrdiff_t b = m.nearest[a];
+        if (m.least[a] > farthest)
+            farthest = m.least[a];
+        if (micro->label[a] < 0 ||
+            (micro->label[b] >= 0 && micro->weight[b] > micro->weight[a])) {
+            ptrdiff_t swap = a;
+            a = b;
+            b = swap;
+        }
+        take_in(micro, a, b);
+        alive[b] = 0;
+        follow(&m, a, b);
+    }
+    return farthest;
+}

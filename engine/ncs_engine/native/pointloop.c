@@ -1,0 +1,335 @@
+/* The Python type around the loop: takes arrays, lets go of the GIL, nothing else. */
+#include "arrays.h"
+
+#define WORK_WORTH_A_RELEASE 65536 /* differences; about 10 us */
+
+enum {
+    CENTRES, SPREAD, WEIGHT, POINTS, LABEL, SEEN, SHIFT, SCALE, GAPS, RECENT, RECENT_IDS,
+    BOUND
+};
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *micro, *gaps, *recent;
+    Py_buffer views[BOUND];
+    int bound; /* how many of the views are taken */
+    double *scratch;
+    ncs_loop loop;
+    int busy;
+} PointLoop;
+
+static int bind(PointLoop *self, PyObject *owner, const char *name, char type, int ndim,
+                Py_ssize_t rows, Py_ssize_t columns)
+{
+    const Py_ssize_t shape[2] = {rows, columns};
+    PyObject *array = PyObject_GetAttrString(owner, name);
+    if (array == NULL)
+        return -1;
+    int writable = self->bound != SHIFT && self->bound != SCALE;
+    Py_buffer *view = &self->views[self->bound];
+    int failed = ncs_take(array, view, type, writable, ndim, shape);
+    Py_DECREF(array);
+    if (failed)
+        return -1;
+    self->bound++;
+    return 0;
+}
+
+/* Take all arrays, in the order of the enum. */
+static int bind_all(PointLoop *self, PyObject *scaler)
+{
+    PyObject *micro = self->micro, *recent = self->recent;
+    if (bind(self, micro, "centres", 'd', 2, -1, -1))
+        return -1;
+    Py_ssize_t d = self->views[CENTRES].shape[0];
+    Py_ssize_t capacity = self->views[CENTRES].shape[1];
+    return bind(self, micro, "spread", 'd', 2, d, capacity) ||
+           bind(self, micro, "weight", 'd', 1, capacity, 0) ||
+           bind(self, micro, "points", 'd', 1, capacity, 0) ||
+           bind(self, micro, "label", 'q', 1, capacity, 0) ||
+           bind(self, micro, "seen", 'q', 1, capacity, 0) ||
+           bind(self, scaler, "shift", 'd', 1, d, 0) ||
+           bind(self, scaler, "scale", 'd', 1, d, 0) ||
+           bind(self, self->gaps, "ring", 'd', 1, -1, 0) ||
+           bind(self, recent, "points", 'd', 2, -1, d) ||
+           bind(self, recent, "ids", 'q', 1, self->views[RECENT].shape[0], 0);
+}
+
+static int set_up(PointLoop *self)
+{
+    Py_buffer *views = self->views;
+    Py_ssize_t d = views[CENTRES].shape[0], capacity = views[CENTRES].shape[1];
+    self->scratch = PyMem_Calloc(2 * d + capacity, sizeof(double));
+    if (self->scratch == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    ncs_loop *loop = &self->loop;
+    loop->micro = (ncs_micro){
+        .dimension = d,
+        .capacity = capacity,
+        .centres = views[CENTRES].buf,
+        .spread = views[SPREAD].buf,
+        .weight = views[WEIGHT].buf,
+        .points = views[POINTS].buf,
+        .label = views[LABEL].buf,
+        .seen = views[SEEN].buf,
+    };
+    loop->shift = views[SHIFT].buf;
+    loop->scale = views[SCALE].buf;
+    loop->gaps = views[GAPS].buf;
+    loop->gaps_capacity = views[GAPS].shape[0];
+    loop->recent = views[RECENT].buf;
+    loop->recent_ids = views[RECENT_IDS].buf;
+    loop->recent_capacity = views[RECENT].shape[0];
+    loop->raw = self->scratch;
+    loop->z = self->scratch + d;
+    loop->squared = self->scratch + 2 * d;
+    return 0;
+}
+
+static PyObject *point_loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *micro, *scaler, *gaps, *recent;
+    int cosine, window, from;
+    (void)kwargs;
+    if (!PyArg_ParseTuple(args, "OOOOpii:PointLoop", &micro, &scaler, &gaps, &recent,
+                          &cosine, &window, &from))
+        return NULL;
+    if (window < 1 || window > 31)
+        return PyErr_Format(PyExc_ValueError, "kernel: burst window of %d", window);
+    PointLoop *self = PyObject_New(PointLoop, type);
+    if (self == NULL)
+        return NULL;
+    self->micro = Py_NewRef(micro);
+    self->gaps = Py_NewRef(gaps);
+    self->recent = Py_NewRef(recent);
+    self->bound = 0;
+    self->scratch = NULL;
+    self->busy = 0;
+    self->loop.cosine = cosine;
+    self->loop.burst_window = window;
+    self->loop.burst_from = from;
+    if (bind_all(self, scaler) || set_up(self)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void point_loop_dealloc(PointLoop *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    for (int i = 0; i < self->bound; i++)
+        PyBuffer_Release(&self->views[i]);
+    PyMem_Free(self->scratch);
+    Py_DECREF(self->micro);
+    Py_DECREF(self->gaps);
+    Py_DECREF(self->recent);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+/* Read a number that Python keeps, in [0, most]. */
+static int get_number(PyObject *owner, const char *name, ptrdiff_t most, ptrdiff_t *value)
+{
+    PyObject *attribute = PyObject_GetAttrString(owner, name);
+    if (attribute == NULL)
+        return -1;
+    *value = PyLong_AsSsize_t(attribute);
+    Py_DECREF(attribute);
+    if (*value == -1 && PyErr_Occurred())
+        return -1;
+    if (*value < 0 || *value > most) {
+        PyErr_Format(PyExc_ValueError, "kernel: %s is %zd of %zd", name, *value, most);
+        return -1;
+    }
+    return 0;
+}
+
+static int put_number(PyObject *owner, const char *name, ptrdiff_t value)
+{
+    PyObject *number = PyLong_FromSsize_t(value);
+    if (number == NULL)
+        return -1;
+    int failed = PyObject_SetAttrString(owner, name, number);
+    Py_DECREF(number);
+    return failed;
+}
+
+/* The numbers that move with the arrays live in their Python owners between calls. */
+static int get_numbers(PointLoop *self)
+{
+    ncs_loop *loop = &self->loop;
+    ptrdiff_t gaps = loop->gaps_capacity;
+    return get_number(self->micro, "count", loop->micro.capacity, &loop->micro.count) ||
+           get_number(self->gaps, "at", gaps - 1, &loop->gaps_at) ||
+           get_number(self->gaps, "filled", gaps, &loop->gaps_filled) ||
+           get_number(self->recent, "at", loop->recent_capacity - 1, &loop->recent_at);
+}
+
+static int put_numbers(PointLoop *self)
+{
+    ncs_loop *loop = &self->loop;
+    return put_number(self->micro, "count", loop->micro.count) ||
+           put_number(self->gaps, "at", loop->gaps_at) ||
+           put_number(self->gaps, "filled", loop->gaps_filled) ||
+           put_number(self->recent, "at", loop->recent_at);
+}
+
+/* The arrays of one call. */
+typedef struct {
+    Py_buffer views[4];
+    int taken;
+    ncs_block block;
+    ncs_verdicts verdicts;
+} call;
+
+static void end_call(call *c)
+{
+    while (c->taken > 0)
+        PyBuffer_Release(&c->views[--c->taken]);
+}
+
+static int begin_call(PointLoop *self, call *c, PyObject *block, PyObject *const *out)
+{
+    static const char types[] = {'q', '?', 'f'};
+    c->taken = 0;
+    if (ncs_take_block(block, &c->views[0], &c->block))
+        return -1;
+    c->taken = 1;
+    if (c->block.dimension != self->loop.micro.dimension) {
+        PyErr_SetString(PyExc_ValueError, "kernel: block of another dimension");
+        end_call(c);
+        return -1;
+    }
+    for (int i = 0; i < 3; i++) {
+        const Py_ssize_t shape[1] = {c->block.count};
+        if (ncs_take(out[i], &c->views[i + 1], types[i], 1, 1, shape)) {
+            end_call(c);
+            return -1;
+        }
+        c->taken++;
+    }
+    c->verdicts.ids = c->views[1].buf;
+    c->verdicts.outliers = c->views[2].buf;
+    c->verdicts.scores = c->views[3].buf;
+    return 0;
+}
+
+static int take_floats(PyObject *const *args, int count, double *const *into)
+{
+    for (int i = 0; i < count; i++) {
+        *into[i] = PyFloat_AsDouble(args[i]);
+        if (*into[i] == -1.0 && PyErr_Occurred())
+            return -1;
+    }
+    return 0;
+}
+
+static int take_integers(PyObject *const *args, int count, int64_t *const *into)
+{
+    for (int i = 0; i < count; i++) {
+        *into[i] = PyLong_AsLongLong(args[i]);
+        if (*into[i] == -1 && PyErr_Occurred())
+            return -1;
+    }
+    return 0;
+}
+
+/* Two threads in one loop would write outside of the arrays. */
+static int enter(PointLoop *self)
+{
+    if (self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "an engine was called by two threads at once");
+        return -1;
+    }
+    return get_numbers(self);
+}
+
+static int is_worth_a_release(const PointLoop *self, ptrdiff_t points)
+{
+    const ncs_micro *micro = &self->loop.micro;
+    return points * (micro->count + 1) * micro->dimension >= WORK_WORTH_A_RELEASE;
+}
+
+static PyObject *point_loop_learn(PointLoop *self, PyObject *const *args, Py_ssize_t n)
+{
+    int64_t start, stop, burst, crowded;
+    ncs_dials dials;
+    ncs_progress progress;
+    int64_t *const places[] = {&start, &stop};
+    int64_t *const integers[] = {&progress.learned, &progress.since_step, &burst, &crowded};
+    double *const floats[] = {&dials.grain, &dials.radius, &dials.usual,
+                              &dials.outlier_threshold, &dials.learning_rate};
+    call c;
+    if (n != 15)
+        return PyErr_Format(PyExc_TypeError, "learn takes 15 arguments, got %zd", n);
+    if (take_integers(args + 1, 2, places) || take_integers(args + 6, 4, integers) ||
+        take_floats(args + 10, 5, floats) || enter(self) ||
+        begin_call(self, &c, args[0], args + 3))
+        return NULL;
+    if (start < 0 || stop > c.block.count) {
+        end_call(&c);
+        return PyErr_Format(PyExc_ValueError, "kernel: points outside of the block");
+    }
+    progress.burst = (uint32_t)burst;
+    dials.crowded = crowded != 0;
+    ptrdiff_t taken;
+    ncs_reason reason;
+    if (is_worth_a_release(self, stop - start)) {
+        self->busy = 1;
+        Py_BEGIN_ALLOW_THREADS
+        reason = ncs_learn(&self->loop, &c.block, start, stop, &dials, &progress,
+                           &c.verdicts, &taken);
+        Py_END_ALLOW_THREADS
+        self->busy = 0;
+    } else {
+        reason = ncs_learn(&self->loop, &c.block, start, stop, &dials, &progress,
+                           &c.verdicts, &taken);
+    }
+    end_call(&c);
+    if (put_numbers(self))
+        return NULL;
+    return Py_BuildValue("niI", taken, (int)reason, progress.burst);
+}
+
+static PyObject *point_loop_judge(PointLoop *self, PyObject *const *args, Py_ssize_t n)
+{
+    ncs_dials dials = {0};
+    double *const floats[] = {&dials.radius, &dials.usual, &dials.outlier_threshold};
+    call c;
+    if (n != 7)
+        return PyErr_Format(PyExc_TypeError, "judge takes 7 arguments, got %zd", n);
+    if (take_floats(args + 4, 3, floats) || enter(self) ||
+        begin_call(self, &c, args[0], args + 1))
+        return NULL;
+    self->busy = 1;
+    Py_BEGIN_ALLOW_THREADS
+    ncs_judge(&self->loop, &c.block, &dials, &c.verdicts);
+    Py_END_ALLOW_THREADS
+    self->busy = 0;
+    end_call(&c);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"learn", (PyCFunction)(void (*)(void))point_loop_learn, METH_FASTCALL, NULL},
+    {"judge", (PyCFunction)(void (*)(void))point_loop_judge, METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "See numpy_kernel.PointLoop."},
+    {Py_tp_new, point_loop_new},
+    {Py_tp_dealloc, point_loop_dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec ncs_point_loop_spec = {
+    .name = "ncs_engine._native.PointLoop",
+    .basicsize = sizeof(PointLoop),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

@@ -1,0 +1,18 @@
+#include "tally.h"
+
+ptrdiff_t ncs_tally(const int64_t *ids, ptrdiff_t start, ptrdiff_t stop,
+                    ncs_count *counts)
+{
+    ptrdiff_t found = 0, at = 0;
+    for (ptrdiff_t i = start; i < stop; i++) {
+        /* Neighbours are often of one cluster: look first where the last one was. */
+        if (found == 0 || counts[at].cluster != ids[i])
+            for (at = 0; at < found && counts[at].cluster != ids[i]; at++)
+                ;
+        if (at == found)
+            counts[found++] = (ncs_count){ids[i], 0, 0};
+        counts[at].points++;
+        counts[at].last = i;
+    }
+    return found;
+}

@@ -1,0 +1,23 @@
+/* How many points each cluster took. */
+#ifndef NCS_TALLY_H
+#define NCS_TALLY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    int64_t cluster;
+    int64_t points;
+    int64_t last; /* place of its last point */
+} ncs_count;
+
+/* Count the ids at [start, stop), in the order in which they first come; return how many
+ * different ones there are.
+ *
+ * IN  ids     int64
+ * OUT counts  stop - start of them are enough
+ */
+ptrdiff_t ncs_tally(const int64_t *ids, ptrdiff_t start, ptrdiff_t stop,
+                    ncs_count *counts);
+
+#endif

@@ -1,0 +1,299 @@
+"""The kernel in NumPy: reference of the compiled one (`native/`), and its stand-in.
+
+What runs at every point, and what is quadratic in the micro-clusters. Both kernels do
+the same operations on the same float64 numbers in the same order, so a model does not
+depend on which of them it ran on. Arguments are IN unless they are marked.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .outliers import RecentGaps, outlier_score
+from .result import OUTLIER
+from .standardizer import Standardizer, unit_vectors
+
+if TYPE_CHECKING:
+    from .microclusters import MicroClusters
+    from .recent import RecentPoints
+
+__all__ = [
+    "BURST",
+    "END",
+    "FULL",
+    "PointLoop",
+    "merge_closest",
+    "pairwise_squared_distances",
+    "place",
+    "tally",
+    "within",
+]
+
+END, BURST, FULL = 0, 1, 2
+"""Why `PointLoop.learn` came back: all points are learned; outliers come in a run; the
+next point would found a micro-cluster and all are in use."""
+
+Floats = NDArray[np.floating[Any]]
+
+
+def within(block: Floats, largest: float) -> bool:
+    """Return whether all of float32 or float64 (n, d) is finite and in +-`largest`."""
+    return bool((np.abs(block) <= np.float64(largest)).all())  # not in float32
+
+
+def tally(ids: NDArray[np.int64], start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Return (cluster, points, place of the last) for ids at [start, stop).
+
+    In the order in which the clusters first come.
+    """
+    counts: dict[int, tuple[int, int]] = {}
+    for place_of, cluster in enumerate(ids[start:stop].tolist(), start):
+        counts[cluster] = counts.get(cluster, (0, 0))[0] + 1, place_of
+    return [(cluster, points, last) for cluster, (points, last) in counts.items()]
+
+
+def pairwise_squared_distances(
+    centres: NDArray[np.float64], count: int, squared: NDArray[np.float64]
+) -> None:
+    """Work out the squared distances between the first `count` centres. O(count^2 d).
+
+    Args:
+        centres: float64 (d, capacity).
+        count: see `squared`.
+        squared: OUT, float64 (count, count).
+    """
+    squared[...] = 0.0
+    for row in centres[:, :count]:
+        difference = row[:, None] - row
+        difference *= difference
+        squared += difference
+
+
+def merge_closest(
+    micro: MicroClusters,
+    count: int,
+    target: int,
+    squared: NDArray[np.float64],
+    alive: NDArray[np.bool_],
+) -> float:
+    """Merge the closest pairs until `target` are alive; return the farthest merged.
+
+    Of several equally close pairs the one with the lowest indices. Pairs of two
+    different clusters are left alone.
+
+    Args:
+        micro: INOUT, all arrays; what went is still in them.
+        count: how many are in use.
+        target: stop at so many.
+        squared: INOUT, float64 (count, count), squared distances; used up.
+        alive: OUT, bool (count,), false for what went into another one.
+
+    Returns:
+        The largest squared distance of a merged pair, 0 for none.
+    """
+    label = micro.label[:count]
+    apart = (label[:, None] != label) & (label[:, None] >= 0) & (label >= 0)
+    squared[apart] = np.inf
+    np.fill_diagonal(squared, np.inf)
+    alive[:] = True
+    farthest = 0.0
+    for _ in range(count - target):
+        a, b = divmod(int(np.argmin(squared)), count)
+        if squared[a, b] == np.inf:
+            break
+        farthest = max(farthest, float(squared[a, b]))
+        if label[a] < 0 or (label[b] >= 0 and micro.weight[b] > micro.weight[a]):
+            a, b = b, a
+        micro.take_in(a, b)
+        alive[b] = False
+        squared[b, :] = np.inf
+        squared[:, b] = np.inf
+        moved = micro.squared_distances(micro.centres[:, a])
+        barred = (squared[a] == np.inf) | ~alive
+        squared[a] = np.where(barred, np.inf, moved)
+        squared[:, a] = squared[a]
+    return farthest
+
+
+def place(
+    micro: MicroClusters,
+    z: NDArray[np.float64],
+    squared: NDArray[np.float64],
+    cluster: int,
+    grain: float,
+    rate: float,
+    *,
+    crowded: bool,
+) -> int:
+    """Let the nearest micro-cluster take the point, or found one; return which.
+
+    A point that is an outlier founds or joins one without a label: should more come to
+    the same place, they become a cluster at the next density step.
+
+    Args:
+        micro: INOUT.
+        z: float64 (d,), the standardised point.
+        squared: float64 (count,), its squared distances.
+        cluster: its cluster, -1 for none.
+        grain: distance within which it joins the nearest.
+        rate: see `EngineParams.learning_rate`.
+        crowded: where no room can be made, the nearest takes every point.
+
+    Returns:
+        The index, or -1 if all are in use; then nothing was done.
+    """
+    index = int(squared.argmin()) if squared.size else -1
+    joins = index >= 0 and squared[index] <= grain * grain
+    full = micro.count == micro.capacity
+    if not joins and not full:
+        return micro.found(z, cluster)
+    if not joins and not crowded:
+        return -1
+    micro.absorb(index, z, rate)
+    if micro.label[index] < 0:
+        micro.label[index] = cluster
+    return index
+
+
+class PointLoop:
+    """Takes points one by one until the model has to be looked at as a whole.
+
+    It works on the arrays that its owners have now: whoever replaces one of them makes
+    a new loop. Not for two threads at once; other threads run while it works.
+
+    Args:
+        micro: INOUT.
+        scaler: read only.
+        gaps: INOUT.
+        recent: INOUT.
+        cosine: unit vectors instead of `scaler`.
+        burst_window: how many of the last verdicts tell a burst, at most 31.
+        burst_from: how many outliers among them are one.
+    """
+
+    def __init__(
+        self,
+        micro: MicroClusters,
+        scaler: Standardizer,
+        gaps: RecentGaps,
+        recent: RecentPoints,
+        cosine: bool,
+        burst_window: int,
+        burst_from: int,
+    ) -> None:
+        self._micro = micro
+        self._gaps = gaps
+        self._recent = recent
+        self._standardize = unit_vectors if cosine else scaler.apply
+        self._burst_window = burst_window
+        self._burst_from = burst_from
+
+    @np.errstate(over="ignore", invalid="ignore")  # as in C
+    def learn(
+        self,
+        block: Floats,
+        start: int,
+        stop: int,
+        ids: NDArray[np.int64],
+        outliers: NDArray[np.bool_],
+        scores: NDArray[np.float32],
+        learned: int,
+        since_step: int,
+        burst: int,
+        crowded: bool,
+        grain: float,
+        radius: float,
+        usual: float,
+        outlier_threshold: float,
+        learning_rate: float,
+        /,
+    ) -> tuple[int, int, int]:
+        """Learn the points [start, stop) of a block, each judged before it is learned.
+
+        O(count d) each.
+
+        Args:
+            block: float32 or float64 (n, d), finite, C order.
+            start: see above.
+            stop: see above.
+            ids: OUT, int64 (n,), -1 for an outlier.
+            outliers: OUT, bool (n,).
+            scores: OUT, float32 (n,).
+            learned: points that the model has learned before.
+            since_step: of them, since the last density step.
+            burst: the last verdicts as bits, 1 for an outlier.
+            crowded: see `place`.
+            grain: see `place`.
+            radius: see `outlier_score`.
+            usual: see `outlier_score`.
+            outlier_threshold: score from which a point is an outlier.
+            learning_rate: see `EngineParams`.
+
+        Returns:
+            (points learned, END or BURST or FULL, `burst` after them).
+        """
+        window = (1 << self._burst_window) - 1
+        for i in range(start, stop):
+            z = self._standardize(block[i : i + 1])[0]
+            squared = self._micro.squared_distances(z)
+            cluster, gap, score = self._verdict(
+                squared, radius, usual, outlier_threshold
+            )
+            index = place(
+                self._micro, z, squared, cluster, grain, learning_rate, crowded=crowded
+            )
+            if index < 0:
+                return i - start, FULL, burst
+            learned += 1
+            since_step += 1
+            self._micro.seen[index] = learned
+            if cluster != OUTLIER:
+                self._gaps.add(gap)
+            self._recent.add(block[i], cluster)
+            ids[i], outliers[i], scores[i] = cluster, cluster == OUTLIER, score
+            burst = ((burst << 1) | (cluster == OUTLIER)) & window
+            strange = burst.bit_count() >= self._burst_from
+            if strange and since_step >= self._burst_window:
+                return i + 1 - start, BURST, burst
+        return max(0, stop - start), END, burst
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def judge(
+        self,
+        block: Floats,
+        ids: NDArray[np.int64],
+        outliers: NDArray[np.bool_],
+        scores: NDArray[np.float32],
+        radius: float,
+        usual: float,
+        outlier_threshold: float,
+        /,
+    ) -> None:
+        """Judge every point of a block and learn nothing; arguments as for `learn`."""
+        for i in range(len(block)):
+            z = self._standardize(block[i : i + 1])[0]
+            cluster, _, scores[i] = self._verdict(
+                self._micro.squared_distances(z), radius, usual, outlier_threshold
+            )
+            ids[i], outliers[i] = cluster, cluster == OUTLIER
+
+    def _verdict(
+        self,
+        squared: NDArray[np.float64],
+        radius: float,
+        usual: float,
+        outlier_threshold: float,
+    ) -> tuple[int, float, float]:
+        """Return (cluster or -1, distance to the nearest with a label, score)."""
+        index = self._micro.nearest_labelled(squared)
+        if index < 0 or squared[index] == np.inf:
+            return OUTLIER, math.inf, 1.0
+        gap = math.sqrt(squared[index])
+        # In the precision in which it is told, so that verdict and score agree.
+        score = float(np.float32(outlier_score(gap, radius, usual)))
+        strange = score >= outlier_threshold
+        return OUTLIER if strange else int(self._micro.label[index]), gap, score

@@ -1,0 +1,233 @@
+"""The compiled kernel and its twin come to the same bits, whatever they are given."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ncs_engine import Engine, EngineParams
+from ncs_engine.microclusters import MicroClusters
+from ncs_engine.numpy_kernel import BURST, FULL
+from ncs_engine.outliers import RecentGaps, outlier_score
+from ncs_engine.recent import RecentPoints
+from ncs_engine.standardizer import Standardizer
+
+from .kernels import both, native, running_on
+from .streams import MANY, STEADY, Points, any_params, eventful_streams, seeds
+
+pytestmark = pytest.mark.unit
+
+Block = NDArray[Any]
+
+
+def nasty(rng: np.random.Generator, n: int, dimension: int) -> Points:
+    """Return points with repeats, zeros of both signs, tiny and huge values."""
+    points = rng.normal(0, 3, (n, dimension))
+    points[rng.random(n) < 0.2] = points[0]
+    points[rng.random(points.shape) < 0.05] = -0.0
+    tiny, huge = rng.random(n) < 0.05, rng.random(n) < 0.05
+    points[tiny] *= 10.0 ** -rng.integers(1, 320)
+    points[huge] *= 10.0 ** rng.integers(1, 99)
+    return points
+
+
+@dataclasses.dataclass
+class Part:
+    """All that a point loop works on, as the seed says, and what it makes of it."""
+
+    seed: int
+    dimension: int
+    capacity: int
+    cosine: bool
+    crowded: bool
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng(self.seed)
+        self.micro = MicroClusters(self.dimension, self.capacity)
+        self.scaler = Standardizer(self.dimension)
+        self.scaler.shift = rng.normal(size=self.dimension)
+        self.scaler.scale = rng.choice([0.0, 0.3, 1.0, 7.0], self.dimension)
+        self.gaps = RecentGaps(int(rng.integers(1, 40)))
+        self.recent = RecentPoints(int(rng.integers(1, 40)), self.dimension)
+        for z in rng.normal(size=(int(rng.integers(0, self.capacity)), self.dimension)):
+            self.micro.found(z, int(rng.integers(-1, 4)))
+        self.grain = float(rng.choice([0.0, 0.5, 2.0, 10.0]) * self.dimension**0.5)
+        self.radius = float(rng.choice([1e-6, 0.5, 2.0]) * self.dimension**0.5)
+        self.usual = float(rng.choice([0.1, 3.0, np.inf]))
+        self.threshold = float(rng.choice([0.05, 0.5, 0.99]))
+        self.rate = float(rng.choice([0.0, 0.06, 1.0]))
+        self.told: list[Any] = []
+        self.burst = self.learned = 0
+
+    def learn(self, kernel: ModuleType, block: Block, cuts: list[int]) -> None:
+        """Learn the block in calls that end at `cuts`, and go on after each stop."""
+        loop = kernel.PointLoop(
+            self.micro, self.scaler, self.gaps, self.recent, self.cosine, 16, 8
+        )
+        n = len(block)
+        out = np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, np.float32)
+        done, since = 0, 0
+        for cut in [*sorted(cuts), n]:
+            while done < cut:
+                taken, reason, self.burst = loop.learn(
+                    block, done, cut, *out, self.learned, since, self.burst,
+                    self.crowded, self.grain, self.radius, self.usual, self.threshold,
+                    self.rate,
+                )  # fmt: skip
+                done, self.learned = done + taken, self.learned + taken
+                since = 0 if reason == BURST else since + taken
+                self.told.append((done, reason) if reason else None)
+                if reason == FULL:
+                    self.micro.count = self.capacity // 2
+        self.told = [told for told in self.told if told]
+        loop.judge(block, *out, self.radius, self.usual, self.threshold)
+        self.told += [array.tobytes() for array in out]
+
+    def everything(self) -> list[Any]:
+        owners = (self.micro, self.gaps, self.recent)
+        arrays = [getattr(o, name).tobytes() for o in owners for name in o.ARRAYS]
+        cursors = self.micro.count, self.gaps.at, self.gaps.filled, self.recent.at
+        return [self.told, self.burst, self.learned, cursors, arrays]
+
+
+@given(
+    seed=seeds,
+    dimension=st.sampled_from([1, 2, 3, 7, 8, 10, 17, 64, 130]),
+    capacity=st.sampled_from([16, 17, 40, 256]),
+    cosine=st.booleans(),
+    crowded=st.booleans(),
+    type_=st.sampled_from(["f4", "f8"]),
+)
+@MANY
+def test_a_point_loop_leaves_the_same_bits(
+    seed: int, dimension: int, capacity: int, cosine: bool, crowded: bool, type_: str
+) -> None:
+    rng = np.random.default_rng([seed, 1])
+    block = nasty(rng, 150, dimension)
+    limit = np.finfo(type_).max / 1e3
+    block = np.clip(block, -limit, limit).astype(type_)
+    left = []
+    for kernel in both():
+        part = Part(seed, dimension, capacity, cosine, crowded)
+        part.learn(kernel, block, rng.integers(0, 150, 5).tolist())
+        left.append(part.everything())
+    assert left[0] == left[1]
+
+
+def run(kernel: ModuleType, points: Points, params: EngineParams, size: int) -> Any:
+    with running_on(kernel):
+        engine = Engine(params)
+        results = [
+            engine.learn(points[i : i + size]) for i in range(0, len(points), size)
+        ]
+        told = [
+            (r.changes, r.drift, r.updated, r.outlier_scores.tobytes()) for r in results
+        ]
+        return told if size > 1 else None, engine.snapshot()
+
+
+@given(eventful_streams(700), any_params())
+@STEADY
+def test_an_engine_tells_the_same_on_both(points: Points, params: EngineParams) -> None:
+    one, other = (run(kernel, points, params, 97) for kernel in both())
+    assert repr(one) == repr(other)
+
+
+@given(eventful_streams(700), any_params(), st.sampled_from([1, 13, 700]))
+@STEADY
+def test_the_grouping_does_not_matter_on_either(
+    points: Points, params: EngineParams, size: int
+) -> None:
+    states = {
+        run(kernel, points, params, n)[1] for kernel in both() for n in (size, 256)
+    }
+    assert len(states) == 1
+
+
+def drawn(seed: int, *, labels: int) -> MicroClusters:
+    rng = np.random.default_rng(seed)
+    count, dimension = int(rng.integers(1, 80)), int(rng.integers(1, 12))
+    micro = MicroClusters(dimension, count + int(rng.integers(0, 9)))
+    # Rounded, so that many pairs are equally close.
+    for z in np.round(rng.normal(0, 3, (count, dimension))):
+        micro.found(z, int(rng.integers(-1, labels)))
+    micro.weight[:count] = rng.integers(1, 5, count)
+    micro.spread[:, :count] = rng.random((dimension, count))
+    micro.seen[:count] = rng.integers(0, 99, count)
+    return micro
+
+
+@given(seeds)
+@MANY
+def test_pairwise_distances_are_the_same_bits(seed: int) -> None:
+    found = set()
+    for kernel in both():
+        with running_on(kernel):
+            micro = drawn(seed, labels=3)
+            found.add(micro.pairwise_squared_distances().tobytes())
+    assert len(found) == 1
+
+
+@given(seeds, st.sampled_from([0, 1, 3]), st.floats(0, 1))
+@MANY
+def test_merging_leaves_the_same_bits(seed: int, labels: int, share: float) -> None:
+    left = []
+    for kernel in both():
+        with running_on(kernel):
+            micro = drawn(seed, labels=labels)
+            squared = micro.pairwise_squared_distances()
+            farthest = micro.merge_closest(int(share * micro.count), squared)
+        arrays = [getattr(micro, name)[..., : micro.count] for name in micro.ARRAYS]
+        left.append((farthest, [array.tobytes() for array in arrays]))
+    assert left[0] == left[1]
+
+
+@given(st.lists(st.integers(-1, 5), max_size=60), st.data())
+@MANY
+def test_tallies_are_the_same(ids: list[int], data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(ids)))
+    stop = data.draw(st.integers(start, len(ids)))
+    array = np.array(ids, dtype=np.int64)
+    one, other = (kernel.tally(array, start, stop) for kernel in both())
+    assert one == other
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.0000001e100, -1e101])
+@pytest.mark.parametrize("at", [(0, 0), (6, 2)])
+@pytest.mark.parametrize("type_", ["f4", "f8"])
+def test_one_bad_value_anywhere_is_seen_by_both(
+    value: float, at: tuple[int, int], type_: str
+) -> None:
+    block = np.zeros((7, 3), type_)
+    with np.errstate(over="ignore"):
+        block[at] = value
+    assert [kernel.within(block, 1e100) for kernel in both()] == [False, False]
+
+
+@pytest.mark.parametrize("type_", ["f4", "f8"])
+def test_good_blocks_are_within_for_both(type_: str) -> None:
+    block = np.array([[0.0, -3e38], [3e38, 5e-324]], type_)
+    assert [kernel.within(block, 1e100) for kernel in both()] == [True, True]
+
+
+@given(st.floats(0, 1e9), st.sampled_from([1e-6, 0.7, 3.0]), st.floats(0, 1e9))
+@MANY
+def test_the_score_in_c_is_the_one_in_python(
+    gap: float, radius: float, usual: float
+) -> None:
+    micro, scaler = MicroClusters(1, 2), Standardizer(1, identity=True)
+    micro.found(np.zeros(1), 0)
+    loop = native().PointLoop(
+        micro, scaler, RecentGaps(2), RecentPoints(2, 1), False, 16, 8
+    )
+    ids, outliers, scores = np.zeros(1, np.int64), np.zeros(1, bool), np.zeros(1, "f4")
+    loop.judge(np.array([[gap]]), ids, outliers, scores, radius, usual, 0.5)
+    squared_and_back = float(np.sqrt(np.float64(gap) * gap))
+    assert scores[0] == np.float32(outlier_score(squared_and_back, radius, usual))
