@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .outliers import RecentGaps, outlier_score
+from .partition import partition
 from .result import OUTLIER
 from .standardizer import Standardizer, unit_vectors
 
@@ -28,6 +29,7 @@ __all__ = [
     "PointLoop",
     "merge_closest",
     "pairwise_squared_distances",
+    "partition",
     "place",
     "tally",
     "within",
