@@ -38,6 +38,7 @@ _CALM = 4096  # points between steps at the most
 _MAX_MICROCLUSTERS = 256
 _MIN_MICROCLUSTERS = 16
 _HALF_LIFE = 8192.0  # points after which a weight counts half
+_SILENT_GAPS = 4.0  # expected gaps between points of a micro-cluster
 _FORGOTTEN_BELOW = 0.5  # weight
 _WEIGHT_TO_BE_BORN = 5.0
 _WEIGHT_TO_STAY = 2.0
@@ -288,7 +289,11 @@ class Model:
     def _forget(self) -> None:
         """Forget what is long ago; follow how much room there is."""
         micro = self.micro
-        micro.weight[: micro.count] *= 0.5 ** (self.since_step / _HALF_LIFE)
+        weight = micro.weight[: micro.count]
+        weight *= 0.5 ** (self.since_step / _HALF_LIFE)
+        # Silent for much longer than its share of the points would let expect.
+        silence = self.learned - micro.seen[: micro.count]
+        weight[silence * weight > _SILENT_GAPS * weight.sum()] *= 0.5
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()

@@ -20,12 +20,13 @@
 #define POINT_SILHOUETTE 0.7
 #define CENTRE_SILHOUETTE 0.7
 #define AGREEMENT 0.6
-#define PRICE 0.1          /* per e-fold of clusters */
+#define PRICE 0.12         /* per e-fold of clusters */
 #define TOUCH 2.0          /* spacings */
-#define TILING 0.26        /* below the threshold: pieces of one tiling join */
-#define PRIOR_VALLEY 0.45
-#define PRIOR_LINKS 2.0
-#define OWN_LINKS 1.0
+#define TILING 0.31        /* below the threshold: pieces of one tiling join */
+#define PRIOR_VALLEY 0.35
+#define PRIOR_LINKS 4.0
+#define OWN_LINKS 3.0
+#define REACH_SPACINGS 4.0 /* as usual between micro-clusters */
 #define PSEUDO_LINKED 2.0  /* members that see no valley where pieces touch */
 
 typedef struct {
@@ -247,11 +248,28 @@ static void choose(choice *t, room *r, int64_t *component)
     }
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double one = *(const double *)a, two = *(const double *)b;
+    return (one > two) - (one < two);
+}
+
+/* Squared distance beyond which nothing hangs together. */
+static double squared_reach(const choice *t, room *r)
+{
+    int m = t->tree.m;
+    double given = t->in->reach * t->in->reach;
+    memcpy(r->sum, t->tree.spacing, m * sizeof(double));
+    qsort(r->sum, m, sizeof(double), by_value);
+    double usual = REACH_SPACINGS * REACH_SPACINGS * r->sum[m / 2];
+    return given > usual ? given : usual;
+}
+
 /* Parts of a component that are out of reach of each other are no longer one. */
 static void take_apart(const choice *t, room *r, int64_t *component)
 {
     int m = t->tree.m, count = 0, *part = r->piece, *todo = r->nodes;
-    double reach = t->in->reach * t->in->reach;
+    double reach = squared_reach(t, r);
     for (int i = 0; i < m; i++)
         part[i] = -1;
     for (int i = 0; i < m; i++) {
