@@ -23,6 +23,7 @@ _NEIGHBOURING_PLACES = 1.25
 _RADIUS_MEMORY = 0.75
 _MAX_SWING = 0.05
 _NARROWER = 0.95
+_WIDER = 1.05
 
 
 class Vigilance:
@@ -55,8 +56,8 @@ class Vigilance:
         self.radius = kept * self.radius + (1.0 - kept) * measured
 
     def widen(self, distance: float) -> None:
-        """Let points join within `distance` at least."""
-        self.grain = max(self.grain, distance)
+        """Let points join within `distance` at least, as room has run out."""
+        self.grain = max(self.grain * _WIDER, distance)
 
     def narrow(self) -> None:
         """Let there be more micro-clusters, as there is room for them."""

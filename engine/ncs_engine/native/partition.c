@@ -32,7 +32,7 @@
 typedef struct {
     const ncs_crowd *in;
     ncs_tree tree;
-    ncs_recent recent;
+    ncs_silhouettes silhouettes;
     int *links, link_count; /* pairs of micro-clusters that touch */
 } choice;
 
@@ -65,8 +65,8 @@ static int short_list(choice *t, candidate *list, int *piece, int *nodes)
         double share = top > 1e-6 ? t->tree.evidence[k - 1] / top : 0.0;
         ncs_tree_cut(&t->tree, k, piece, nodes);
         double value = EVIDENCE * (share > -1.0 ? share : -1.0) - PRICE * log(k);
-        value += POINT_SILHOUETTE * ncs_point_silhouette(&t->recent, k, piece);
-        value += CENTRE_SILHOUETTE * ncs_centre_silhouette(&t->tree, k, piece, nodes);
+        value += POINT_SILHOUETTE * ncs_point_silhouette(&t->silhouettes, k, piece, nodes);
+        value += CENTRE_SILHOUETTE * ncs_centre_silhouette(&t->silhouettes, k, piece, nodes);
         int at = count < SHORT_LIST ? count++ : SHORT_LIST;
         while (at > 0 && list[at - 1].value < value) {
             if (at < SHORT_LIST)
@@ -319,10 +319,10 @@ int ncs_partition(const ncs_crowd *in, int64_t *component)
         return 0;
     int done = ncs_tree_grow(&t.tree, in);
     if (done == 0)
-        done = ncs_recent_measure(&t.recent, in);
+        done = ncs_silhouettes_begin(&t.silhouettes, &t.tree);
     if (done == 0)
         done = decide(&t, component);
     ncs_tree_free(&t.tree);
-    ncs_recent_free(&t.recent);
+    ncs_silhouettes_free(&t.silhouettes);
     return done;
 }
