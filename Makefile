@@ -7,10 +7,10 @@ PACKAGES := -e ./protocol -e ./engine -e ./clients/python
 PROJECTS := pyproject.toml protocol/pyproject.toml engine/pyproject.toml clients/python/pyproject.toml
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo test check bench generate format clean
+.PHONY: help demo test check bench bench-quality bench-engine generate format clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.installed ## Run server, gateways, page and live table; Ctrl-C stops all
 	@$(BIN)/ncs demo
@@ -29,6 +29,13 @@ check: $(VENV)/.installed-tests ## Lint, types, import laws, generated documents
 bench: $(VENV)/.installed ## Measure this machine
 	$(BIN)/ncs bench ingest
 	$(BIN)/ncs bench events
+
+bench-quality: $(VENV)/.installed-bench ## Score clusters, outliers and drift beside peers
+	$(BIN)/ncs bench quality
+	@echo "for a program, with every row: $(BIN)/ncs bench quality --json"
+
+bench-engine: $(VENV)/.installed-bench ## Measure the engine alone, beside peers
+	$(BIN)/ncs bench engine
 
 generate: $(VENV)/.installed-tests ## Write the generated parts of the documents
 	$(BIN)/python docs/generate.py
@@ -54,4 +61,9 @@ $(VENV)/.installed-tests: $(VENV)/.installed
 	@sh deploy/setup/compiler.sh $(BIN)/python
 	@echo "installing the tools of the tests"
 	@$(PIP) $(PACKAGES) -e ".[test]"
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	@echo "installing the peers of the benchmarks"
+	@$(PIP) $(PACKAGES) -e ".[bench]"
 	@touch $@

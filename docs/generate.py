@@ -16,6 +16,9 @@ from typing import get_args
 
 from ncs_engine import EngineParams, params
 from ncs_protocol import Code, messages
+from ncs_streamer.bench.detectors import DETECTORS
+from ncs_streamer.bench.generators import GENERATORS
+from ncs_streamer.bench.peers import CLUSTERERS
 from ncs_streamer.metrics import METRICS
 from ncs_streamer.session import TRANSITIONS, State
 from ncs_streamer.settings import setting_rows
@@ -24,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (
     ROOT / "protocol" / "README.md",
     ROOT / "engine" / "README.md",
+    ROOT / "docs" / "benchmarks.md",
     ROOT / "docs" / "configuration.md",
     ROOT / "docs" / "metrics.md",
 )
@@ -201,6 +205,25 @@ def metrics() -> str:
     return table(("metric", "kind", "labels", "meaning"), rows)
 
 
+def peers() -> str:
+    """Return the table of what the benchmarks compare with."""
+    rows = []
+    for method in (*CLUSTERERS, *DETECTORS):
+        settings = ", ".join(f"{key}={value}" for key, value in method.settings.items())
+        shown = f"`{settings}`" if settings else ""
+        does = ", ".join(sorted(method.tasks))
+        rows.append((method.name, does, method.package or "own", shown))
+    return table(("method", "for", "package", "setting"), rows)
+
+
+def generated_streams() -> str:
+    """Return the table of the streams that need no download."""
+    rows = []
+    for name, (kind, tasks, _) in GENERATORS.items():
+        rows.append((f"`{name}`", kind, tasks.replace(",", ", ")))
+    return table(("stream", "kind", "tasks"), rows)
+
+
 def table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
     """Return a Markdown table."""
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
@@ -216,6 +239,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "engine_parameters": engine_parameters,
     "settings": settings,
     "metrics": metrics,
+    "peers": peers,
+    "generated_streams": generated_streams,
 }
 
 if __name__ == "__main__":

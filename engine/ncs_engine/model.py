@@ -1,9 +1,9 @@
 """The model of one stream of points: micro-clusters below, clusters above.
 
 Points go one by one into micro-clusters; in a density step the clusters are found anew
-as modes of the density over them. Steps come at point counts, or earlier when strange
-points come in a run, never at a call boundary: the result does not depend on how points
-are grouped into calls.
+as groups of them (see `partition`). Steps come at point counts, often at the beginning
+and seldom while nothing changes, or earlier when strange points come in a run; never at
+a call boundary: the result does not depend on how points are grouped into calls.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from .drift import DriftDetector
 from .first_points import lead
 from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
-from .modes import find_modes
 from .numpy_kernel import BURST, END, FULL, PointLoop, place
 from .outliers import RecentGaps
 from .params import EngineParams
@@ -31,20 +30,23 @@ from .vigilance import Vigilance
 
 __all__ = ["Model"]
 
-_STEP = 256  # points between density steps, and points remembered
-_FIRST_STEPS = (32, 64, 128)  # no scale is known before the first of them
+_RING = 256  # points remembered
+_FIRST_STEP = 32  # points; no scale is known before
+_SOONER = 0.3  # of the points so far: between steps while there are few
+_QUICK = 256  # points between steps while clusters come and go
+_CALM = 4096  # points between steps at the most
 _MAX_MICROCLUSTERS = 256
 _MIN_MICROCLUSTERS = 16
 _HALF_LIFE = 8192.0  # points after which a weight counts half
-_BANDWIDTH_RADII = 0.6
+_SILENT_GAPS = 4.0  # expected gaps between points of a micro-cluster
 _FORGOTTEN_BELOW = 0.5  # weight
 _WEIGHT_TO_BE_BORN = 5.0
 _WEIGHT_TO_STAY = 2.0
-_CRUMB = 0.05  # of the weight of the main part
-_FULL_SHARE = 0.9  # of the micro-clusters in use
-_KEPT_SHARE = 0.75
-_ROOMY_SHARE = 0.9375  # kept when all are in use between two steps
-_STRAY_MEMORY = 2 * _STEP  # points
+_SETTLED = 500  # points from which a cluster needs its full weight to be born
+_KEPT_SHARE = 0.75  # of the micro-clusters, when all are in use
+_ROOMY_SHARE = 0.6  # of them in use: there may be more
+_STRAY_MEMORY = 512  # points
+_REACH_RADII = 4.0  # what is further from a cluster is not in it
 _BURST_WINDOW = 16
 _BURST_FROM = 8
 
@@ -60,6 +62,7 @@ class Model:
     Attributes:
         learned: points learned.
         steps: density steps done.
+        pace: points between steps at the most.
         step_requested: makes the next point end in a density step.
     """
 
@@ -70,6 +73,7 @@ class Model:
         "burst",
         "warming_up",
         "step_requested",
+        "pace",
     )
 
     def __init__(self, dimension: int, params: EngineParams, book: ClusterBook) -> None:
@@ -79,12 +83,13 @@ class Model:
         self.micro = MicroClusters(dimension, self._capacity)
         self.scaler = Standardizer(dimension, identity=params.metric == "cosine")
         self.vigilance = Vigilance(params.base_threshold)
-        self.gaps = RecentGaps(_STEP)
-        self.recent = RecentPoints(_STEP, dimension)
+        self.gaps = RecentGaps(_RING)
+        self.recent = RecentPoints(_RING, dimension)
         self.drift = DriftDetector()
         self.learned = 0
         self.steps = 0
         self.since_step = 0
+        self.pace = _QUICK
         self.burst = 0  # the last verdicts as bits, 1 for an outlier
         self.warming_up = True
         self.step_requested = False
@@ -99,7 +104,7 @@ class Model:
         """
         dimension = self.dimension
         bytes_each = 8 * (2 * dimension + 4) + ClusterBook.bytes_each(dimension)
-        fixed = 8 * (_STEP * (dimension + 2) + 4 * dimension)
+        fixed = 8 * (_RING * (dimension + 2) + 4 * dimension)
         room = int(self.params.memory_limit_mb * 2**20) - fixed
         return max(_MIN_MICROCLUSTERS, min(_MAX_MICROCLUSTERS, room // bytes_each))
 
@@ -145,7 +150,7 @@ class Model:
                 self.since_step,
                 self.burst,
                 self._crowded,
-                vigilance.join_radius,
+                vigilance.grain,
                 vigilance.radius,
                 self.gaps.usual,
                 params.outlier_threshold,
@@ -222,13 +227,13 @@ class Model:
         """Return how many points there are, at most, to the end of the next step."""
         if self.step_requested:
             return 1
-        begun_at = self.learned - self.since_step
-        if begun_at >= _FIRST_STEPS[-1]:
-            return _STEP - self.since_step
-        return min(first for first in _FIRST_STEPS if begun_at < first) - self.learned
+        last = self.learned - self.since_step
+        apart = min(max(int(_SOONER * last), 8), self.pace)
+        # At least one: an older version may have saved a longer way to the next step.
+        return max(1, (apart if last else _FIRST_STEP) - self.since_step)
 
     def _density_step(self, result: LearnResult) -> None:
-        points, ids = self.recent.last(self.since_step)
+        points, ids = self.recent.last(min(self.since_step, _RING))
         self._rescale(points)
         drift = None
         if self.params.enable_drift_detection:
@@ -250,18 +255,16 @@ class Model:
         self._loop, self._crowded = None, False
 
     def _forget(self) -> None:
-        """Forget what is long ago, and keep some entries free for what is to come."""
+        """Forget what is long ago; follow how much room there is."""
         micro = self.micro
-        micro.weight[: micro.count] *= 0.5 ** (self.since_step / _HALF_LIFE)
+        weight = micro.weight[: micro.count]
+        weight *= 0.5 ** (self.since_step / _HALF_LIFE)
+        # Silent for much longer than its share of the points would let expect.
+        silence = self.learned - micro.seen[: micro.count]
+        weight[silence * weight > _SILENT_GAPS * weight.sum()] *= 0.5
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
-        labelled = int((micro.label[: micro.count] >= 0).sum())
-        # Strays do not count: a stream with many lone outliers is not crowded.
-        self.vigilance.crowd(labelled / micro.capacity)
-        if micro.count > _FULL_SHARE * micro.capacity:
-            # Younger ones may be what a new cluster begins with.
-            micro.drop_strays(self.learned - _STRAY_MEMORY)
-        if micro.count > _FULL_SHARE * micro.capacity:
-            self._merge_down_to(_KEPT_SHARE)
+        if micro.count < _ROOMY_SHARE * micro.capacity:
+            self.vigilance.narrow()
 
     def _make_room(self) -> bool:
         """Free an entry, as all are in use; return whether that was possible.
@@ -275,7 +278,7 @@ class Model:
             micro.drop_lightest_stray()
         if micro.count == micro.capacity:
             # At a smaller grain what was merged would be founded again at once.
-            self.vigilance.widen(self._merge_down_to(_ROOMY_SHARE))
+            self.vigilance.widen(self._merge_down_to(_KEPT_SHARE))
         return micro.count < micro.capacity
 
     def _merge_down_to(self, share: float) -> float:
@@ -295,9 +298,9 @@ class Model:
         """Follow the spread of the data: standardiser, radius, number of entries."""
         self.scaler.observe(points)
         self.micro.remap(*self.scaler.move())
-        recent, _ = self.recent.last(min(self.learned, _STEP))
+        recent, _ = self.recent.last(min(self.learned, _RING))
         self.vigilance.measure(self.standardize(recent), blend=not self.warming_up)
-        if self.learned <= _STEP:
+        if self.learned <= _RING:
             self._rebuild()
         elif self.micro.capacity != self._capacity:
             self.micro = self.micro.resized(self._capacity, keep=self._capacity)
@@ -318,7 +321,7 @@ class Model:
         crowded = False
         while True:
             squared = self.micro.squared_distances(z)
-            grain, rate = self.vigilance.join_radius, self.params.learning_rate
+            grain, rate = self.vigilance.grain, self.params.learning_rate
             index = place(self.micro, z, squared, cluster, grain, rate, crowded=crowded)
             if index >= 0:
                 self.micro.seen[index] = self.learned
@@ -328,20 +331,40 @@ class Model:
     def _relabel(self, changes: list[Change]) -> Carried:
         """Find the clusters anew and carry their ids over."""
         micro = self.micro
-        squared = micro.pairwise_squared_distances()
         weight, old = micro.weight[: micro.count], micro.label[: micro.count]
-        bandwidth = _BANDWIDTH_RADII * self.vigilance.join_radius
-        threshold = self.vigilance.threshold
-        component = find_modes(squared, weight, old, bandwidth, threshold)
-        _keep_crumbs(component, weight, old)
-        _drop_light(component, weight, old)
-        _limit(component, weight, squared, self.params.max_clusters)
+        component = self._components()
+        _drop_light(component, weight, old, self._weight_to_be_born)
+        _limit(component, weight, micro, self.params.max_clusters)
         alive = set(self.book.ids())
         carried = carry_ids(component, weight, old, alive, self.book.next_id)
         micro.label[: micro.count] = carried.label
-        changes.extend(self.book.follow(carried, micro, self.learned))
+        told = self.book.follow(carried, micro, self.learned)
+        changes.extend(told)
+        self.pace = _QUICK if told else min(2 * self.pace, _CALM)
         self.drift.rename(carried.merged, carried.split)
         return carried
+
+    def _components(self) -> NDArray[np.int64]:
+        """Return int64 (count,): the component of each micro-cluster."""
+        micro, vigilance = self.micro, self.vigilance
+        component = np.empty(micro.count, dtype=np.int64)
+        recent, _ = self.recent.last(min(self.learned, _RING))
+        kernel.active.partition(
+            micro.centres,
+            micro.spread,
+            micro.weight,
+            micro.label,
+            micro.count,
+            np.ascontiguousarray(self.standardize(recent)),
+            vigilance.valley,
+            _REACH_RADII * vigilance.radius,
+            component,
+        )
+        return component
+
+    @property
+    def _weight_to_be_born(self) -> float:
+        return _WEIGHT_TO_BE_BORN * min(1.0, self.learned / _SETTLED)
 
     # State
 
@@ -378,7 +401,7 @@ class Model:
         """Return the model that gave `values` and `arrays`."""
         self = cls(int(values["dimension"]), params, book)
         for name in cls._SCALARS:
-            setattr(self, name, values["scalars"][name])
+            setattr(self, name, values["scalars"].get(name, getattr(self, name)))
         for name, value in values["vigilance"].items():
             setattr(self.vigilance, name, float(value))
         self.drift = DriftDetector.restore(values["drift"])
@@ -394,32 +417,17 @@ class Model:
         return self
 
 
-def _keep_crumbs(
-    component: NDArray[np.int64], weight: NDArray[np.float64], old: NDArray[np.int64]
-) -> None:
-    """Leave with its cluster what would break off with next to no weight, in place.
-
-    Such a component is a ripple in the density of the cluster and not one of its own.
-    """
-    heft = {c: float(weight[component == c].sum()) for c in np.unique(component)}
-    for cluster in np.unique(old[old >= 0]):
-        parts = np.unique(component[old == cluster])
-        main = max(parts, key=lambda part: (heft[part], -part))
-        for part in parts:
-            members = component == part
-            strangers = (old[members] >= 0) & (old[members] != cluster)
-            if heft[part] < _CRUMB * heft[main] and not strangers.any():
-                component[members] = main
-
-
 def _drop_light(
-    component: NDArray[np.int64], weight: NDArray[np.float64], old: NDArray[np.int64]
+    component: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    old: NDArray[np.int64],
+    to_be_born: float,
 ) -> None:
     """Set components without the weight of a cluster to -1, in place."""
+    to_stay = min(_WEIGHT_TO_STAY, to_be_born)
     for comp in np.unique(component):
         members = component == comp
-        known = bool((old[members] >= 0).any())
-        needed = _WEIGHT_TO_STAY if known else _WEIGHT_TO_BE_BORN
+        needed = to_stay if (old[members] >= 0).any() else to_be_born
         if float(weight[members].sum()) < needed:
             component[members] = OUTLIER
 
@@ -427,13 +435,14 @@ def _drop_light(
 def _limit(
     component: NDArray[np.int64],
     weight: NDArray[np.float64],
-    squared: NDArray[np.float64],
+    micro: MicroClusters,
     most: int,
 ) -> None:
     """Let the lightest components beyond `most` join their nearest, in place."""
     comps = [int(c) for c in np.unique(component) if c >= 0]
     if len(comps) <= most:
         return
+    squared = micro.pairwise_squared_distances()
     heaviest = sorted(comps, key=lambda c: (-float(weight[component == c].sum()), c))
     kept = np.isin(component, heaviest[:most])
     for comp in heaviest[most:]:

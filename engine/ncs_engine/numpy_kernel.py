@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .outliers import RecentGaps, outlier_score
+from .partition import partition
 from .result import OUTLIER
 from .standardizer import Standardizer, unit_vectors
 
@@ -29,6 +30,7 @@ __all__ = [
     "fits",
     "merge_closest",
     "pairwise_squared_distances",
+    "partition",
     "place",
     "tally",
 ]

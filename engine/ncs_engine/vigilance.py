@@ -1,9 +1,9 @@
-"""The scale of the model: within which distance a point joins a micro-cluster.
+"""The scales of the model: what is near, and what is close enough to be the same.
 
 The radius follows the distance to the k-th nearest neighbour among the recent points,
-so it adapts to the data and not to their units; where the data would ask for more
-micro-clusters than there may be, it grows. The threshold decides how deep a valley
-between two density peaks has to be to keep them apart.
+so it adapts to the data and not to their units; what is strange is said in radii. The
+grain is how close a point has to be to join a micro-cluster. The threshold decides how
+deep a valley between two crowds has to be to keep them apart.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ _SAME_PLACE = 1e-6  # standardised units; what rounding may move a point by
 _NEIGHBOURING_PLACES = 1.25
 _RADIUS_MEMORY = 0.75
 _MAX_SWING = 0.05
+_NARROWER = 0.95
 
 
 class Vigilance:
-    """Radius and threshold in force.
+    """Radius, grain and threshold in force.
 
     Attributes:
-        radius: standardised units; 0 before the first update.
-        crowding: factor >= 1 on the radius while micro-clusters are scarce.
+        radius: standardised units, of the data; 0 before the first update.
+        grain: standardised units, of the model: a point joins the nearest micro-cluster
+            within it. As fine as the number of micro-clusters allows, 0 to begin with.
         threshold: `base_threshold` and at most 0.05 more or less.
     """
 
     def __init__(self, threshold: float) -> None:
         self.radius = 0.0
-        self.crowding = 1.0
+        self.grain = 0.0
         self.threshold = threshold
 
     @property
-    def join_radius(self) -> float:
-        """Distance within which a point joins its nearest micro-cluster."""
-        return self.radius * self.crowding
+    def valley(self) -> float:
+        """The valley from which two crowds are one, see `partition`."""
+        return math.sqrt(self.threshold)
 
     def measure(self, points: NDArray[np.float64], *, blend: bool) -> None:
         """Take the radius from recent standardised points, float64 (n, d), n >= 2.
@@ -52,17 +54,13 @@ class Vigilance:
         kept = _RADIUS_MEMORY if blend and self.radius > 0.0 else 0.0
         self.radius = kept * self.radius + (1.0 - kept) * measured
 
-    def crowd(self, used: float) -> None:
-        """Follow which share of the micro-clusters, 0 .. 1, belongs to clusters."""
-        if used > 0.9:
-            self.crowding *= 1.1
-        elif used < 0.6:
-            self.crowding = max(1.0, self.crowding / 1.02)
-
     def widen(self, distance: float) -> None:
         """Let points join within `distance` at least."""
-        if self.join_radius < distance and self.radius > 0.0:
-            self.crowding = distance / self.radius
+        self.grain = max(self.grain, distance)
+
+    def narrow(self) -> None:
+        """Let there be more micro-clusters, as there is room for them."""
+        self.grain *= _NARROWER
 
     def adapt(self, base: float, gaps: NDArray[np.float64]) -> None:
         """Let the threshold follow how close points lie to their micro-clusters.

@@ -51,10 +51,11 @@ def test_every_test_that_the_readme_names_exists() -> None:
 
 def test_every_make_target_that_a_document_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    for name in ("README.md", "CONTRIBUTING.md", "protocol/README.md"):
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    documents = ("README.md", "CONTRIBUTING.md", "protocol/README.md")
+    for name in (*documents, "docs/benchmarks.md"):
         named = re.findall(
-            r"^ {4}make (\w+)|`make (\w+)`", (ROOT / name).read_text(), re.M
+            r"^ {4}make ([\w-]+)|`make ([\w-]+)`", (ROOT / name).read_text(), re.M
         )
         assert {one or two for one, two in named} <= targets, name
 

@@ -1,1 +1,4 @@
-"""Benchmarks against a real server process; each gives rows of plain numbers."""
+"""Benchmarks of a real server process, and of the engine alone beside its peers.
+
+They give rows of plain numbers; the commands print them.
+"""

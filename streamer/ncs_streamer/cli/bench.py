@@ -1,24 +1,23 @@
-"""`ncs bench`: measure a server of its own on this machine."""
+"""`ncs bench`: measure a server of its own on this machine, or the engine alone."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import platform
 import sys
 import tempfile
 from typing import Any
 
 import orjson
-import psutil
 from rich.console import Console
 from rich.table import Table
 
 from ncs_client import NcsClientError
 
-from .. import __version__
 from ..bench.events import bench_events
+from ..bench.figures import machine
 from ..bench.ingest import bench_ingest
+from . import bench_engine, bench_quality
 from .child import ServerProcess, StartError
 from .options import positive
 
@@ -40,7 +39,7 @@ _ONLY_IN_JSON = frozenset(
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("bench", help="measure a server on this machine")
+    parser = commands.add_parser("bench", help="measure this machine, or quality")
     benches = parser.add_subparsers(required=True, metavar="WHAT")
     ingest = benches.add_parser("ingest", help="points a second, acknowledged")
     ingest.add_argument(
@@ -69,6 +68,8 @@ def add_to(commands: Any) -> None:
         )
         bench.add_argument("--json", action="store_true", help="as JSON")
         bench.set_defaults(run=lambda args, run=run: asyncio.run(_bench(args, run)))
+    bench_engine.add_to(benches)
+    bench_quality.add_to(benches)
 
 
 def _counts(text: str) -> tuple[int, ...]:
@@ -103,7 +104,7 @@ async def _bench(args: argparse.Namespace, run: Any) -> int:
             print(f"ncs: {error}", file=sys.stderr)
             return 1
     if args.json:
-        report = {"machine": _machine(), "store": args.store, "rows": rows}
+        report = {"machine": machine(), "store": args.store, "rows": rows}
         print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
         return 0
     shown = [name for name in rows[0] if name not in _ONLY_IN_JSON]
@@ -112,12 +113,3 @@ async def _bench(args: argparse.Namespace, run: Any) -> int:
         table.add_row(*(str(row[name]) for name in shown))
     Console().print(table)
     return 0
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cores": psutil.cpu_count(),
-    }

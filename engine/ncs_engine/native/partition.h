@@ -1,0 +1,25 @@
+/* Clusters as groups of micro-clusters; see partition.c. Plain C, no Python. */
+#ifndef NCS_PARTITION_H
+#define NCS_PARTITION_H
+
+#include <stdint.h>
+
+typedef struct {
+    int count;              /* m: micro-clusters */
+    int dimension;          /* d */
+    int recent_count;       /* n: recent points */
+    int stride;             /* row length of centres and spread */
+    const double *centres;  /* (d, stride) */
+    const double *spread;   /* (d, stride), variance per feature */
+    const double *weight;   /* (m) */
+    const int64_t *label;   /* (m), the clusters in force, -1 for none */
+    const double *recent;   /* (n, d) */
+    double threshold;       /* valley from which two crowds are one */
+    double reach;           /* what is further than this from a cluster is not in it */
+} ncs_crowd;
+
+/* Write the component of each micro-cluster, 0 .. k - 1, to component (m).
+   Returns 0, or -1 if there is no memory. */
+int ncs_partition(const ncs_crowd *crowd, int64_t *component /* OUT */);
+
+#endif

@@ -1,0 +1,259 @@
+"""Clusters as groups of micro-clusters, with no parameter per data set.
+
+Candidates are the cuts of a Ward tree (see `tree`). The evidence for a cut, two
+silhouettes and a small price for every further cluster make a short list. In each
+candidate on it, pieces that touch and have no valley between them are put together:
+that is how rings and bars come out whole. The candidate that, besides, agrees best with
+the clusters in force is the answer, so that a border case does not flicker.
+
+This is the reference of `native/partition.c`, which decides the same.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .tree import Tree
+
+__all__ = ["partition"]
+
+_GRID = (*range(1, 17), 18, 21, 24, 28, 32, 37, 43, 50, 57, 66, 76, 87, 100, 115)
+_SHORT_LIST = 12
+_EVIDENCE = 1.0
+_POINT_SILHOUETTE = 0.7
+_CENTRE_SILHOUETTE = 0.7
+_AGREEMENT = 0.6
+_PRICE = 0.12  # per e-fold of clusters
+_TOUCH = 2.0  # spacings
+_TILING = 0.31  # below the threshold: pieces of one tiling are put together
+_PRIOR_VALLEY = 0.35
+_PRIOR_LINKS = 4.0
+_OWN_LINKS = 3.0
+_REACH_SPACINGS = 4.0  # as usual between micro-clusters
+_PSEUDO_LINKED = 2.0  # members that see no valley where pieces touch
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+
+def partition(
+    centres: Floats,
+    spread: Floats,
+    weight: Floats,
+    label: Labels,
+    count: int,
+    recent: Floats,
+    threshold: float,
+    reach: float,
+    component: Labels,
+) -> None:
+    """Find the component of each of the first `count` micro-clusters, numbered from 0.
+
+    O(m^2 d + m d^2 log m) for m micro-clusters, plus O(n^2 d) for n recent points.
+
+    Args:
+        centres: float64 (d, capacity), standardised.
+        spread: float64 (d, capacity), variance per feature.
+        weight: float64 (capacity,).
+        label: int64 (capacity,), the clusters in force, -1 for none.
+        count: m, see above.
+        recent: float64 (n, d), standardised points that came last.
+        threshold: valley from which two crowds are one.
+        reach: what is further than this from every other part of a cluster is not in it.
+        component: OUT, int64 (count,).
+    """
+    m = count
+    if m == 0:
+        return
+    weight, label = weight[:m], label[:m]
+    tree = Tree(centres[:, :m].T.copy(), spread[:, :m].T.copy(), weight, threshold)
+    spacing = _spacing(tree.squared)
+    links = _links(tree.squared, spacing)
+    best, answer = -math.inf, np.zeros(m, dtype=np.int64)
+    for value, k in _short_list(tree, recent):
+        piece, nodes = tree.cut(k)
+        whole = _put_together(tree, piece, nodes, links, threshold)
+        value += _AGREEMENT * _agreement(whole, label, weight)
+        if value > best:
+            best, answer = value, whole
+    usual = _REACH_SPACINGS**2 * float(np.sort(spacing)[m // 2])
+    component[:] = _taken_apart(answer, tree.squared <= max(reach * reach, usual))
+
+
+def _taken_apart(component: Labels, near: NDArray[np.bool_]) -> Labels:
+    """Return the parts of the components that are within reach of each other."""
+    part = np.full(len(component), -1, dtype=np.int64)
+    for i in range(len(component)):
+        if part[i] >= 0:
+            continue
+        name, todo = int(part.max()) + 1, [i]
+        part[i] = name
+        while todo:
+            a = todo.pop()
+            found = near[a] & (part < 0) & (component == component[i])
+            part[found] = name
+            todo.extend(np.flatnonzero(found).tolist())
+    return part
+
+
+def _short_list(tree: Tree, recent: Floats) -> list[tuple[float, int]]:
+    """Return (value, k) of the best cuts, best first."""
+    m, crowds = len(tree.evidence), tree.crowds
+    peak = int(tree.evidence.argmax())
+    top = float(tree.evidence[peak])
+    between, nearest = _distances(recent, recent), np.zeros(0, dtype=np.int64)
+    if len(recent):
+        nearest = _squares(recent, crowds.x).argmin(axis=1)
+    rows = []
+    for k in sorted({k for k in _GRID if k <= max(m // 2, 1)} | {peak + 1}):
+        piece, nodes = tree.cut(k)
+        share = float(tree.evidence[k - 1]) / top if top > 1e-6 else 0.0
+        value = _EVIDENCE * max(share, -1.0) - _PRICE * math.log(k)
+        value += _POINT_SILHOUETTE * _point_silhouette(k, piece[nearest], between)
+        value += _CENTRE_SILHOUETTE * _centre_silhouette(tree, piece, nodes)
+        rows.append((value, k))
+    return sorted(rows, key=lambda row: -row[0])[:_SHORT_LIST]
+
+
+def _squares(a: Floats, b: Floats) -> Floats:
+    total = np.zeros((len(a), len(b)))
+    for x, y in zip(a.T, b.T, strict=True):
+        total += np.square(y - x[:, None])
+    return total
+
+
+def _distances(a: Floats, b: Floats) -> Floats:
+    distance: Floats = np.sqrt(_squares(a, b))
+    return distance
+
+
+def _point_silhouette(k: int, piece: Labels, between: Floats) -> float:
+    """Return the mean silhouette (Rousseeuw 1987) of the recent points."""
+    n = len(piece)
+    if k < 2 or n < 2:
+        return 0.0
+    members = np.bincount(piece, minlength=k)
+    sums = between @ np.eye(k)[piece]
+    every = np.arange(n)
+    own = sums[every, piece] / np.maximum(members[piece] - 1, 1)
+    means = np.full((n, k), np.inf)
+    np.divide(sums, members, out=means, where=members > 0)
+    means[every, piece] = np.inf
+    other = means.min(axis=1)
+    larger = np.maximum(own, other)
+    known = (members[piece] > 1) & (other < np.inf) & (larger > 0.0)
+    return float(((other - own)[known] / larger[known]).sum()) / n
+
+
+def _centre_silhouette(tree: Tree, piece: Labels, nodes: list[int]) -> float:
+    """Return the same by distances to the centres of the pieces, over the micros."""
+    if len(nodes) < 2:
+        return 0.0
+    crowds = tree.crowds
+    centres = np.array([crowds.mean[node] for node in nodes])
+    squared = _squares(crowds.x, centres)
+    every = np.arange(len(piece))
+    own = squared[every, piece].copy()
+    squared[every, piece] = np.inf
+    spread = crowds.v.sum(axis=1)
+    a, b = np.sqrt(own + spread), np.sqrt(squared.min(axis=1) + spread)
+    larger = np.maximum(a, b)
+    ratio = np.zeros(len(piece))
+    np.divide(b - a, larger, out=ratio, where=larger > 0.0)
+    return float(crowds.w @ ratio) / float(crowds.w.sum())
+
+
+def _spacing(squared: Floats) -> Floats:
+    """Return float64 (m,): squared distance to the second nearest."""
+    nearest = np.sort(squared, axis=1)[:, :2]
+    return np.where(nearest[:, -1] < np.inf, nearest[:, -1], nearest[:, 0])
+
+
+def _links(squared: Floats, spacing: Floats) -> tuple[Labels, Labels]:
+    """Return the pairs of micro-clusters that touch.
+
+    Two touch if they are no further apart than twice the spacing around either.
+    """
+    near = squared <= _TOUCH * _TOUCH * np.minimum(spacing, spacing[:, None])
+    i, j = np.nonzero(np.tril(near, -1))
+    return i, j
+
+
+def _put_together(
+    tree: Tree,
+    piece: Labels,
+    nodes: list[int],
+    links: tuple[Labels, Labels],
+    threshold: float,
+) -> Labels:
+    """Return the pieces after those that touch without a valley were put together.
+
+    Average linkage over the pieces that touch. What the links of a whole connected
+    tiling look like is the prior for each of them: one ring cut into twenty pieces has
+    twenty weak witnesses, two overlapping blobs have one.
+    """
+    k = len(nodes)
+    sums, count = np.zeros((k, k)), np.zeros((k, k))
+    a, b = piece[links[0]], piece[links[1]]
+    for i, j in sorted({(max(p, q), min(p, q)) for p, q in zip(a, b, strict=True)}):
+        if i != j:
+            count[i, j] = count[j, i] = 1.0
+            sums[i, j] = sums[j, i] = tree.seen(nodes[i], nodes[j], _PSEUDO_LINKED)
+    prior = _prior(sums, count)
+    group, alive = np.arange(k), np.ones(k, dtype=np.bool_)
+    while True:
+        score = np.full((k, k), -1.0)
+        touching = (count > 0) & alive & alive[:, None]
+        seen = (sums + _OWN_LINKS * prior[:, None]) / (count + _OWN_LINKS)
+        score[touching] = seen[touching]
+        best = float(score.max(initial=-1.0))
+        if best < threshold - _TILING:
+            break
+        # Of equal ones the last in row order, as the compiled loop takes them.
+        i, j = np.argwhere(np.tril(score, -1) == best)[-1]
+        group[group == i] = j
+        alive[i] = False
+        for matrix in (sums, count):
+            matrix[j] += matrix[i]
+            matrix[:, j] = matrix[j]
+            matrix[j, j] = 0.0
+    return np.unique(group[piece], return_inverse=True)[1].astype(np.int64)
+
+
+def _prior(sums: Floats, count: Floats) -> Floats:
+    """Return per piece the mean valley over all links of its connected tiling."""
+    k = len(sums)
+    tiling = np.arange(k)
+    for i, j in zip(*np.nonzero(count), strict=True):
+        if tiling[i] != tiling[j]:
+            tiling[tiling == tiling[i]] = tiling[j]
+    prior = np.zeros(k)
+    for name in np.unique(tiling):
+        own = np.flatnonzero(tiling == name)
+        block = np.ix_(own, own)
+        total, links = sums[block].sum() / 2, count[block].sum() / 2
+        prior[own] = (total + _PRIOR_LINKS * _PRIOR_VALLEY) / (links + _PRIOR_LINKS)
+    return prior
+
+
+def _agreement(component: Labels, label: Labels, weight: Floats) -> float:
+    """Return the adjusted Rand index (Hubert and Arabie 1985), weighted.
+
+    Over the micro-clusters that are in a cluster now; 0 without any.
+    """
+    known = label >= 0
+    if not known.any():
+        return 0.0
+    _, old = np.unique(label[known], return_inverse=True)
+    new, w = component[known], weight[known]
+    table = np.zeros((int(component.max()) + 1, int(old.max()) + 1))
+    np.add.at(table, (new, old), w)
+    both = float(np.square(table).sum())
+    rows = float(np.square(table.sum(axis=1)).sum())
+    columns = float(np.square(table.sum(axis=0)).sum())
+    chance = rows * columns / float(w.sum()) ** 2
+    mean = 0.5 * (rows + columns)
+    return 1.0 if mean <= chance else (both - chance) / (mean - chance)
