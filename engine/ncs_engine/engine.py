@@ -45,6 +45,7 @@ class Engine:
         self._seed = seed
         self._book = ClusterBook()
         self._model: Model | None = None
+        self._told = LearnResult(np.empty(1, _I8), np.empty(1, _BOOL), np.empty(1, _F4))
 
     @property
     def params(self) -> EngineParams:
@@ -95,23 +96,54 @@ class Engine:
         """
         block = self._checked(points)
         n = len(block)
-        result = LearnResult(np.empty(n, _I8), np.empty(n, _BOOL), np.empty(n, _F4))
+        empty = np.empty
+        result = LearnResult(empty(n, _I8), empty(n, _BOOL), empty(n, _F4), [], [], [])
         if n == 0:
             return result
-        model = self._model
-        if model is None:
-            model = self._model = Model(block.shape[1], self._params, self._book)
-        done, steps = 0, model.steps
-        while done < n:
-            done += model.learn_until_step(block, done, result)
-        if model.warming_up:
-            self._book.judge(model.micro)
-        if model.warming_up or model.steps > steps:
+        if self._learn(block, result):
             result.updated = self._book.ids()  # a density step may change all of them
+        elif n == 1:
+            cluster = int(result.cluster_ids[0])
+            result.updated = [] if cluster == OUTLIER else [cluster]
         else:
             counts = kernel.active.tally(result.cluster_ids, 0, n)
             result.updated = sorted(c for c, _, _ in counts if c != OUTLIER)
         return result
+
+    def learn_one(self, point: ArrayLike) -> tuple[int, bool, float]:
+        """Label one point and learn from it; cheaper than `learn`, and tells less.
+
+        Args:
+            point: float (d,), otherwise as `learn`.
+
+        Returns:
+            (cluster id or -1, whether it is an outlier, outlier score).
+
+        Raises:
+            ValueError: as `learn`.
+        """
+        row = point if type(point) is np.ndarray else np.asarray(point, _F8)
+        told = self._told
+        self._learn(self._checked(row[None]), told)
+        if told.changes or told.drift:
+            told.changes, told.drift = [], []
+        return (
+            int(told.cluster_ids[0]),
+            bool(told.is_outlier[0]),
+            float(told.outlier_scores[0]),
+        )
+
+    def _learn(self, block: NDArray[Any], result: LearnResult) -> bool:
+        """Learn a block that is not empty; return whether all clusters may differ."""
+        model = self._model
+        if model is None:
+            model = self._model = Model(block.shape[1], self._params, self._book)
+        done, n, steps = 0, len(block), model.steps
+        while done < n:
+            done += model.learn_until_step(block, done, result)
+        if model.warming_up:
+            self._book.judge(model.micro)
+        return model.warming_up or model.steps > steps
 
     def predict(self, points: ArrayLike) -> LearnResult:
         """Say which cluster each point would fall into now, without learning it.
@@ -224,18 +256,20 @@ class Engine:
 
     def _checked(self, points: ArrayLike) -> NDArray[Any]:
         """Return the points as float32 or float64 (n, d) in C order."""
-        block = points if type(points) is np.ndarray else np.asarray(points, _F8)
-        if block.dtype is not _F8 and block.dtype is not _F4:
+        dimension = 0 if self._model is None else self._model.dimension
+        if dimension and type(points) is np.ndarray:
+            if kernel.active.fits(points, dimension, _LARGEST):
+                return points
+        block = np.asarray(points)
+        if block.dtype not in (_F4, _F8):
             block = block.astype(_F8)
         if block.ndim != 2 or (block.shape[1] == 0 and len(block)):
             raise ValueError(f"points must have shape (n, d), got {block.shape}")
-        if not block.flags.c_contiguous:
-            block = np.ascontiguousarray(block)
-        expected = self.dimension
-        if expected is not None and len(block) and block.shape[1] != expected:
+        if dimension and len(block) and block.shape[1] != dimension:
             raise ValueError(
-                f"points have {block.shape[1]} dimensions, expected {expected}"
+                f"points have {block.shape[1]} dimensions, expected {dimension}"
             )
-        if not kernel.active.within(block, _LARGEST):
+        block = np.ascontiguousarray(block)
+        if not kernel.active.fits(block, block.shape[1], _LARGEST):
             raise ValueError(f"points must be finite and at most {_LARGEST:g}")
         return block

@@ -69,15 +69,11 @@ class NeuroClusterStreamer:
             ValueError: if `point` is not 1-dimensional, not finite, or of another
                 dimension than the first one.
         """
-        row = np.asarray(point, dtype=np.float64)
+        row = point if type(point) is np.ndarray else np.asarray(point, np.float64)
         if row.ndim != 1:
             raise ValueError("Point must be 1-dimensional array")
-        result = self.learn(row[None])
-        return (
-            int(result.cluster_ids[0]),
-            bool(result.is_outlier[0]),
-            float(result.outlier_scores[0]),
-        )
+        with self._lock:
+            return self._engine.learn_one(row)
 
     def learn(self, points: NDArray[Any] | Sequence[Any]) -> LearnResult:
         """Learn float (n, d); see `Engine.learn`."""
