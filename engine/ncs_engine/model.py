@@ -259,9 +259,12 @@ class Model:
         micro = self.micro
         weight = micro.weight[: micro.count]
         weight *= 0.5 ** (self.since_step / _HALF_LIFE)
-        # Silent for much longer than its share of the points would let expect.
-        silence = self.learned - micro.seen[: micro.count]
-        weight[silence * weight > _SILENT_GAPS * weight.sum()] *= 0.5
+        # What is silent for much longer than its share of the points would let expect
+        # loses half in every further gap; the less is left, the longer the gaps.
+        share = weight / max(float(weight.sum()), 1.0)
+        silence = (self.learned - micro.seen[: micro.count]) * share
+        dying = silence > _SILENT_GAPS
+        weight[dying] *= 0.5 ** (self.since_step * share[dying])
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
@@ -297,7 +300,9 @@ class Model:
     def _rescale(self, points: NDArray[np.float64]) -> None:
         """Follow the spread of the data: standardiser, radius, number of entries."""
         self.scaler.observe(points)
-        self.micro.remap(*self.scaler.move())
+        factor, offset = self.scaler.move()
+        self.micro.remap(factor, offset)
+        self.gaps.rescale(self.vigilance.rescale(factor))
         recent, _ = self.recent.last(min(self.learned, _RING))
         self.vigilance.measure(self.standardize(recent), blend=not self.warming_up)
         if self.learned <= _RING:
