@@ -101,7 +101,7 @@ class Engine:
         if n == 0:
             return result
         if self._learn(block, result):
-            result.updated = self._book.ids()  # a density step may change all of them
+            result.updated = self._book.ids()  # any of them may have changed
         elif n == 1:
             cluster = int(result.cluster_ids[0])
             result.updated = [] if cluster == OUTLIER else [cluster]
@@ -138,12 +138,12 @@ class Engine:
         model = self._model
         if model is None:
             model = self._model = Model(block.shape[1], self._params, self._book)
-        done, n, steps = 0, len(block), model.steps
+        done, n, revision = 0, len(block), model.revision
         while done < n:
             done += model.learn_until_step(block, done, result)
         if model.warming_up:
             self._book.judge(model.micro)
-        return model.warming_up or model.steps > steps
+        return model.warming_up or model.revision > revision
 
     def predict(self, points: ArrayLike) -> LearnResult:
         """Say which cluster each point would fall into now, without learning it.
