@@ -218,7 +218,8 @@ double ncs_valley(const ncs_nodes *t, int a, int b)
     double sd = sqrt(va < vb ? va : vb), both = sqrt((va * ma + vb * mb) / (ma + mb));
     if (sd < NARROWEST * both)
         sd = NARROWEST * both;
-    double h = sd * pow(fewer > 1.0 ? fewer : 1.0, -0.2); /* Silverman 1986, for each side */
+    /* Silverman 1986, for each side; wider in few dimensions, where Ward cuts at gaps. */
+    double h = (1.0 + 1.0 / ((double)d * d)) * sd * pow(fewer > 1.0 ? fewer : 1.0, -0.2);
     if (h < FINEST * apart)
         h = FINEST * apart;
 
