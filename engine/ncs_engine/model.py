@@ -32,7 +32,7 @@ __all__ = ["Model"]
 
 _RING = 256  # points remembered
 _FIRST_STEP = 32  # points; no scale is known before
-_SOONER = 0.3  # of the points so far: between steps while there are few
+_SOONER = 0.15  # of the points so far: between steps while there are few
 _QUICK = 256  # points between steps while clusters come and go
 _CALM = 4096  # points between steps at the most
 _MAX_MICROCLUSTERS = 256
