@@ -11,11 +11,13 @@ from .engine import Engine
 from .kernel import KernelInfo, kernel_info
 from .neuro import NeuroClusterStreamer
 from .params import MAX_CLUSTERS, EngineParams
+from .presets import PRESETS, preset
 from .result import OUTLIER, Change, ChangeKind, Cluster, Drift, LearnResult
 
 __all__ = [
     "MAX_CLUSTERS",
     "OUTLIER",
+    "PRESETS",
     "Change",
     "ChangeKind",
     "Cluster",
@@ -26,6 +28,7 @@ __all__ = [
     "LearnResult",
     "NeuroClusterStreamer",
     "kernel_info",
+    "preset",
 ]
 
 __version__ = "0.1.0"

@@ -101,17 +101,35 @@ class Engine:
         model = self._model
         if model is None:
             model = self._model = Model(block.shape[1], self._params, self._book)
-        done, steps = 0, model.steps
-        while done < n:
-            done += model.learn_until_step(block, done, result)
+        steps = model.steps
+        checked = self._learn_all(model, block, result)
         if model.warming_up:
             self._book.judge(model.micro)
-        if model.warming_up or model.steps > steps:
-            result.updated = self._book.ids()  # a density step may change all of them
+        if model.warming_up or checked or model.steps > steps:
+            result.updated = self._book.ids()  # all of them may have changed
         else:
             counts = kernel.active.tally(result.cluster_ids, 0, n)
             result.updated = sorted(c for c, _, _ in counts if c != OUTLIER)
         return result
+
+    def _learn_all(
+        self, model: Model, block: NDArray[Any], result: LearnResult
+    ) -> bool:
+        """Learn the points; return whether the quality was worked out on the way.
+
+        The checks come at point counts, like density steps: never at a call boundary.
+        """
+        done, n, checked = 0, len(block), False
+        every = self._params.quality_check_interval
+        while done < n:
+            stop = n if not every else min(n, done + every - model.learned % every)
+            part = result.head(stop)
+            while done < stop:
+                done += model.learn_until_step(block[:stop], done, part)
+            if every and model.learned % every == 0:
+                self._book.judge(model.micro)
+                checked = True
+        return checked
 
     def predict(self, points: ArrayLike) -> LearnResult:
         """Say which cluster each point would fall into now, without learning it.
