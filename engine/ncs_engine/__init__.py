@@ -7,7 +7,9 @@
 It depends on numpy only, reads no clock and does no I/O.
 """
 
+from .bounded import BoundedCollection
 from .engine import Engine
+from .errors import NCSProcessingError, ProcessingError
 from .kernel import KernelInfo, kernel_info
 from .neuro import NeuroClusterStreamer
 from .params import MAX_CLUSTERS, EngineParams
@@ -18,6 +20,7 @@ __all__ = [
     "MAX_CLUSTERS",
     "OUTLIER",
     "PRESETS",
+    "BoundedCollection",
     "Change",
     "ChangeKind",
     "Cluster",
@@ -26,7 +29,9 @@ __all__ = [
     "EngineParams",
     "KernelInfo",
     "LearnResult",
+    "NCSProcessingError",
     "NeuroClusterStreamer",
+    "ProcessingError",
     "kernel_info",
     "preset",
 ]

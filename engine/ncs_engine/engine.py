@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import kernel
 from .clusters import ClusterBook
+from .errors import NCSProcessingError
 from .model import Model
 from .params import EngineParams
 from .result import OUTLIER, Change, Cluster, LearnResult
@@ -90,8 +91,9 @@ class Engine:
                 points and keeps no time.
 
         Raises:
-            ValueError: if `points` is not 2-dimensional and finite, or of another
-                dimension than the first point. Nothing is learned then.
+            NCSProcessingError: a ValueError, if `points` is not 2-dimensional and
+                finite, or of another dimension than the first point. Nothing is
+                learned then.
         """
         block = self._checked(points)
         n = len(block)
@@ -138,7 +140,7 @@ class Engine:
             points: float (n, d), finite. Not modified.
 
         Raises:
-            ValueError: as `learn`.
+            NCSProcessingError: as `learn`.
         """
         block = self._checked(points)
         n = len(block)
@@ -240,20 +242,31 @@ class Engine:
             raise ValueError(f"engine snapshot lacks {error}") from None
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let `copy` and `pickle` take the snapshot."""
+        return Engine.restore, (self.snapshot(),)
+
     def _checked(self, points: ArrayLike) -> NDArray[Any]:
         """Return the points as float32 or float64 (n, d) in C order."""
-        block = points if type(points) is np.ndarray else np.asarray(points, _F8)
+        try:
+            block = points if type(points) is np.ndarray else np.asarray(points, _F8)
+        except (TypeError, ValueError) as error:  # rows of unequal length, text
+            raise NCSProcessingError(
+                f"points are no array of numbers: {error}"
+            ) from None
         if block.dtype is not _F8 and block.dtype is not _F4:
             block = block.astype(_F8)
         if block.ndim != 2 or (block.shape[1] == 0 and len(block)):
-            raise ValueError(f"points must have shape (n, d), got {block.shape}")
+            raise NCSProcessingError(
+                f"points must have shape (n, d), got {block.shape}"
+            )
         if not block.flags.c_contiguous:
             block = np.ascontiguousarray(block)
         expected = self.dimension
         if expected is not None and len(block) and block.shape[1] != expected:
-            raise ValueError(
+            raise NCSProcessingError(
                 f"points have {block.shape[1]} dimensions, expected {expected}"
             )
         if not kernel.active.within(block, _LARGEST):
-            raise ValueError(f"points must be finite and at most {_LARGEST:g}")
+            raise NCSProcessingError(f"points must be finite and at most {_LARGEST:g}")
         return block
