@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := -e ./protocol -e ./engine -e ./clients/python
 PROJECTS := pyproject.toml protocol/pyproject.toml engine/pyproject.toml clients/python/pyproject.toml
+KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
 .PHONY: help demo test check bench bench-quality bench-engine generate format clean
 
@@ -16,6 +17,7 @@ demo: $(VENV)/.installed ## Run server, gateways, page and live table; Ctrl-C st
 
 test: check ## Run everything: lint, types, import laws, documents, all tests
 	$(BIN)/python -m pytest
+	NCS_ENGINE_KERNEL=numpy $(BIN)/python -m pytest tests/engine
 
 check: $(VENV)/.installed-tests ## Lint, types, import laws, generated documents
 	$(BIN)/ruff format --check .
@@ -49,13 +51,14 @@ $(VENV)/.made:
 	@sh deploy/setup/venv.sh $(VENV)
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.made $(PROJECTS)
+$(VENV)/.installed: $(VENV)/.made $(PROJECTS) $(KERNEL)
 	@echo "installing NCS into $(VENV)"
 	@$(PIP) $(PACKAGES) -e .
 	@touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
 	@sh deploy/setup/system-parts.sh chromium prometheus
+	@sh deploy/setup/compiler.sh $(BIN)/python
 	@echo "installing the tools of the tests"
 	@$(PIP) $(PACKAGES) -e ".[test]"
 	@touch $@

@@ -10,13 +10,14 @@ It depends on numpy only, reads no clock and does no I/O.
 from .bounded import BoundedCollection
 from .engine import Engine
 from .errors import NCSProcessingError, ProcessingError
-from .kernel import KernelInfo, kernel_info
+from .kernel import KERNEL_ENV, KernelInfo, kernel_info
 from .neuro import NeuroClusterStreamer
 from .params import MAX_CLUSTERS, EngineParams
 from .presets import PRESETS, preset
 from .result import OUTLIER, Change, ChangeKind, Cluster, Drift, LearnResult
 
 __all__ = [
+    "KERNEL_ENV",
     "MAX_CLUSTERS",
     "OUTLIER",
     "PRESETS",

@@ -213,21 +213,21 @@ class ClusterBook:
         self, micro: MicroClusters
     ) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
         """Return (ids, centroids (k, d), variances (k, d)), standardised."""
-        label, weight = micro.label[: micro.count], micro.weight[: micro.count]
-        centres, spread = (
-            micro.centres[:, : micro.count],
-            micro.spread[:, : micro.count],
-        )
-        ids = self.ids()
-        centroids = np.zeros((len(ids), len(centres)))
-        variances = np.zeros_like(centroids)
-        for i, cluster in enumerate(ids):
-            own = label == cluster
-            share = weight[own] / weight[own].sum()
-            centroids[i] = (centres[:, own] * share).sum(axis=1)
-            offsets = centres[:, own] - centroids[i][:, None]
-            variances[i] = ((np.square(offsets) + spread[:, own]) * share).sum(axis=1)
-        return ids, centroids, variances
+        ids, label = self.ids(), micro.label[: micro.count]
+        order = np.argsort(label, kind="stable")
+        order = order[label[order] >= 0]
+        begin = np.searchsorted(label[order], ids)
+        if not ids:
+            empty = np.zeros((0, len(micro.centres)))
+            return ids, empty, empty
+        weight = micro.weight[order]
+        centres, spread = micro.centres[:, order], micro.spread[:, order]
+        size = np.diff(np.append(begin, len(order)))
+        share = weight / np.repeat(np.add.reduceat(weight, begin), size)
+        centroids = np.add.reduceat(centres * share, begin, axis=1)
+        offsets = centres - np.repeat(centroids, size, axis=1)
+        squares = (np.square(offsets) + spread) * share
+        return ids, centroids.T, np.add.reduceat(squares, begin, axis=1).T
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes, as plain JSON values."""

@@ -46,6 +46,7 @@ class Engine:
         self._seed = seed
         self._book = ClusterBook()
         self._model: Model | None = None
+        self._told = LearnResult(np.empty(1, _I8), np.empty(1, _BOOL), np.empty(1, _F4))
 
     @property
     def params(self) -> EngineParams:
@@ -97,38 +98,72 @@ class Engine:
         """
         block = self._checked(points)
         n = len(block)
-        result = LearnResult(np.empty(n, _I8), np.empty(n, _BOOL), np.empty(n, _F4))
+        empty = np.empty
+        result = LearnResult(empty(n, _I8), empty(n, _BOOL), empty(n, _F4), [], [], [])
         if n == 0:
             return result
-        model = self._model
-        if model is None:
-            model = self._model = Model(block.shape[1], self._params, self._book)
-        steps = model.steps
-        checked = self._learn_all(model, block, result)
-        if model.warming_up:
-            self._book.judge(model.micro)
-        if model.warming_up or checked or model.steps > steps:
-            result.updated = self._book.ids()  # all of them may have changed
+        if self._learn(block, result):
+            result.updated = self._book.ids()  # a density step may change all of them
+        elif n == 1:
+            cluster = int(result.cluster_ids[0])
+            result.updated = [] if cluster == OUTLIER else [cluster]
         else:
             counts = kernel.active.tally(result.cluster_ids, 0, n)
             result.updated = sorted(c for c, _, _ in counts if c != OUTLIER)
         return result
 
-    def _learn_all(
-        self, model: Model, block: NDArray[Any], result: LearnResult
-    ) -> bool:
-        """Learn the points; return whether the quality was worked out on the way.
+    def learn_one(self, point: ArrayLike) -> tuple[int, bool, float]:
+        """Label one point and learn from it; cheaper than `learn`, and tells less.
 
-        The checks come at point counts, like density steps: never at a call boundary.
+        Args:
+            point: float (d,), otherwise as `learn`.
+
+        Returns:
+            (cluster id or -1, whether it is an outlier, outlier score).
+
+        Raises:
+            NCSProcessingError: as `learn`.
+        """
+        row = point if type(point) is np.ndarray else np.asarray(point, _F8)
+        told = self._told
+        self._learn(self._checked(row[None]), told)
+        if told.changes or told.drift:
+            told.changes, told.drift = [], []
+        return (
+            int(told.cluster_ids[0]),
+            bool(told.is_outlier[0]),
+            float(told.outlier_scores[0]),
+        )
+
+    def _learn(self, block: NDArray[Any], result: LearnResult) -> bool:
+        """Learn a block that is not empty; return whether all clusters may differ."""
+        model = self._model
+        if model is None:
+            model = self._model = Model(block.shape[1], self._params, self._book)
+        done, n, steps, checked = 0, len(block), model.steps, False
+        if every := self._params.quality_check_interval:
+            checked = self._learn_and_check(model, block, result, every)
+        else:
+            while done < n:
+                done += model.learn_until_step(block, done, result)
+        if model.warming_up:
+            self._book.judge(model.micro)
+        return checked or model.warming_up or model.steps > steps
+
+    def _learn_and_check(
+        self, model: Model, block: NDArray[Any], result: LearnResult, every: int
+    ) -> bool:
+        """Learn a block, work the quality out on the way; return whether it was.
+
+        That is done at point counts, like density steps: never at a call boundary.
         """
         done, n, checked = 0, len(block), False
-        every = self._params.quality_check_interval
         while done < n:
-            stop = n if not every else min(n, done + every - model.learned % every)
+            stop = min(n, done + every - model.learned % every)
             part = result.head(stop)
             while done < stop:
                 done += model.learn_until_step(block[:stop], done, part)
-            if every and model.learned % every == 0:
+            if model.learned % every == 0:
                 self._book.judge(model.micro)
                 checked = True
         return checked
@@ -248,25 +283,29 @@ class Engine:
 
     def _checked(self, points: ArrayLike) -> NDArray[Any]:
         """Return the points as float32 or float64 (n, d) in C order."""
-        try:
-            block = points if type(points) is np.ndarray else np.asarray(points, _F8)
-        except (TypeError, ValueError) as error:  # rows of unequal length, text
-            raise NCSProcessingError(
-                f"points are no array of numbers: {error}"
-            ) from None
-        if block.dtype is not _F8 and block.dtype is not _F4:
-            block = block.astype(_F8)
+        dimension = 0 if self._model is None else self._model.dimension
+        if dimension and type(points) is np.ndarray:
+            if kernel.active.fits(points, dimension, _LARGEST):
+                return points
+        block = _numbers(points)
         if block.ndim != 2 or (block.shape[1] == 0 and len(block)):
             raise NCSProcessingError(
                 f"points must have shape (n, d), got {block.shape}"
             )
-        if not block.flags.c_contiguous:
-            block = np.ascontiguousarray(block)
-        expected = self.dimension
-        if expected is not None and len(block) and block.shape[1] != expected:
+        if dimension and len(block) and block.shape[1] != dimension:
             raise NCSProcessingError(
-                f"points have {block.shape[1]} dimensions, expected {expected}"
+                f"points have {block.shape[1]} dimensions, expected {dimension}"
             )
-        if not kernel.active.within(block, _LARGEST):
+        block = np.ascontiguousarray(block)
+        if not kernel.active.fits(block, block.shape[1], _LARGEST):
             raise NCSProcessingError(f"points must be finite and at most {_LARGEST:g}")
         return block
+
+
+def _numbers(points: ArrayLike) -> NDArray[Any]:
+    """Return float32 or float64, of any shape and order."""
+    try:
+        block = np.asarray(points)
+        return block if block.dtype in (_F4, _F8) else block.astype(_F8)
+    except (TypeError, ValueError) as error:  # text, or rows of unequal length
+        raise NCSProcessingError(f"points are no array of numbers: {error}") from None

@@ -9,7 +9,6 @@ a call boundary: the result does not depend on how points are grouped into calls
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 from . import kernel
 from .clusters import ClusterBook
 from .drift import DriftDetector
+from .first_points import lead
 from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
-from .numpy_kernel import BURST, FULL, PointLoop, place
+from .numpy_kernel import BURST, END, FULL, PointLoop, place
 from .outliers import RecentGaps
 from .params import EngineParams
 from .recent import RecentPoints
@@ -133,57 +133,50 @@ class Model:
             done: points of it that were learned already.
             result: INOUT; verdicts go to the places of their points.
         """
-        stop = min(len(block), done + self._points_until_step())
+        until_step = self._points_until_step()
+        stop = min(done + until_step, len(block))
         if self.warming_up:
-            taken, reason = self._lead_all(block, done, stop, result), 0
+            taken, reason = self._lead_all(block, done, stop, result), END
         else:
-            taken, reason = self._run(block, done, stop, result)
+            params, vigilance = self.params, self.vigilance
+            taken, reason, self.burst = (self._loop or self._new_loop()).learn(
+                block,
+                done,
+                stop,
+                result.cluster_ids,
+                result.is_outlier,
+                result.outlier_scores,
+                self.learned,
+                self.since_step,
+                self.burst,
+                self._crowded,
+                vigilance.grain,
+                vigilance.radius,
+                self.gaps.usual,
+                params.outlier_threshold,
+                params.learning_rate,
+            )
         self.learned += taken
         self.since_step += taken
         self._count(result.cluster_ids, done, done + taken)
         if reason == FULL:
             self._crowded = not self._make_room()
-        elif reason == BURST or self._step_is_due():
+        elif reason == BURST or taken == until_step:
             self._density_step(result)
         return taken
 
-    def _run(
-        self, block: NDArray[Any], start: int, stop: int, result: LearnResult
-    ) -> tuple[int, int]:
-        """Let the kernel take the points; return how many it took, and why no more."""
-        params, vigilance = self.params, self.vigilance
-        taken, reason, self.burst = self._point_loop().learn(
-            block,
-            start,
-            stop,
-            result.cluster_ids,
-            result.is_outlier,
-            result.outlier_scores,
-            self.learned,
-            self.since_step,
-            self.burst,
-            self._crowded,
-            vigilance.grain,
-            vigilance.radius,
-            self.gaps.usual,
-            params.outlier_threshold,
-            params.learning_rate,
+    def _new_loop(self) -> PointLoop:
+        loop: PointLoop = kernel.active.PointLoop(
+            self.micro,
+            self.scaler,
+            self.gaps,
+            self.recent,
+            self.params.metric == "cosine",
+            _BURST_WINDOW,
+            _BURST_FROM,
         )
-        return taken, reason
-
-    def _point_loop(self) -> PointLoop:
-        if self._loop is None:
-            loop: PointLoop = kernel.active.PointLoop(
-                self.micro,
-                self.scaler,
-                self.gaps,
-                self.recent,
-                self.params.metric == "cosine",
-                _BURST_WINDOW,
-                _BURST_FROM,
-            )
-            self._loop = loop
-        return self._loop
+        self._loop = loop
+        return loop
 
     def _count(self, ids: NDArray[np.int64], start: int, stop: int) -> None:
         """Put the verdicts at [start, stop), which are the last ones, into the book."""
@@ -202,7 +195,7 @@ class Model:
         """
         # Without a scale nothing is strange.
         threshold = np.inf if self.warming_up else self.params.outlier_threshold
-        self._point_loop().judge(
+        (self._loop or self._new_loop()).judge(
             block,
             result.cluster_ids,
             result.is_outlier,
@@ -222,34 +215,11 @@ class Model:
         """Learn the points [start, stop) before any scale is known; return how many."""
         for i, z in enumerate(self.standardize(block[start:stop]), start):
             at = self.learned + i + 1 - start
-            cluster = self._lead(z, at, result.changes)
+            cluster = lead(z, self.micro, self.book, self.params, at, result.changes)
             self.recent.add(block[i], cluster)
             result.cluster_ids[i] = cluster
             result.is_outlier[i], result.outlier_scores[i] = False, 0.0
         return stop - start
-
-    def _lead(self, z: NDArray[np.float64], at: int, changes: list[Change]) -> int:
-        """Cluster a point before any scale is known, by relative similarity.
-
-        1 - |x - c| / (|x| + |c|) against `base_threshold`: the only scale there is are
-        the points themselves.
-        """
-        micro = self.micro
-        squared = micro.squared_distances(z)
-        if squared.size:
-            nearest = int(squared.argmin())
-            size = _norm(z) + _norm(micro.centres[:, nearest])
-            similarity = 1.0 - math.sqrt(squared[nearest]) / size if size else 1.0
-            most = min(self.params.max_clusters, micro.capacity)
-            crowded = len(self.book) >= most
-            if similarity >= self.params.base_threshold or crowded:
-                micro.absorb(nearest, z, self.params.learning_rate)
-                micro.seen[nearest] = at
-                return int(micro.label[nearest])
-        cluster = self.book.create(at)
-        changes.append(Change("created", cluster, at, size=1))
-        micro.seen[micro.found(z, cluster)] = at
-        return cluster
 
     # The density step
 
@@ -259,10 +229,8 @@ class Model:
             return 1
         last = self.learned - self.since_step
         apart = min(max(int(_SOONER * last), 8), self.pace)
-        return (apart if last else _FIRST_STEP) - self.since_step
-
-    def _step_is_due(self) -> bool:
-        return self.step_requested or self._points_until_step() == 0
+        # At least one: an older version may have saved a longer way to the next step.
+        return max(1, (apart if last else _FIRST_STEP) - self.since_step)
 
     def _density_step(self, result: LearnResult) -> None:
         points, ids = self.recent.last(min(self.since_step, _RING))
@@ -291,9 +259,12 @@ class Model:
         micro = self.micro
         weight = micro.weight[: micro.count]
         weight *= 0.5 ** (self.since_step / _HALF_LIFE)
-        # Silent for much longer than its share of the points would let expect.
-        silence = self.learned - micro.seen[: micro.count]
-        weight[silence * weight > _SILENT_GAPS * weight.sum()] *= 0.5
+        # What is silent for much longer than its share of the points would let expect
+        # loses half in every further gap; the less is left, the longer the gaps.
+        share = weight / max(float(weight.sum()), 1.0)
+        silence = (self.learned - micro.seen[: micro.count]) * share
+        dying = silence > _SILENT_GAPS
+        weight[dying] *= 0.5 ** (self.since_step * share[dying])
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
@@ -329,7 +300,9 @@ class Model:
     def _rescale(self, points: NDArray[np.float64]) -> None:
         """Follow the spread of the data: standardiser, radius, number of entries."""
         self.scaler.observe(points)
-        self.micro.remap(*self.scaler.move())
+        factor, offset = self.scaler.move()
+        self.micro.remap(factor, offset)
+        self.gaps.rescale(self.vigilance.rescale(factor))
         recent, _ = self.recent.last(min(self.learned, _RING))
         self.vigilance.measure(self.standardize(recent), blend=not self.warming_up)
         if self.learned <= _RING:
@@ -481,7 +454,3 @@ def _limit(
         members = component == comp
         gaps = squared[members][:, kept].min(axis=0)
         component[members] = component[kept][int(gaps.argmin())]
-
-
-def _norm(vector: NDArray[np.float64]) -> float:
-    return math.sqrt(float(np.square(vector).sum()))

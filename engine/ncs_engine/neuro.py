@@ -89,14 +89,14 @@ class NeuroClusterStreamer:
                 first one. Nothing is learned then.
         """
         began = self._clock() if self._clock else 0.0
-        result = self.learn(_row(point))
+        row = point if type(point) is np.ndarray else _array(point)
+        if row.ndim != 1:
+            raise NCSProcessingError("Point must be 1-dimensional array")
+        with self._lock:
+            told = self._engine.learn_one(row)
         if self._clock:
             self.processing_times.append(self._clock() - began)
-        return (
-            int(result.cluster_ids[0]),
-            bool(result.is_outlier[0]),
-            float(result.outlier_scores[0]),
-        )
+        return told
 
     def learn(self, points: NDArray[Any] | Sequence[Any]) -> LearnResult:
         """Learn float (n, d); see `Engine.learn`."""
@@ -162,12 +162,8 @@ class NeuroClusterStreamer:
         return self._engine.points_learned > 0
 
 
-def _row(point: ArrayLike) -> NDArray[np.float64]:
-    """Return the point as float64 (1, d)."""
+def _array(point: ArrayLike) -> NDArray[np.float64]:
     try:
-        row = np.asarray(point, dtype=np.float64)
+        return np.asarray(point, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise NCSProcessingError(f"point is no array of numbers: {error}") from None
-    if row.ndim != 1:
-        raise NCSProcessingError("Point must be 1-dimensional array")
-    return row[None]

@@ -27,12 +27,12 @@ __all__ = [
     "END",
     "FULL",
     "PointLoop",
+    "fits",
     "merge_closest",
     "pairwise_squared_distances",
     "partition",
     "place",
     "tally",
-    "within",
 ]
 
 END, BURST, FULL = 0, 1, 2
@@ -42,8 +42,16 @@ next point would found a micro-cluster and all are in use."""
 Floats = NDArray[np.floating[Any]]
 
 
-def within(block: Floats, largest: float) -> bool:
-    """Return whether all of float32 or float64 (n, d) is finite and in +-`largest`."""
+def fits(block: NDArray[Any], dimension: int, largest: float) -> bool:
+    """Return whether a block can be learned as it is.
+
+    That is: float32 or float64 (n, `dimension`) in C order and native byte order, all
+    of it finite and at most `largest` in absolute value.
+    """
+    native = block.dtype in (np.float32, np.float64) and block.dtype.isnative
+    shaped = block.ndim == 2 and block.shape[1] == dimension
+    if not (native and shaped and block.flags.c_contiguous):
+        return False
     return bool((np.abs(block) <= np.float64(largest)).all())  # not in float32
 
 

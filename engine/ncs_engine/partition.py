@@ -32,7 +32,6 @@ _TILING = 0.31  # below the threshold: pieces of one tiling are put together
 _PRIOR_VALLEY = 0.35
 _PRIOR_LINKS = 4.0
 _OWN_LINKS = 3.0
-_REACH_SPACINGS = 4.0  # as usual between micro-clusters
 _PSEUDO_LINKED = 2.0  # members that see no valley where pieces touch
 
 Floats = NDArray[np.float64]
@@ -70,8 +69,7 @@ def partition(
         return
     weight, label = weight[:m], label[:m]
     tree = Tree(centres[:, :m].T.copy(), spread[:, :m].T.copy(), weight, threshold)
-    spacing = _spacing(tree.squared)
-    links = _links(tree.squared, spacing)
+    links = _links(tree.squared)
     best, answer = -math.inf, np.zeros(m, dtype=np.int64)
     for value, k in _short_list(tree, recent):
         piece, nodes = tree.cut(k)
@@ -79,8 +77,7 @@ def partition(
         value += _AGREEMENT * _agreement(whole, label, weight)
         if value > best:
             best, answer = value, whole
-    usual = _REACH_SPACINGS**2 * float(np.sort(spacing)[m // 2])
-    component[:] = _taken_apart(answer, tree.squared <= max(reach * reach, usual))
+    component[:] = _taken_apart(answer, tree.squared <= reach * reach)
 
 
 def _taken_apart(component: Labels, near: NDArray[np.bool_]) -> Labels:
@@ -166,17 +163,14 @@ def _centre_silhouette(tree: Tree, piece: Labels, nodes: list[int]) -> float:
     return float(crowds.w @ ratio) / float(crowds.w.sum())
 
 
-def _spacing(squared: Floats) -> Floats:
-    """Return float64 (m,): squared distance to the second nearest."""
-    nearest = np.sort(squared, axis=1)[:, :2]
-    return np.where(nearest[:, -1] < np.inf, nearest[:, -1], nearest[:, 0])
-
-
-def _links(squared: Floats, spacing: Floats) -> tuple[Labels, Labels]:
+def _links(squared: Floats) -> tuple[Labels, Labels]:
     """Return the pairs of micro-clusters that touch.
 
-    Two touch if they are no further apart than twice the spacing around either.
+    Two touch if they are no further apart than twice the spacing around either, which
+    is the distance to the second nearest.
     """
+    nearest = np.sort(squared, axis=1)[:, :2]
+    spacing = np.where(nearest[:, -1] < np.inf, nearest[:, -1], nearest[:, 0])
     near = squared <= _TOUCH * _TOUCH * np.minimum(spacing, spacing[:, None])
     i, j = np.nonzero(np.tril(near, -1))
     return i, j

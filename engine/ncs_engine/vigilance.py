@@ -13,16 +13,20 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
+
 __all__ = ["Vigilance"]
 
 _NEIGHBOUR = 6  # for a full ring of 256; fewer points take a nearer neighbour
 _NEIGHBOUR_ON_A_LINE = 28  # one dimension has room for few neighbours: look further
 _FULL_RING = 256
+_SAMPLE = 64
 _SAME_PLACE = 1e-6  # standardised units; what rounding may move a point by
 _NEIGHBOURING_PLACES = 1.25
 _RADIUS_MEMORY = 0.75
 _MAX_SWING = 0.05
 _NARROWER = 0.95
+_WIDER = 1.05
 
 
 class Vigilance:
@@ -31,13 +35,14 @@ class Vigilance:
     Attributes:
         radius: standardised units, of the data; 0 before the first update.
         grain: standardised units, of the model: a point joins the nearest micro-cluster
-            within it. As fine as the number of micro-clusters allows, 0 to begin with.
+            within it. As fine as the number of micro-clusters allows; at first only what
+            rounding may move apart.
         threshold: `base_threshold` and at most 0.05 more or less.
     """
 
     def __init__(self, threshold: float) -> None:
         self.radius = 0.0
-        self.grain = 0.0
+        self.grain = _SAME_PLACE
         self.threshold = threshold
 
     @property
@@ -54,13 +59,25 @@ class Vigilance:
         kept = _RADIUS_MEMORY if blend and self.radius > 0.0 else 0.0
         self.radius = kept * self.radius + (1.0 - kept) * measured
 
+    def rescale(self, factor: NDArray[np.float64]) -> float:
+        """Follow a move of the standardiser; return by how much distances changed.
+
+        Args:
+            factor: float64 (d,), see `Standardizer.move`.
+        """
+        known = factor[factor > 0.0]
+        change = math.sqrt(float(np.square(known).mean())) if known.size else 1.0
+        self.radius *= change
+        self.grain = max(self.grain * change, _SAME_PLACE)
+        return change
+
     def widen(self, distance: float) -> None:
-        """Let points join within `distance` at least."""
-        self.grain = max(self.grain, distance)
+        """Let points join within `distance` at least, as room has run out."""
+        self.grain = max(self.grain * _WIDER, distance)
 
     def narrow(self) -> None:
         """Let there be more micro-clusters, as there is room for them."""
-        self.grain *= _NARROWER
+        self.grain = max(self.grain * _NARROWER, _SAME_PLACE)
 
     def adapt(self, base: float, gaps: NDArray[np.float64]) -> None:
         """Let the threshold follow how close points lie to their micro-clusters.
@@ -82,16 +99,18 @@ class Vigilance:
 def _neighbour_distance(points: NDArray[np.float64]) -> float:
     """Return the median distance to the k-th nearest neighbour. O(n^2 d).
 
+    The median is that of every fourth of 256 points: the ranking costs more than the
+    distances.
+
     Where most points have exact twins it would be 0. Rounded readings then take the
     distance between neighbouring places, if that is within about one standard
     deviation; places further apart, as of categories, stay modes of their own.
     """
     n = len(points)
-    squared = np.zeros((n, n))
-    for column in points.T:
-        difference = column[:, None] - column
-        difference *= difference
-        squared += difference
+    squared = np.empty((n, n))
+    columns = np.ascontiguousarray(points.T)
+    kernel.active.pairwise_squared_distances(columns, n, squared)
+    squared = squared[:: max(1, n // _SAMPLE)]
     wanted = _NEIGHBOUR_ON_A_LINE if points.shape[1] == 1 else _NEIGHBOUR
     k = max(1, min(round(wanted * n / _FULL_RING), n - 1))
     distance = math.sqrt(float(np.median(np.partition(squared, k, axis=1)[:, k])))

@@ -69,6 +69,12 @@ _REFUSALS = tuple((code.wire,) for code in Code if code.http_status == 401)
 
 METRICS = (
     Metric("ncs_build_info", "gauge", ("version", "engine", "python"), "Always 1."),
+    Metric(
+        "ncs_engine_kernel_info",
+        "gauge",
+        ("kernel", "vectors"),
+        "Always 1: `native` or `numpy`, and the vector instructions in use.",
+    ),
     Metric("ncs_ready", "gauge", (), "1 while /readyz answers 200."),
     Metric(
         "ncs_points_total",

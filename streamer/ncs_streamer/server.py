@@ -122,6 +122,7 @@ class Server:
             ncs_engine.__version__,
             platform.python_version(),
         )
+        self.metrics.set("ncs_engine_kernel_info", 1, *ncs_engine.kernel_info())
 
     # Life
 

@@ -208,13 +208,30 @@ def test_one_bad_value_anywhere_is_seen_by_both(
     block = np.zeros((7, 3), type_)
     with np.errstate(over="ignore"):
         block[at] = value
-    assert [kernel.within(block, 1e100) for kernel in both()] == [False, False]
+    assert [kernel.fits(block, 3, 1e100) for kernel in both()] == [False, False]
 
 
 @pytest.mark.parametrize("type_", ["f4", "f8"])
-def test_good_blocks_are_within_for_both(type_: str) -> None:
+def test_good_blocks_fit_for_both(type_: str) -> None:
     block = np.array([[0.0, -3e38], [3e38, 5e-324]], type_)
-    assert [kernel.within(block, 1e100) for kernel in both()] == [True, True]
+    assert [kernel.fits(block, 2, 1e100) for kernel in both()] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        np.zeros((4, 2), ">f8"),
+        np.zeros((4, 2), np.float16),
+        np.zeros((4, 2), np.int64),
+        np.zeros((4, 2), order="F"),
+        np.zeros((4, 4))[:, ::2],
+        np.zeros((4, 3)),
+        np.zeros(2),
+        np.zeros((1, 4, 2)),
+    ],
+)
+def test_what_has_to_be_converted_fits_for_neither(block: Block) -> None:
+    assert [kernel.fits(block, 2, 1e100) for kernel in both()] == [False, False]
 
 
 @given(st.floats(0, 1e9), st.sampled_from([1e-6, 0.7, 3.0]), st.floats(0, 1e9))

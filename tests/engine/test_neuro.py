@@ -309,13 +309,13 @@ def test_predict_learns_nothing() -> None:
 
 @pytest.mark.parametrize("point", [["a", "b"], [[1.0], [1.0, 2.0]], [None, "x"]])
 def test_what_is_no_number_is_refused(point: object) -> None:
-    with pytest.raises(NCSProcessingError, match="^point is no array of numbers: "):
+    with pytest.raises(NCSProcessingError, match=r"^point is no array of numbers: "):
         NeuroClusterStreamer().process_data_point(point)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("points", [[["a"]], [[1.0], [1.0, 2.0]], [{}]])
 def test_a_block_of_what_is_no_number_is_refused(points: list[object]) -> None:
-    with pytest.raises(NCSProcessingError, match="^points are no array of numbers: "):
+    with pytest.raises(NCSProcessingError, match=r"^points are no array of numbers: "):
         NeuroClusterStreamer().learn(points)
 
 

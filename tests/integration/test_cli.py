@@ -9,6 +9,7 @@ from commands import ncs, start
 from real_server import client_of, server_on, token, wait_until
 
 from ncs_client import RefusedError
+from ncs_engine import kernel_info
 from ncs_streamer.cli.child import ServerProcess
 
 pytestmark = pytest.mark.integration
@@ -245,6 +246,7 @@ async def test_config_show_names_the_source_of_every_value(tmp_path: Path) -> No
     assert (0.1, "file config/config.yaml") == sources["learning_rate"]
     assert (20.0, "default") == sources["heartbeat_s"]
     assert ("***", "environment SECRET_KEY") == sources["secret_key"]
+    assert str(kernel_info()) == sources["engine_kernel"][0]
 
 
 async def test_the_server_starts_in_any_folder(tmp_path: Path) -> None:

@@ -5,19 +5,24 @@
 #include "partition.h"
 #include "tally.h"
 
-static PyObject *within(PyObject *module, PyObject *const *args, Py_ssize_t n)
+static PyObject *fits(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
     Py_buffer view;
     ncs_block block;
     (void)module;
-    if (n != 2)
-        return PyErr_Format(PyExc_TypeError, "within takes 2 arguments, got %zd", n);
-    double largest = PyFloat_AsDouble(args[1]);
-    if (PyErr_Occurred() || ncs_take_block(args[0], &view, &block))
+    if (n != 3)
+        return PyErr_Format(PyExc_TypeError, "fits takes 3 arguments, got %zd", n);
+    Py_ssize_t dimension = PyLong_AsSsize_t(args[1]);
+    double largest = PyFloat_AsDouble(args[2]);
+    if (PyErr_Occurred())
         return NULL;
-    int inside = ncs_within(&block, largest);
+    if (ncs_take_block(args[0], &view, &block)) {
+        PyErr_Clear(); /* whoever asks converts it, or says what is wrong */
+        Py_RETURN_FALSE;
+    }
+    int all = block.dimension == dimension && ncs_within(&block, largest);
     PyBuffer_Release(&view);
-    return PyBool_FromLong(inside);
+    return PyBool_FromLong(all);
 }
 
 static PyObject *pairwise_squared_distances(PyObject *module, PyObject *args)
@@ -211,7 +216,7 @@ static PyObject *partition(PyObject *module, PyObject *const *args, Py_ssize_t n
 }
 
 static PyMethodDef functions[] = {
-    {"within", (PyCFunction)(void (*)(void))within, METH_FASTCALL, NULL},
+    {"fits", (PyCFunction)(void (*)(void))fits, METH_FASTCALL, NULL},
     {"pairwise_squared_distances", pairwise_squared_distances, METH_VARARGS, NULL},
     {"merge_closest", merge_closest, METH_VARARGS, NULL},
     {"partition", (PyCFunction)(void (*)(void))partition, METH_FASTCALL, NULL},

@@ -26,13 +26,12 @@
 #define PRIOR_VALLEY 0.35
 #define PRIOR_LINKS 4.0
 #define OWN_LINKS 3.0
-#define REACH_SPACINGS 4.0 /* as usual between micro-clusters */
 #define PSEUDO_LINKED 2.0  /* members that see no valley where pieces touch */
 
 typedef struct {
     const ncs_crowd *in;
     ncs_tree tree;
-    ncs_recent recent;
+    ncs_silhouettes silhouettes;
     int *links, link_count; /* pairs of micro-clusters that touch */
 } choice;
 
@@ -65,8 +64,8 @@ static int short_list(choice *t, candidate *list, int *piece, int *nodes)
         double share = top > 1e-6 ? t->tree.evidence[k - 1] / top : 0.0;
         ncs_tree_cut(&t->tree, k, piece, nodes);
         double value = EVIDENCE * (share > -1.0 ? share : -1.0) - PRICE * log(k);
-        value += POINT_SILHOUETTE * ncs_point_silhouette(&t->recent, k, piece);
-        value += CENTRE_SILHOUETTE * ncs_centre_silhouette(&t->tree, k, piece, nodes);
+        value += POINT_SILHOUETTE * ncs_point_silhouette(&t->silhouettes, k, piece, nodes);
+        value += CENTRE_SILHOUETTE * ncs_centre_silhouette(&t->silhouettes, k, piece, nodes);
         int at = count < SHORT_LIST ? count++ : SHORT_LIST;
         while (at > 0 && list[at - 1].value < value) {
             if (at < SHORT_LIST)
@@ -248,28 +247,11 @@ static void choose(choice *t, room *r, int64_t *component)
     }
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double one = *(const double *)a, two = *(const double *)b;
-    return (one > two) - (one < two);
-}
-
-/* Squared distance beyond which nothing hangs together. */
-static double squared_reach(const choice *t, room *r)
-{
-    int m = t->tree.m;
-    double given = t->in->reach * t->in->reach;
-    memcpy(r->sum, t->tree.spacing, m * sizeof(double));
-    qsort(r->sum, m, sizeof(double), by_value);
-    double usual = REACH_SPACINGS * REACH_SPACINGS * r->sum[m / 2];
-    return given > usual ? given : usual;
-}
-
 /* Parts of a component that are out of reach of each other are no longer one. */
 static void take_apart(const choice *t, room *r, int64_t *component)
 {
     int m = t->tree.m, count = 0, *part = r->piece, *todo = r->nodes;
-    double reach = squared_reach(t, r);
+    double reach = t->in->reach * t->in->reach;
     for (int i = 0; i < m; i++)
         part[i] = -1;
     for (int i = 0; i < m; i++) {
@@ -319,10 +301,10 @@ int ncs_partition(const ncs_crowd *in, int64_t *component)
         return 0;
     int done = ncs_tree_grow(&t.tree, in);
     if (done == 0)
-        done = ncs_recent_measure(&t.recent, in);
+        done = ncs_silhouettes_begin(&t.silhouettes, &t.tree);
     if (done == 0)
         done = decide(&t, component);
     ncs_tree_free(&t.tree);
-    ncs_recent_free(&t.recent);
+    ncs_silhouettes_free(&t.silhouettes);
     return done;
 }

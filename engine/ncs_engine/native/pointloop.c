@@ -11,6 +11,7 @@ enum {
 typedef struct {
     PyObject_HEAD
     PyObject *micro, *gaps, *recent;
+    PyObject *count, *at, *filled; /* names of their attributes */
     Py_buffer views[BOUND];
     int bound; /* how many of the views are taken */
     double *scratch;
@@ -104,13 +105,17 @@ static PyObject *point_loop_new(PyTypeObject *type, PyObject *args, PyObject *kw
     self->micro = Py_NewRef(micro);
     self->gaps = Py_NewRef(gaps);
     self->recent = Py_NewRef(recent);
+    self->count = PyUnicode_InternFromString("count");
+    self->at = PyUnicode_InternFromString("at");
+    self->filled = PyUnicode_InternFromString("filled");
     self->bound = 0;
     self->scratch = NULL;
     self->busy = 0;
     self->loop.cosine = cosine;
     self->loop.burst_window = window;
     self->loop.burst_from = from;
-    if (bind_all(self, scaler) || set_up(self)) {
+    int named = self->count != NULL && self->at != NULL && self->filled != NULL;
+    if (!named || bind_all(self, scaler) || set_up(self)) {
         Py_DECREF(self);
         return NULL;
     }
@@ -126,14 +131,17 @@ static void point_loop_dealloc(PointLoop *self)
     Py_DECREF(self->micro);
     Py_DECREF(self->gaps);
     Py_DECREF(self->recent);
+    Py_XDECREF(self->count);
+    Py_XDECREF(self->at);
+    Py_XDECREF(self->filled);
     PyObject_Free(self);
     Py_DECREF(type);
 }
 
 /* Read a number that Python keeps, in [0, most]. */
-static int get_number(PyObject *owner, const char *name, ptrdiff_t most, ptrdiff_t *value)
+static int get(PyObject *owner, PyObject *name, ptrdiff_t most, ptrdiff_t *value)
 {
-    PyObject *attribute = PyObject_GetAttrString(owner, name);
+    PyObject *attribute = PyObject_GetAttr(owner, name);
     if (attribute == NULL)
         return -1;
     *value = PyLong_AsSsize_t(attribute);
@@ -141,18 +149,18 @@ static int get_number(PyObject *owner, const char *name, ptrdiff_t most, ptrdiff
     if (*value == -1 && PyErr_Occurred())
         return -1;
     if (*value < 0 || *value > most) {
-        PyErr_Format(PyExc_ValueError, "kernel: %s is %zd of %zd", name, *value, most);
+        PyErr_Format(PyExc_ValueError, "kernel: %U is %zd of %zd", name, *value, most);
         return -1;
     }
     return 0;
 }
 
-static int put_number(PyObject *owner, const char *name, ptrdiff_t value)
+static int put(PyObject *owner, PyObject *name, ptrdiff_t value)
 {
     PyObject *number = PyLong_FromSsize_t(value);
     if (number == NULL)
         return -1;
-    int failed = PyObject_SetAttrString(owner, name, number);
+    int failed = PyObject_SetAttr(owner, name, number);
     Py_DECREF(number);
     return failed;
 }
@@ -161,20 +169,20 @@ static int put_number(PyObject *owner, const char *name, ptrdiff_t value)
 static int get_numbers(PointLoop *self)
 {
     ncs_loop *loop = &self->loop;
-    ptrdiff_t gaps = loop->gaps_capacity;
-    return get_number(self->micro, "count", loop->micro.capacity, &loop->micro.count) ||
-           get_number(self->gaps, "at", gaps - 1, &loop->gaps_at) ||
-           get_number(self->gaps, "filled", gaps, &loop->gaps_filled) ||
-           get_number(self->recent, "at", loop->recent_capacity - 1, &loop->recent_at);
+    ptrdiff_t gaps = loop->gaps_capacity, recent = loop->recent_capacity;
+    return get(self->micro, self->count, loop->micro.capacity, &loop->micro.count) ||
+           get(self->gaps, self->at, gaps - 1, &loop->gaps_at) ||
+           get(self->gaps, self->filled, gaps, &loop->gaps_filled) ||
+           get(self->recent, self->at, recent - 1, &loop->recent_at);
 }
 
 static int put_numbers(PointLoop *self)
 {
     ncs_loop *loop = &self->loop;
-    return put_number(self->micro, "count", loop->micro.count) ||
-           put_number(self->gaps, "at", loop->gaps_at) ||
-           put_number(self->gaps, "filled", loop->gaps_filled) ||
-           put_number(self->recent, "at", loop->recent_at);
+    return put(self->micro, self->count, loop->micro.count) ||
+           put(self->gaps, self->at, loop->gaps_at) ||
+           put(self->gaps, self->filled, loop->gaps_filled) ||
+           put(self->recent, self->at, loop->recent_at);
 }
 
 /* The arrays of one call. */

@@ -6,6 +6,7 @@
    last merges, of members * (threshold - valley): chance averages out over many merges,
    which no test of a single one can achieve. */
 #include "tree.h"
+#include "clones.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ double ncs_tree_valley(ncs_tree *t, int a, int b)
     return *known - 1.0;
 }
 
+NCS_CLONES
 static void measure_gaps(ncs_tree *t)
 {
     int m = t->m, d = t->d;
@@ -199,6 +201,8 @@ static int grow(ncs_tree *t)
             }
             /* The last merge is the first to be undone. */
             t->evidence[m - 1 - step] = evidence(t, s.node[a], s.node[b]);
+            t->left[step] = s.node[a];
+            t->right[step] = s.node[b];
             join(t, m + step, s.node[a], s.node[b]);
             replace_slot(t, &s, a, b, m + step);
         }
@@ -246,7 +250,7 @@ static int allocate(ncs_tree *t)
 {
     size_t m = t->m, d = t->d, s = t->s, scratch = ncs_valley_scratch(t->m, t->d);
     t->numbers = malloc((2 * m * d + m * m + 3 * m + 2 * m * (d + s + 2) + scratch) * sizeof(double));
-    t->indices = malloc(7 * m * sizeof(int));
+    t->indices = malloc(9 * m * sizeof(int));
     t->known = calloc(4 * m * m, sizeof(double));
     if (!t->numbers || !t->indices || !t->known)
         return -1;
@@ -267,6 +271,8 @@ static int allocate(ncs_tree *t)
     t->last = indices(&to, 2 * m);
     t->first = indices(&to, 2 * m);
     t->size = indices(&to, 2 * m);
+    t->left = indices(&to, m);
+    t->right = indices(&to, m);
     return 0;
 }
 

@@ -17,6 +17,7 @@ typedef struct {
     /* Nodes; those of the micro-clusters come first, then the merges in order. */
     int *next;               /* (m) chain of members */
     int *first, *last, *size; /* (2m) */
+    int *left, *right;       /* (m - 1) what each merge put together */
     double *mean, *scatter;  /* (2m, d), (2m, s) */
     double *mass, *count;    /* (2m) weight, and points that do not coincide */
     ncs_nodes nodes;

@@ -6,6 +6,7 @@
    always look apart. The answer is the depth of the valley of a kernel density
    estimate along that axis: density in the valley / lower of the two peaks. */
 #include "valley.h"
+#include "clones.h"
 
 #include <math.h>
 #include <string.h>
@@ -162,6 +163,7 @@ static double variance(const ncs_nodes *t, int node, const double *where, const 
 }
 
 /* Add the node's density, with kernels (1 - u^2 / 16)^8: near a Gaussian, but finite. */
+NCS_CLONES
 static void add_density(const ncs_nodes *t, int node, const double *where, const double *width, double h, double low, double step, double *f)
 {
     int i = t->first[node];

@@ -1,13 +1,20 @@
-"""`ncs config show`: every setting, its value, and where the value came from."""
+"""`ncs config show`: every setting, its value, and where the value came from.
+
+And which kernel the engine runs on: no setting of the server, but what to look at when
+it is slow.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 import orjson
 from rich.console import Console
 from rich.table import Table
+
+from ncs_engine import KERNEL_ENV, kernel_info
 
 from ..settings import setting_rows
 from .options import add_settings, settings_of
@@ -33,6 +40,8 @@ def _show(args: argparse.Namespace) -> None:
         if row.secret:
             value = "***" if value else ""
         rows.append((row.name, value, loaded.sources[row.name], row.env))
+    source = KERNEL_ENV if os.environ.get(KERNEL_ENV) else "default"
+    rows.append(("engine_kernel", str(kernel_info()), source, (KERNEL_ENV,)))
     if args.json:
         shown = {
             name: {"value": value, "source": source, "env": env}

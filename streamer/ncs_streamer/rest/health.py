@@ -6,6 +6,8 @@ from typing import Literal
 
 from aiohttp import web
 
+from ncs_engine import kernel_info
+
 from .. import __version__
 from ..server import Phase, Server
 from .context import reply, server_of
@@ -35,7 +37,10 @@ async def health(request: web.Request) -> web.Response:
             components={
                 "database": {"status": store, "type": server.settings.store},
                 "redis": {"status": "not_configured"},
-                "engine": {"status": _engine_status(server)},
+                "engine": {
+                    "status": _engine_status(server),
+                    "kernel": str(kernel_info()),
+                },
             },
         ),
         status=503 if condition == "unhealthy" else 200,

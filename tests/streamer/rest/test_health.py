@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import ncs_streamer
-from ncs_engine import Engine
+from ncs_engine import Engine, kernel_info
 
 from .client import Api
 from .conftest import Start
@@ -62,7 +62,12 @@ async def test_the_store_is_the_component_database(start: Start, store: str) -> 
 async def test_redis_and_engine_are_components(api: Api) -> None:
     components = (await health(api))["components"]
     assert components["redis"] == {"status": "not_configured"}
-    assert components["engine"] == {"status": "healthy"}
+    assert components["engine"]["status"] == "healthy"
+
+
+async def test_the_engine_tells_its_kernel(api: Api) -> None:
+    components = (await health(api))["components"]
+    assert components["engine"]["kernel"] == str(kernel_info())
 
 
 async def test_a_broken_engine_makes_the_server_degraded(
@@ -76,7 +81,7 @@ async def test_a_broken_engine_makes_the_server_degraded(
     answer = await api.get("/health")
     assert answer.status == 200
     assert answer.json["status"] == "degraded"
-    assert answer.json["components"]["engine"] == {"status": "degraded"}
+    assert answer.json["components"]["engine"]["status"] == "degraded"
 
 
 async def test_a_server_that_works_is_alive_and_ready(api: Api) -> None:
