@@ -38,9 +38,9 @@ class BoundedCollection(Generic[_T]):
         self._items.append(item)
 
     def get_recent(self, n: int) -> list[_T]:
-        """Return a copy of the last `n` items, or of as many as there are, oldest first.
+        """Return a copy of the last `n` items, oldest first; less if there are less.
 
-        O(n).
+        O(maxlen).
 
         Raises:
             ValueError: if `n` is negative.

@@ -1,8 +1,9 @@
 """The engine's parameters: what each does, its range and a default that works.
 
 Two of them change no result and say so: `auto_scaling` and `batch_size`, which the
-documented presets set. The defaults need no tuning per data set. Parameters may be changed while the engine
-runs (`Engine.configure`); the change holds from the next point on.
+documented presets set. The defaults need no tuning per data set. Parameters may be
+changed while the engine runs (`Engine.configure`); the change holds from the next point
+on.
 """
 
 from __future__ import annotations
