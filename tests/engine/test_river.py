@@ -208,6 +208,6 @@ if importlib.util.find_spec("river"):
     def test_river_takes_it_for_a_clusterer() -> None:
         assert isinstance(NCSClusterer(), base.Clusterer)
 
-    @pytest.mark.parametrize("check", checks.yield_checks(NCSClusterer()))
+    @pytest.mark.parametrize("check", list(checks.yield_checks(NCSClusterer())))
     def test_a_check_of_river_passes(check: Any) -> None:
         check(NCSClusterer())
