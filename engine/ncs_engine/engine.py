@@ -103,7 +103,7 @@ class Engine:
         if n == 0:
             return result
         if self._learn(block, result):
-            result.updated = self._book.ids()  # a density step may change all of them
+            result.updated = self._book.ids()  # any of them may have changed
         elif n == 1:
             cluster = int(result.cluster_ids[0])
             result.updated = [] if cluster == OUTLIER else [cluster]
@@ -140,7 +140,7 @@ class Engine:
         model = self._model
         if model is None:
             model = self._model = Model(block.shape[1], self._params, self._book)
-        done, n, steps, checked = 0, len(block), model.steps, False
+        done, n, revision, checked = 0, len(block), model.revision, False
         if every := self._params.quality_check_interval:
             checked = self._learn_and_check(model, block, result, every)
         else:
@@ -148,7 +148,7 @@ class Engine:
                 done += model.learn_until_step(block, done, result)
         if model.warming_up:
             self._book.judge(model.micro)
-        return checked or model.warming_up or model.steps > steps
+        return checked or model.warming_up or model.revision > revision
 
     def _learn_and_check(
         self, model: Model, block: NDArray[Any], result: LearnResult, every: int

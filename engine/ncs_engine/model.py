@@ -46,6 +46,7 @@ _SETTLED = 500  # points from which a cluster needs its full weight to be born
 _KEPT_SHARE = 0.75  # of the micro-clusters, when all are in use
 _ROOMY_SHARE = 0.6  # of them in use: there may be more
 _STRAY_MEMORY = 512  # points
+_STRAY_SHARE = 0.25  # of the micro-clusters, for young strays
 _REACH_RADII = 4.0  # what is further from a cluster is not in it
 _BURST_WINDOW = 16
 _BURST_FROM = 8
@@ -63,6 +64,7 @@ class Model:
         learned: points learned.
         steps: density steps done.
         pace: points between steps at the most.
+        revision: rises whenever micro-clusters change other than by taking a point.
         step_requested: makes the next point end in a density step.
     """
 
@@ -88,6 +90,7 @@ class Model:
         self.drift = DriftDetector()
         self.learned = 0
         self.steps = 0
+        self.revision = 0
         self.since_step = 0
         self.pace = _QUICK
         self.burst = 0  # the last verdicts as bits, 1 for an outlier
@@ -248,6 +251,7 @@ class Model:
         if drift is not None:
             result.drift.append(self._as_of_now(drift, carried))
         self.steps += 1
+        self.revision += 1
         self.since_step = 0
         self.burst = 0
         self.warming_up = False
@@ -260,11 +264,11 @@ class Model:
         weight = micro.weight[: micro.count]
         weight *= 0.5 ** (self.since_step / _HALF_LIFE)
         # What is silent for much longer than its share of the points would let expect
-        # loses half in every further gap; the less is left, the longer the gaps.
+        # loses half in four further gaps; the less is left, the longer the gaps.
         share = weight / max(float(weight.sum()), 1.0)
         silence = (self.learned - micro.seen[: micro.count]) * share
         dying = silence > _SILENT_GAPS
-        weight[dying] *= 0.5 ** (self.since_step * share[dying])
+        weight[dying] *= 0.5 ** (0.25 * self.since_step * share[dying])
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
@@ -272,23 +276,25 @@ class Model:
     def _make_room(self) -> bool:
         """Free an entry, as all are in use; return whether that was possible.
 
-        Strays go first: the old ones, else the lightest. Merging strays instead, far as
-        they are from each other, would widen the grain until nothing is told apart.
+        Old strays go first. Young ones may be what a new cluster begins with; they have
+        a share of the entries, beyond which the lightest goes. Else the closest merge,
+        and at the grain that they had been founded at they would be founded again.
         """
         micro = self.micro
+        self.revision += 1
         micro.drop_strays(self.learned - _STRAY_MEMORY)
-        if micro.count == micro.capacity:
+        strays = int((micro.label[: micro.count] < 0).sum())
+        if micro.count == micro.capacity and strays > _STRAY_SHARE * micro.capacity:
             micro.drop_lightest_stray()
         if micro.count == micro.capacity:
-            # At a smaller grain what was merged would be founded again at once.
-            self.vigilance.widen(self._merge_down_to(_KEPT_SHARE))
+            squared = micro.pairwise_squared_distances()
+            stray = micro.label[: micro.count] < 0
+            squared[stray], squared[:, stray] = np.inf, np.inf
+            target = int(_KEPT_SHARE * micro.capacity)
+            self.vigilance.widen(micro.merge_closest(target, squared))
+        if micro.count == micro.capacity:
+            micro.drop_lightest_stray()
         return micro.count < micro.capacity
-
-    def _merge_down_to(self, share: float) -> float:
-        """Merge the closest; return the largest distance over which two were merged."""
-        micro = self.micro
-        target = int(share * micro.capacity)
-        return micro.merge_closest(target, micro.pairwise_squared_distances())
 
     def _as_of_now(self, drift: Drift, carried: Carried) -> Drift:
         """Return the drift with the clusters as they are called after the step."""
@@ -302,7 +308,8 @@ class Model:
         self.scaler.observe(points)
         factor, offset = self.scaler.move()
         self.micro.remap(factor, offset)
-        self.gaps.rescale(self.vigilance.rescale(factor))
+        if not self.warming_up:
+            self.gaps.rescale(self.vigilance.rescale(factor))
         recent, _ = self.recent.last(min(self.learned, _RING))
         self.vigilance.measure(self.standardize(recent), blend=not self.warming_up)
         if self.learned <= _RING:

@@ -229,6 +229,7 @@ static void choose(choice *t, room *r, int64_t *component)
     int m = t->tree.m;
     candidate list[SHORT_LIST];
     double best = -INFINITY;
+    memset(component, 0, m * sizeof *component);
     int count = short_list(t, list, r->piece, r->nodes), old_count = number_old(t->in, r->old);
     for (int c = 0; c < count; c++) {
         quilt q = {list[c].k, r->parent, r->sum, r->links, r->prior};
