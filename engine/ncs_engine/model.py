@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from .drift import DriftDetector
 from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
 from .modes import find_modes
-from .outliers import RecentGaps, outlier_score
+from .outliers import Background, RecentGaps, outlier_score
 from .params import EngineParams
 from .recent import RecentPoints
 from .result import OUTLIER, Change, Drift, LearnResult
@@ -44,6 +44,25 @@ _KEPT_SHARE = 0.75
 _STRAY_MEMORY = 2 * _STEP  # points
 _BURST_WINDOW = 16
 _BURST_FROM = 8
+_YOUNG = 256  # points during which nothing is told as an outlier
+_ZERO = np.float32(0.0)
+
+
+class Verdict(NamedTuple):
+    """What the clusters so far say of a point."""
+
+    cluster: int
+    """The id that is told, -1 for an outlier."""
+    gap: float
+    """Distance to the nearest micro-cluster of a cluster."""
+    plain: float
+    """Score by the gap alone."""
+    score: float
+    """As told."""
+    norm: float
+    """Mean square of the standardised coordinates."""
+    strange: bool
+    """Whether it is not to take part in a cluster; so every outlier."""
 
 
 class Model:
@@ -77,6 +96,7 @@ class Model:
         self.scaler = Standardizer(dimension, identity=params.metric == "cosine")
         self.vigilance = Vigilance(params.base_threshold)
         self.gaps = RecentGaps(_STEP)
+        self.background = Background()
         self.recent = RecentPoints(_STEP, dimension)
         self.drift = DriftDetector()
         self.learned = 0
@@ -142,44 +162,57 @@ class Model:
 
     def judge(self, z: NDArray[np.float64]) -> tuple[int, float]:
         """Return (cluster id or -1, score) for a standardised point; learn nothing."""
-        cluster, _, score = self._verdict(self.micro.squared_distances(z))
-        return cluster, score
+        verdict = self._verdict(z, self.micro.squared_distances(z))
+        return verdict.cluster, verdict.score
 
     def _learn_one(
         self, point: NDArray[np.float64], z: NDArray[np.float64], changes: list[Change]
     ) -> tuple[int, float]:
+        squared = self.micro.squared_distances(z)
+        verdict = self._verdict(z, squared)
+        cluster, score, strange = verdict.cluster, verdict.score, verdict.strange
         self.learned += 1
         self.since_step += 1
-        squared = self.micro.squared_distances(z)
         if self.warming_up:
-            cluster, score = self._lead(z, squared, changes), 0.0
+            cluster, score, strange = self._lead(z, squared, changes), 0.0, False
         else:
-            cluster, gap, score = self._verdict(squared)
-            if cluster != OUTLIER:
-                self.gaps.add(gap)
-            self._place(z, squared, cluster)
-        self.recent.add(point, cluster)
-        verdict = int(cluster == OUTLIER)
-        self.burst = ((self.burst << 1) | verdict) & ((1 << _BURST_WINDOW) - 1)
+            self.background.add(verdict.plain, verdict.norm)
+            if not strange:
+                self.gaps.add(verdict.gap)
+            self._place(z, squared, OUTLIER if strange else cluster)
+        self.recent.add(point, OUTLIER if strange else cluster)
+        self.burst = ((self.burst << 1) | strange) & ((1 << _BURST_WINDOW) - 1)
         self.book.count(cluster, self.learned)
         return cluster, score
 
-    def _verdict(self, squared: NDArray[np.float64]) -> tuple[int, float, float]:
-        """Return (cluster id or -1, distance to its nearest micro-cluster, score)."""
+    def _verdict(self, z: NDArray[np.float64], squared: NDArray[np.float64]) -> Verdict:
+        """Judge a standardised point, float64 (d,), by its squared distances.
+
+        While the model is young most places are new to it: a point that lies far from
+        all clusters is told as of the nearest one then, with a score by its norm alone,
+        though it founds a micro-cluster without a label like any stranger.
+        """
         label = self.micro.label[: self.micro.count]
         labelled = np.where(label >= 0, squared, np.inf)
         index = int(labelled.argmin()) if labelled.size else -1
+        norm = float(np.cumsum(z * z)[-1]) / self.dimension  # added up in order
         if index < 0 or labelled[index] == np.inf:
-            return OUTLIER, math.inf, 1.0
-        gap = math.sqrt(labelled[index])
+            return Verdict(OUTLIER, math.inf, 1.0, 1.0, norm, True)
+        cluster, gap = int(label[index]), math.sqrt(labelled[index])
         if self.warming_up:
-            return int(label[index]), gap, 0.0
+            return Verdict(cluster, gap, 0.0, 0.0, norm, False)
+        plain = outlier_score(gap, self.vigilance.radius, self.gaps.usual)
+        threshold = self.params.outlier_threshold
+        if self.learned < _YOUNG:
+            strange, plain = plain >= threshold, 0.0
+            score = np.float32(self.background.lift(plain, norm))
+            score = min(score, np.nextafter(np.float32(threshold), _ZERO))
+            return Verdict(cluster, gap, plain, float(score), norm, strange)
         # In the precision in which it is told, so that verdict and score agree.
-        score = float(
-            np.float32(outlier_score(gap, self.vigilance.radius, self.gaps.usual))
-        )
-        strange = score >= self.params.outlier_threshold
-        return OUTLIER if strange else int(label[index]), gap, score
+        score = np.float32(self.background.lift(plain, norm))
+        strange = float(score) >= threshold
+        told = OUTLIER if strange else cluster
+        return Verdict(told, gap, plain, float(score), norm, strange)
 
     def _place(
         self, z: NDArray[np.float64], squared: NDArray[np.float64], cluster: int
@@ -257,6 +290,7 @@ class Model:
         self._make_room()
         carried = self._relabel(result.changes)
         self.gaps.refresh()
+        self.background.refresh()
         self.book.follow_centroids(self.micro, self.scaler)
         self.book.judge(self.micro)
         if drift is not None:
@@ -342,6 +376,9 @@ class Model:
             "drift": self.drift.state(),
             "rows": self.scaler.rows,
             "gaps": [self.gaps.filled, self.gaps.at, usual if usual < np.inf else None],
+            "background": {
+                name: getattr(self.background, name) for name in Background.SCALARS
+            },
             "recent_at": self.recent.at,
             "capacity": self.micro.capacity,
         }
@@ -372,6 +409,9 @@ class Model:
         self.scaler.rows = float(values["rows"])
         self.gaps.filled, self.gaps.at, usual = values["gaps"]
         self.gaps.usual = np.inf if usual is None else float(usual)
+        background = values.get("background", {})  # of format 1, but younger than it
+        for name in Background.SCALARS:
+            setattr(self.background, name, float(background.get(name, 0.0)))
         self.recent.at = int(values["recent_at"])
         self.micro = MicroClusters(self.dimension, int(values["capacity"]))
         self.micro.count = len(arrays["micro.weight"])
