@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .clusters import ClusterBook
-from .drift import DriftDetector
+from .drift import DriftDetector, Sample, moved_weight
 from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
 from .modes import find_modes
-from .outliers import Background, RecentGaps, outlier_score
+from .novelty import Novelty
+from .outliers import LIMIT_RADII, Background, RecentGaps, outlier_score
 from .params import EngineParams
 from .recent import RecentPoints
 from .result import OUTLIER, Change, Drift, LearnResult
@@ -37,11 +38,14 @@ _HALF_LIFE = 8192.0  # points after which a weight counts half
 _BANDWIDTH_RADII = 0.6
 _FORGOTTEN_BELOW = 0.5  # weight
 _WEIGHT_TO_BE_BORN = 5.0
+_WEIGHT_TO_BE_BORN_SOON = 2.5  # when strange points agree
 _WEIGHT_TO_STAY = 2.0
 _CRUMB = 0.05  # of the weight of the main part
 _FULL_SHARE = 0.9  # of the micro-clusters in use
 _KEPT_SHARE = 0.75
 _STRAY_MEMORY = 2 * _STEP  # points
+_LATELY = 4 * _STEP  # points
+_LYING_STILL = 1e-3
 _BURST_WINDOW = 16
 _BURST_FROM = 8
 _YOUNG = 256  # points during which nothing is told as an outlier
@@ -60,7 +64,7 @@ class Verdict(NamedTuple):
     score: float
     """As told."""
     norm: float
-    """Mean square of the standardised coordinates."""
+    """Mean square of the standardised coordinates that vary."""
     strange: bool
     """Whether it is not to take part in a cluster; so every outlier."""
 
@@ -99,6 +103,7 @@ class Model:
         self.background = Background()
         self.recent = RecentPoints(_STEP, dimension)
         self.drift = DriftDetector()
+        self.novelty = Novelty()
         self.learned = 0
         self.steps = 0
         self.since_step = 0
@@ -179,6 +184,7 @@ class Model:
             self.background.add(verdict.plain, verdict.norm)
             if not strange:
                 self.gaps.add(verdict.gap)
+            self.novelty.add(strange and self._agrees(squared))
             self._place(z, squared, OUTLIER if strange else cluster)
         self.recent.add(point, OUTLIER if strange else cluster)
         self.burst = ((self.burst << 1) | strange) & ((1 << _BURST_WINDOW) - 1)
@@ -195,7 +201,8 @@ class Model:
         label = self.micro.label[: self.micro.count]
         labelled = np.where(label >= 0, squared, np.inf)
         index = int(labelled.argmin()) if labelled.size else -1
-        norm = float(np.cumsum(z * z)[-1]) / self.dimension  # added up in order
+        varying = max(1, int(np.count_nonzero(self.scaler.scale)))
+        norm = float(np.cumsum(z * z)[-1]) / varying  # added up in order
         if index < 0 or labelled[index] == np.inf:
             return Verdict(OUTLIER, math.inf, 1.0, 1.0, norm, True)
         cluster, gap = int(label[index]), math.sqrt(labelled[index])
@@ -213,6 +220,13 @@ class Model:
         strange = float(score) >= threshold
         told = OUTLIER if strange else cluster
         return Verdict(told, gap, plain, float(score), norm, strange)
+
+    def _agrees(self, squared: NDArray[np.float64]) -> bool:
+        """Whether a strange point lies where other strange points came of late."""
+        nearest = int(squared.argmin())
+        near = squared[nearest] <= (LIMIT_RADII * self.vigilance.radius) ** 2
+        late = self.micro.seen[nearest] > self.learned - _STRAY_MEMORY
+        return bool(near and late and self.micro.label[nearest] < 0)
 
     def _place(
         self, z: NDArray[np.float64], squared: NDArray[np.float64], cluster: int
@@ -276,8 +290,11 @@ class Model:
         return scheduled or self._is_bursting()
 
     def _is_bursting(self) -> bool:
-        enough = self.burst.bit_count() >= _BURST_FROM
+        enough = self.burst.bit_count() >= _BURST_FROM or self._is_novel()
         return enough and self.since_step >= _BURST_WINDOW
+
+    def _is_novel(self) -> bool:
+        return self.novelty.is_found(self.params.drift_sensitivity)
 
     def _density_step(self, result: LearnResult) -> None:
         points, ids = self.recent.last(self.since_step)
@@ -285,12 +302,17 @@ class Model:
         drift = None
         if self.params.enable_drift_detection:
             sensitivity = self.params.drift_sensitivity
-            drift = self.drift.observe(ids, self.learned, sensitivity)
+            share = self.novelty.share(sensitivity)
+            strange = self._strangeness()
+            drift = self.drift.observe(ids, self.learned, sensitivity, share, strange)
         self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
         self._make_room()
         carried = self._relabel(result.changes)
         self.gaps.refresh()
         self.background.refresh()
+        if self._is_novel():
+            self.novelty.forget()
+        self.novelty.refresh()
         self.book.follow_centroids(self.micro, self.scaler)
         self.book.judge(self.micro)
         if drift is not None:
@@ -300,6 +322,12 @@ class Model:
         self.burst = 0
         self.warming_up = False
         self.step_requested = False
+
+    def _strangeness(self) -> Sample:
+        """Return how strange the points since the last step are."""
+        of = self.background
+        n = max(of.points, 1.0)
+        return Sample(of.points, of.total / n, of.squares / n, of.correlation)
 
     def _make_room(self) -> None:
         """Forget what is long ago, and keep some entries free for what is to come."""
@@ -320,6 +348,8 @@ class Model:
         """Return the drift with the clusters as they are called after the step."""
         into = dict(carried.merged)
         affected = {into.get(cluster, cluster) for cluster in drift.affected_clusters}
+        if drift.detector == "novelty":
+            affected.update(carried.created)
         alive = tuple(sorted(cluster for cluster in affected if cluster in self.book))
         return dataclasses.replace(drift, affected_clusters=alive)
 
@@ -355,13 +385,17 @@ class Model:
         threshold = self.vigilance.threshold
         component = find_modes(squared, weight, old, bandwidth, threshold)
         _keep_crumbs(component, weight, old)
-        _drop_light(component, weight, old)
+        found = _WEIGHT_TO_BE_BORN_SOON if self._is_novel() else _WEIGHT_TO_BE_BORN
+        _drop_light(component, weight, old, found)
         _limit(component, weight, squared, self.params.max_clusters)
         alive = set(self.book.ids())
         carried = carry_ids(component, weight, old, alive, self.book.next_id)
+        # What lies still tells nothing about where points fall now.
+        late = micro.seen[: micro.count] > self.learned - _LATELY
+        lately = weight * np.where(late, 1.0, _LYING_STILL)
+        self.drift.follow(moved_weight(old, carried.label, lately))
         micro.label[: micro.count] = carried.label
         changes.extend(self.book.follow(carried, micro, self.learned))
-        self.drift.rename(carried.merged, carried.split)
         return carried
 
     # State
@@ -379,6 +413,7 @@ class Model:
             "background": {
                 name: getattr(self.background, name) for name in Background.SCALARS
             },
+            "novelty": {name: getattr(self.novelty, name) for name in Novelty.SCALARS},
             "recent_at": self.recent.at,
             "capacity": self.micro.capacity,
         }
@@ -412,6 +447,8 @@ class Model:
         background = values.get("background", {})  # of format 1, but younger than it
         for name in Background.SCALARS:
             setattr(self.background, name, float(background.get(name, 0.0)))
+        for name, value in values.get("novelty", {}).items():
+            setattr(self.novelty, name, float(value))
         self.recent.at = int(values["recent_at"])
         self.micro = MicroClusters(self.dimension, int(values["capacity"]))
         self.micro.count = len(arrays["micro.weight"])
@@ -440,13 +477,16 @@ def _keep_crumbs(
 
 
 def _drop_light(
-    component: NDArray[np.int64], weight: NDArray[np.float64], old: NDArray[np.int64]
+    component: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    old: NDArray[np.int64],
+    to_be_born: float,
 ) -> None:
     """Set components without the weight of a cluster to -1, in place."""
     for comp in np.unique(component):
         members = component == comp
         known = bool((old[members] >= 0).any())
-        needed = _WEIGHT_TO_STAY if known else _WEIGHT_TO_BE_BORN
+        needed = _WEIGHT_TO_STAY if known else to_be_born
         if float(weight[members].sum()) < needed:
             component[members] = OUTLIER
 

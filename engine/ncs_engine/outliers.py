@@ -15,9 +15,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Background", "RecentGaps", "outlier_score"]
+__all__ = ["LIMIT_RADII", "Background", "RecentGaps", "outlier_score"]
 
-_LIMIT_RADII = 3.5  # radii at which the geometric layer alone gives 0.5
+LIMIT_RADII = 3.5
+"""Vigilance radii at which the geometric layer alone gives 0.5."""
+
 _DEVIATIONS = 6.0
 _MAD_TO_SIGMA = 1.4826
 _BOTH = 1.5
@@ -44,7 +46,7 @@ def outlier_score(gap: float, radius: float, usual: float) -> float:
         return 0.0 if gap <= radius else 1.0
     if gap == np.inf:
         return 1.0
-    ratio = gap / (_LIMIT_RADII * radius)
+    ratio = gap / (LIMIT_RADII * radius)
     ratio *= ratio
     if ratio > 1e100:
         return 1.0
@@ -68,15 +70,29 @@ class Background:
         variance: of b.
         covariance: of b with the b before.
         last: deviation of the last b from the mean.
+        points: taken since the last `refresh`.
+        total: of their b.
+        squares: of their b, added up.
         run_weight: 4 r^2 at the last `refresh`.
     """
 
-    SCALARS = ("recent", "mean", "variance", "covariance", "last", "run_weight")
+    SCALARS = (
+        "recent",
+        "mean",
+        "variance",
+        "covariance",
+        "last",
+        "run_weight",
+        "points",
+        "total",
+        "squares",
+    )
 
     def __init__(self) -> None:
         self.recent = self.mean = _HALF
         self.variance = self.covariance = self.last = 0.0
         self.run_weight = 0.0
+        self.points = self.total = self.squares = 0.0
 
     def lift(self, score: float, norm: float) -> float:
         """Return the score raised by the temporal layer; learn nothing.
@@ -105,12 +121,20 @@ class Background:
         product = deviation * self.last
         self.covariance += (product - self.covariance) / _LASTING_POINTS
         self.last = deviation
+        self.points += 1.0
+        self.total += strange
+        self.squares += strange * strange
+
+    @property
+    def correlation(self) -> float:
+        """Correlation of b between neighbouring points, 0 .. 1."""
+        positive = self.variance > 0.0 and self.covariance > 0.0
+        return min(1.0, self.covariance / self.variance) if positive else 0.0
 
     def refresh(self) -> None:
-        """Work out `run_weight` anew."""
-        positive = self.variance > 0.0 and self.covariance > 0.0
-        correlation = min(1.0, self.covariance / self.variance) if positive else 0.0
-        self.run_weight = _RUN_WEIGHT * correlation * correlation
+        """Work out `run_weight` anew; forget the sums."""
+        self.run_weight = _RUN_WEIGHT * self.correlation * self.correlation
+        self.points = self.total = self.squares = 0.0
 
 
 def _strangeness(score: float, norm: float) -> float:
