@@ -271,15 +271,14 @@ class DriftDetector:
         self, severity: Severity, statistic: float, at: int, detector: str
     ) -> Drift:
         missed = _MISSED if detector == "novelty" and severity == "high" else _SILENCE
-        affected = (
-            cluster
-            for cluster in sorted(self.fast.keys() | self.slow.keys())
-            if cluster != OUTLIER
-            and (
-                self._missed(cluster) >= missed
-                or self._change(cluster) >= _AFFECTED_FROM
-            )
-        )
+        clusters = [c for c in sorted(self.fast.keys() | self.slow.keys()) if c >= 0]
+        affected = [
+            c
+            for c in clusters
+            if self._missed(c) >= missed or self._change(c) >= _AFFECTED_FROM
+        ]
+        if detector == "likelihood" and not affected:  # it is within the clusters
+            affected = [c for c in clusters if self.fast.get(c, 0.0) >= _AFFECTED_FROM]
         statistic, advice = min(1.0, statistic), _ADVICE[severity]
         return Drift(severity, statistic, tuple(affected), advice, at, detector)
 

@@ -179,7 +179,8 @@ class Model:
         self.learned += 1
         self.since_step += 1
         if self.warming_up:
-            cluster, score, strange = self._lead(z, squared, changes), 0.0, False
+            cluster, strange = self._lead(z, squared, changes), False
+            score = self._unknown()
         else:
             self.background.add(verdict.plain, verdict.norm)
             if not strange:
@@ -207,19 +208,27 @@ class Model:
             return Verdict(OUTLIER, math.inf, 1.0, 1.0, norm, True)
         cluster, gap = int(label[index]), math.sqrt(labelled[index])
         if self.warming_up:
-            return Verdict(cluster, gap, 0.0, 0.0, norm, False)
+            return Verdict(cluster, gap, 0.0, self._unknown(), norm, False)
         plain = outlier_score(gap, self.vigilance.radius, self.gaps.usual)
         threshold = self.params.outlier_threshold
         if self.learned < _YOUNG:
             strange, plain = plain >= threshold, 0.0
-            score = np.float32(self.background.lift(plain, norm))
-            score = min(score, np.nextafter(np.float32(threshold), _ZERO))
-            return Verdict(cluster, gap, plain, float(score), norm, strange)
+            score = self._short_of_outlier(self.background.lift(plain, norm))
+            return Verdict(cluster, gap, plain, score, norm, strange)
         # In the precision in which it is told, so that verdict and score agree.
-        score = np.float32(self.background.lift(plain, norm))
-        strange = float(score) >= threshold
+        score = float(np.float32(self.background.lift(plain, norm)))
+        strange = score >= threshold
         told = OUTLIER if strange else cluster
-        return Verdict(told, gap, plain, float(score), norm, strange)
+        return Verdict(told, gap, plain, score, norm, strange)
+
+    def _unknown(self) -> float:
+        """Return the score of a point that nothing is known of: an average one's."""
+        return self._short_of_outlier(self.background.lift(0.0, 1.0))
+
+    def _short_of_outlier(self, score: float) -> float:
+        """Return the score, or the float32 next below the threshold if that is less."""
+        threshold = np.float32(self.params.outlier_threshold)
+        return float(min(np.float32(score), np.nextafter(threshold, _ZERO)))
 
     def _agrees(self, squared: NDArray[np.float64]) -> bool:
         """Whether a strange point lies where other strange points came of late."""

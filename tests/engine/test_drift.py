@@ -310,6 +310,17 @@ def test_points_that_are_stranger_on_average_are_drift() -> None:
     assert "likelihood" in fed_strangeness([0.4] * 20 + [0.6] * 4)
 
 
+def test_a_change_within_the_clusters_affects_those_that_take_points() -> None:
+    detector = settled(EVEN)
+    ids = [i % 4 for i in range(BLOCK)]
+    samples = [Sample(BLOCK, mean, mean * mean + 0.04, 0.0) for mean in [0.4, 0.8]]
+    told = [
+        detector.observe(ids, 0, 0.5, 0.0, sample)
+        for sample in [samples[0]] * 8 + [samples[1]] * 4
+    ]
+    assert {d.affected_clusters for d in told if d} == {(0, 1, 2, 3)}
+
+
 def test_points_that_are_less_strange_on_average_are_drift() -> None:
     assert "likelihood" in fed_strangeness([0.6] * 20 + [0.4] * 4)
 

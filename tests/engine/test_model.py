@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 from ncs_engine import Engine, EngineParams, LearnResult
+from ncs_engine.outliers import Background
 from ncs_engine.snapshot import decode_snapshot
 
 from .streams import STEADY, Points, blobs, eventful_streams, gaussian, ring
@@ -26,8 +27,11 @@ def test_before_a_scale_is_known_no_point_is_an_outlier(points: Points) -> None:
 
 @given(eventful_streams(FIRST_STEP))
 @STEADY
-def test_before_a_scale_is_known_every_score_is_0(points: Points) -> None:
-    assert Engine().learn(points).outlier_scores.tolist() == [0.0] * FIRST_STEP
+def test_before_a_scale_is_known_every_score_is_that_of_an_average_point(
+    points: Points,
+) -> None:
+    average = np.float32(Background().lift(0.0, 1.0))
+    assert set(Engine().learn(points).outlier_scores) == {average}
 
 
 def test_without_a_run_of_outliers_clusters_are_found_anew_at_point_counts() -> None:
