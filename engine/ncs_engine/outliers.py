@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 __all__ = ["LIMIT_RADII", "Background", "RecentGaps", "outlier_score"]
 
-LIMIT_RADII = 3.5
+LIMIT_RADII = 3.2
 """Vigilance radii at which the geometric layer alone gives 0.5."""
 
 _DEVIATIONS = 6.0
@@ -33,8 +33,8 @@ _RUN_WEIGHT = 4.0
 def outlier_score(gap: float, radius: float, usual: float) -> float:
     """Return the score by the geometric and the statistical layer, in [0, 1].
 
-    With q = (gap / (3.5 radius))^4 it is q / (1 + q): next to 0 up to one radius, where
-    points of clusters are, and a half at 3.5 radii. Half as much again, but not more
+    With q = (gap / (3.2 radius))^4 it is q / (1 + q): next to 0 up to one radius, where
+    points of clusters are, and a half at 3.2 radii. Half as much again, but not more
     than 1, where the gap is also beyond the usual.
 
     Args:

@@ -47,16 +47,16 @@ def test_a_point_on_a_centre_scores_0() -> None:
     assert outlier_score(0.0, 1.0, 0.5) == 0.0
 
 
-def test_three_and_a_half_radii_alone_score_a_half() -> None:
-    assert outlier_score(3.5, 1.0, math.inf) == 0.5
+def test_3_2_radii_alone_score_a_half() -> None:
+    assert outlier_score(3.2, 1.0, math.inf) == 0.5
 
 
 def test_what_both_layers_find_strange_scores_half_as_much_again() -> None:
-    assert outlier_score(3.5, 1.0, 3.4) == 0.75
+    assert outlier_score(3.2, 1.0, 3.1) == 0.75
 
 
 def test_the_usual_gap_itself_is_not_unusual() -> None:
-    assert outlier_score(3.5, 1.0, 3.5) == 0.5
+    assert outlier_score(3.2, 1.0, 3.2) == 0.5
 
 
 def test_no_score_exceeds_1_though_both_layers_find_it_strange() -> None:
