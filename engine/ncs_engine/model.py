@@ -232,6 +232,8 @@ class Model:
 
     def _agrees(self, squared: NDArray[np.float64]) -> bool:
         """Whether a strange point lies where other strange points came of late."""
+        if not squared.size:
+            return False
         nearest = int(squared.argmin())
         near = squared[nearest] <= (LIMIT_RADII * self.vigilance.radius) ** 2
         late = self.micro.seen[nearest] > self.learned - _STRAY_MEMORY
