@@ -7,9 +7,8 @@ in a run to places that are new and near each other (`novelty.py`, point by poin
 variation distance, by more than sampling alone would give. `likelihood`: so does how
 strange points are on average, which sees a single cluster shift or widen.
 
-Points are counted as they come. They are looked at every so often (`DriftDetector.look`),
-which is cheap and tells only whether they are worth a density step, in which
-`DriftDetector.observe` decides.
+Points are counted as they come. Every so often they are looked at, which is cheap and
+tells only whether a density step is due now, in which `DriftDetector.observe` decides.
 
 One change is told once, and again only when it turns out graver; after 1,024 points the
 past is what came since it was first told, against which the next change is measured.
@@ -172,7 +171,10 @@ class DriftDetector:
         self._spread = None
 
     def count(self, cluster: int, points: int, visits: int, at: int) -> None:
-        """Count points of one cluster, the last of them the one numbered `at`."""
+        """Count points of one cluster, the last of them the one numbered `at`.
+
+        The caller sets `last` and `at` when all of a call are counted.
+        """
         count = self.counts.get(cluster)
         if count is None:
             self.counts[cluster] = [points, visits]

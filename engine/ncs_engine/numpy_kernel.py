@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .outliers import LIMIT_RADII, YOUNG, Background, RecentGaps, outlier_score
 from .novelty import STRAY_MEMORY
+from .outliers import LIMIT_RADII, YOUNG, Background, RecentGaps, outlier_score
 from .partition import partition
 from .result import OUTLIER
 from .standardizer import Standardizer, unit_vectors

@@ -62,7 +62,8 @@ def partition(
         count: m, see above.
         recent: float64 (n, d), standardised points that came last.
         threshold: valley from which two crowds are one.
-        reach: what is further than this from every other part of a cluster is not in it.
+        reach: what is further than this from every other part of a cluster is not in
+            it.
         component: OUT, int64 (count,).
     """
     m = count
