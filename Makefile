@@ -7,7 +7,7 @@ PACKAGES := -e ./protocol -e ./engine -e ./clients/python
 PROJECTS := pyproject.toml protocol/pyproject.toml engine/pyproject.toml clients/python/pyproject.toml
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo test check bench bench-quality bench-engine generate format clean
+.PHONY: help demo test check bench bench-quality bench-engine check-river generate format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ bench-quality: $(VENV)/.installed-bench ## Score clusters, outliers and drift be
 
 bench-engine: $(VENV)/.installed-bench ## Measure the engine alone, beside peers
 	$(BIN)/ncs bench engine
+
+check-river: $(VENV)/.installed-bench $(VENV)/.installed-tests ## Run river's own checks on the adapter
+	$(BIN)/python -m pytest tests/engine/test_river.py
 
 generate: $(VENV)/.installed-tests ## Write the generated parts of the documents
 	$(BIN)/python docs/generate.py

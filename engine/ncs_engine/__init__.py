@@ -7,16 +7,21 @@
 It depends on numpy only, reads no clock and does no I/O.
 """
 
+from .bounded import BoundedCollection
 from .engine import Engine
+from .errors import NCSProcessingError, ProcessingError
 from .kernel import KERNEL_ENV, KernelInfo, kernel_info
 from .neuro import NeuroClusterStreamer
 from .params import MAX_CLUSTERS, EngineParams
+from .presets import PRESETS, preset
 from .result import OUTLIER, Change, ChangeKind, Cluster, Drift, LearnResult
 
 __all__ = [
     "KERNEL_ENV",
     "MAX_CLUSTERS",
     "OUTLIER",
+    "PRESETS",
+    "BoundedCollection",
     "Change",
     "ChangeKind",
     "Cluster",
@@ -25,8 +30,11 @@ __all__ = [
     "EngineParams",
     "KernelInfo",
     "LearnResult",
+    "NCSProcessingError",
     "NeuroClusterStreamer",
+    "ProcessingError",
     "kernel_info",
+    "preset",
 ]
 
 __version__ = "0.1.0"

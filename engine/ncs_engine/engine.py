@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import kernel
 from .clusters import ClusterBook
+from .errors import NCSProcessingError
 from .model import Model
 from .params import EngineParams
 from .result import OUTLIER, Change, Cluster, LearnResult
@@ -91,8 +92,9 @@ class Engine:
                 points and keeps no time.
 
         Raises:
-            ValueError: if `points` is not 2-dimensional and finite, or of another
-                dimension than the first point. Nothing is learned then.
+            NCSProcessingError: a ValueError, if `points` is not 2-dimensional and
+                finite, or of another dimension than the first point. Nothing is
+                learned then.
         """
         block = self._checked(points)
         n = len(block)
@@ -101,7 +103,7 @@ class Engine:
         if n == 0:
             return result
         if self._learn(block, result):
-            result.updated = self._book.ids()  # a density step may change all of them
+            result.updated = self._book.ids()  # any of them may have changed
         elif n == 1:
             cluster = int(result.cluster_ids[0])
             result.updated = [] if cluster == OUTLIER else [cluster]
@@ -120,7 +122,7 @@ class Engine:
             (cluster id or -1, whether it is an outlier, outlier score).
 
         Raises:
-            ValueError: as `learn`.
+            NCSProcessingError: as `learn`.
         """
         row = point if type(point) is np.ndarray else np.asarray(point, _F8)
         told = self._told
@@ -138,12 +140,33 @@ class Engine:
         model = self._model
         if model is None:
             model = self._model = Model(block.shape[1], self._params, self._book)
-        done, n, steps = 0, len(block), model.steps
-        while done < n:
-            done += model.learn_until_step(block, done, result)
+        done, n, revision, checked = 0, len(block), model.revision, False
+        if every := self._params.quality_check_interval:
+            checked = self._learn_and_check(model, block, result, every)
+        else:
+            while done < n:
+                done += model.learn_until_step(block, done, result)
         if model.warming_up:
             self._book.judge(model.micro)
-        return model.warming_up or model.steps > steps
+        return checked or model.warming_up or model.revision > revision
+
+    def _learn_and_check(
+        self, model: Model, block: NDArray[Any], result: LearnResult, every: int
+    ) -> bool:
+        """Learn a block, work the quality out on the way; return whether it was.
+
+        That is done at point counts, like density steps: never at a call boundary.
+        """
+        done, n, checked = 0, len(block), False
+        while done < n:
+            stop = min(n, done + every - model.learned % every)
+            part = result.head(stop)
+            while done < stop:
+                done += model.learn_until_step(block[:stop], done, part)
+            if model.learned % every == 0:
+                self._book.judge(model.micro)
+                checked = True
+        return checked
 
     def predict(self, points: ArrayLike) -> LearnResult:
         """Say which cluster each point would fall into now, without learning it.
@@ -152,7 +175,7 @@ class Engine:
             points: float (n, d), finite. Not modified.
 
         Raises:
-            ValueError: as `learn`.
+            NCSProcessingError: as `learn`.
         """
         block = self._checked(points)
         n = len(block)
@@ -254,22 +277,35 @@ class Engine:
             raise ValueError(f"engine snapshot lacks {error}") from None
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let `copy` and `pickle` take the snapshot."""
+        return Engine.restore, (self.snapshot(),)
+
     def _checked(self, points: ArrayLike) -> NDArray[Any]:
         """Return the points as float32 or float64 (n, d) in C order."""
         dimension = 0 if self._model is None else self._model.dimension
         if dimension and type(points) is np.ndarray:
             if kernel.active.fits(points, dimension, _LARGEST):
                 return points
-        block = np.asarray(points)
-        if block.dtype not in (_F4, _F8):
-            block = block.astype(_F8)
+        block = _numbers(points)
         if block.ndim != 2 or (block.shape[1] == 0 and len(block)):
-            raise ValueError(f"points must have shape (n, d), got {block.shape}")
+            raise NCSProcessingError(
+                f"points must have shape (n, d), got {block.shape}"
+            )
         if dimension and len(block) and block.shape[1] != dimension:
-            raise ValueError(
+            raise NCSProcessingError(
                 f"points have {block.shape[1]} dimensions, expected {dimension}"
             )
         block = np.ascontiguousarray(block)
         if not kernel.active.fits(block, block.shape[1], _LARGEST):
-            raise ValueError(f"points must be finite and at most {_LARGEST:g}")
+            raise NCSProcessingError(f"points must be finite and at most {_LARGEST:g}")
         return block
+
+
+def _numbers(points: ArrayLike) -> NDArray[Any]:
+    """Return float32 or float64, of any shape and order."""
+    try:
+        block = np.asarray(points)
+        return block if block.dtype in (_F4, _F8) else block.astype(_F8)
+    except (TypeError, ValueError) as error:  # text, or rows of unequal length
+        raise NCSProcessingError(f"points are no array of numbers: {error}") from None

@@ -33,7 +33,7 @@ __all__ = ["Model"]
 
 _RING = 256  # points remembered
 _FIRST_STEP = 32  # points; no scale is known before
-_SOONER = 0.3  # of the points so far: between steps while there are few
+_SOONER = 0.15  # of the points so far: between steps while there are few
 _QUICK = 256  # points between steps while clusters come and go
 _CALM = 4096  # points between steps at the most
 _LOOK = 256  # points between looks for drift
@@ -48,6 +48,7 @@ _WEIGHT_TO_STAY = 2.0
 _SETTLED = 500  # points from which a cluster needs its full weight to be born
 _KEPT_SHARE = 0.75  # of the micro-clusters, when all are in use
 _ROOMY_SHARE = 0.6  # of them in use: there may be more
+_STRAY_SHARE = 0.25  # of the micro-clusters, for young strays
 _LATELY = 1024  # points
 _LYING_STILL = 1e-3
 _BURST_WINDOW = 16
@@ -66,6 +67,7 @@ class Model:
         learned: points learned.
         steps: density steps done.
         pace: points between steps at the most.
+        revision: rises whenever micro-clusters change other than by taking a point.
         step_requested: makes the next point end in a density step.
     """
 
@@ -95,6 +97,7 @@ class Model:
         self.drift = DriftDetector()
         self.learned = 0
         self.steps = 0
+        self.revision = 0
         self.since_step = 0
         self.pace = _QUICK
         self.burst = 0  # the last verdicts as bits, 1 for a strange point
@@ -303,6 +306,7 @@ class Model:
         if drift is not None:
             result.drift.append(self._as_of_now(drift, carried))
         self.steps += 1
+        self.revision += 1
         self.since_step = 0
         self.burst = 0
         self.warming_up = False
@@ -314,9 +318,12 @@ class Model:
         micro = self.micro
         weight = micro.weight[: micro.count]
         weight *= 0.5 ** (self.since_step / _HALF_LIFE)
-        # Silent for much longer than its share of the points would let expect.
-        silence = self.learned - micro.seen[: micro.count]
-        weight[silence * weight > _SILENT_GAPS * weight.sum()] *= 0.5
+        # What is silent for much longer than its share of the points would let expect
+        # loses half in four further gaps; the less is left, the longer the gaps.
+        share = weight / max(float(weight.sum()), 1.0)
+        silence = (self.learned - micro.seen[: micro.count]) * share
+        dying = silence > _SILENT_GAPS
+        weight[dying] *= 0.5 ** (0.25 * self.since_step * share[dying])
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
@@ -324,23 +331,25 @@ class Model:
     def _make_room(self) -> bool:
         """Free an entry, as all are in use; return whether that was possible.
 
-        Strays go first: the old ones, else the lightest. Merging strays instead, far as
-        they are from each other, would widen the grain until nothing is told apart.
+        Old strays go first. Young ones may be what a new cluster begins with; they have
+        a share of the entries, beyond which the lightest goes. Else the closest merge,
+        and at the grain that they had been founded at they would be founded again.
         """
         micro = self.micro
+        self.revision += 1
         micro.drop_strays(self.learned - STRAY_MEMORY)
-        if micro.count == micro.capacity:
+        strays = int((micro.label[: micro.count] < 0).sum())
+        if micro.count == micro.capacity and strays > _STRAY_SHARE * micro.capacity:
             micro.drop_lightest_stray()
         if micro.count == micro.capacity:
-            # At a smaller grain what was merged would be founded again at once.
-            self.vigilance.widen(self._merge_down_to(_KEPT_SHARE))
+            squared = micro.pairwise_squared_distances()
+            stray = micro.label[: micro.count] < 0
+            squared[stray], squared[:, stray] = np.inf, np.inf
+            target = int(_KEPT_SHARE * micro.capacity)
+            self.vigilance.widen(micro.merge_closest(target, squared))
+        if micro.count == micro.capacity:
+            micro.drop_lightest_stray()
         return micro.count < micro.capacity
-
-    def _merge_down_to(self, share: float) -> float:
-        """Merge the closest; return the largest distance over which two were merged."""
-        micro = self.micro
-        target = int(share * micro.capacity)
-        return micro.merge_closest(target, micro.pairwise_squared_distances())
 
     def _as_of_now(self, drift: Drift, carried: Carried) -> Drift:
         """Return the drift with the clusters as they are called after the step."""
@@ -354,7 +363,10 @@ class Model:
     def _rescale(self, points: NDArray[np.float64]) -> None:
         """Follow the spread of the data: standardiser, radius, number of entries."""
         self.scaler.observe(points)
-        self.micro.remap(*self.scaler.move())
+        factor, offset = self.scaler.move()
+        self.micro.remap(factor, offset)
+        if not self.warming_up:
+            self.gaps.rescale(self.vigilance.rescale(factor))
         recent, _ = self.recent.last(min(self.learned, _RING))
         self.vigilance.measure(self.standardize(recent), blend=not self.warming_up)
         if self.learned <= _RING:

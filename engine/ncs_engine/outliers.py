@@ -172,6 +172,11 @@ class RecentGaps:
         self.at = (self.at + 1) % len(self.ring)
         self.filled = min(self.filled + 1, len(self.ring))
 
+    def rescale(self, change: float) -> None:
+        """Follow a change of all distances by a factor."""
+        self.ring *= change
+        self.usual *= change
+
     @property
     def remembered(self) -> NDArray[np.float64]:
         """The gaps, float64 (n,), in no order."""

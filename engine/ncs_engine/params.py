@@ -1,7 +1,9 @@
-"""The engine's parameters: every one has an effect, a range and a default that works.
+"""The engine's parameters: what each does, its range and a default that works.
 
-The defaults need no tuning per data set. Parameters may be changed while the engine
-runs (`Engine.configure`); the change holds from the next point on.
+Two of them change no result and say so: `auto_scaling` and `batch_size`, which the
+documented presets set. The defaults need no tuning per data set. Parameters may be
+changed while the engine runs (`Engine.configure`); the change holds from the next point
+on.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "outlier_threshold": (0.05, 0.99),
     "drift_sensitivity": (0.0, 1.0),
     "memory_limit_mb": (0.05, 65536.0),
+    "quality_check_interval": (0, 1_000_000),
+    "batch_size": (1, 1_000_000),
 }
+_WHOLE = ("max_clusters", "quality_check_interval", "batch_size")
+_SWITCHES = ("enable_drift_detection", "auto_scaling")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +66,16 @@ class EngineParams:
     memory_limit_mb: float = 64.0
     """Lowers the number of micro-clusters, from 256 down to 16, to keep the engine's
     state below it. [0.05, 65536]"""
+    quality_check_interval: int = 0
+    """Points after which `clustering_quality` and the quality and health of every
+    cluster are worked out anew, beside every density step; 0 for at those only. No
+    label and no score depends on it. [0, 1000000]"""
+    auto_scaling: bool = True
+    """No effect: the model always follows the data and `memory_limit_mb` with its grain
+    and the number of micro-clusters. The documented presets set it."""
+    batch_size: int = 1000
+    """Advice to whoever calls `learn`: points a call. No effect in the engine, whose
+    results do not depend on how points are grouped. [1, 1000000]"""
 
     def __post_init__(self) -> None:
         """Check every range."""
@@ -70,17 +86,16 @@ class EngineParams:
                 raise ValueError(
                     f"{name} must be in [{low}, {high}], got {value!r:.60}"
                 )
-        if not isinstance(self.max_clusters, int):
-            raise ValueError(f"max_clusters must be int, got {self.max_clusters!r:.60}")
+        for name in _WHOLE:
+            if not isinstance(value := getattr(self, name), int):
+                raise ValueError(f"{name} must be int, got {value!r:.60}")
         if self.metric not in ("euclidean", "cosine"):
             raise ValueError(
                 f"metric must be euclidean or cosine, got {self.metric!r:.60}"
             )
-        if not isinstance(self.enable_drift_detection, bool):
-            raise ValueError(
-                "enable_drift_detection must be true or false, got"
-                f" {self.enable_drift_detection!r:.60}"
-            )
+        for name in _SWITCHES:
+            if not isinstance(value := getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, got {value!r:.60}")
 
     def replace(self, /, **changes: Any) -> EngineParams:
         """Return a copy with some parameters changed.

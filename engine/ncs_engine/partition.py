@@ -32,13 +32,13 @@ _TILING = 0.31  # below the threshold: pieces of one tiling are put together
 _PRIOR_VALLEY = 0.35
 _PRIOR_LINKS = 4.0
 _OWN_LINKS = 3.0
-_REACH_SPACINGS = 4.0  # as usual between micro-clusters
 _PSEUDO_LINKED = 2.0  # members that see no valley where pieces touch
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is as far as can be
 def partition(
     centres: Floats,
     spread: Floats,
@@ -62,8 +62,7 @@ def partition(
         count: m, see above.
         recent: float64 (n, d), standardised points that came last.
         threshold: valley from which two crowds are one.
-        reach: what is further than this from every other part of a cluster is not in
-            it.
+        reach: what is further than this from all else of a cluster is not in it.
         component: OUT, int64 (count,).
     """
     m = count
@@ -71,8 +70,7 @@ def partition(
         return
     weight, label = weight[:m], label[:m]
     tree = Tree(centres[:, :m].T.copy(), spread[:, :m].T.copy(), weight, threshold)
-    spacing = _spacing(tree.squared)
-    links = _links(tree.squared, spacing)
+    links = _links(tree.squared)
     best, answer = -math.inf, np.zeros(m, dtype=np.int64)
     for value, k in _short_list(tree, recent):
         piece, nodes = tree.cut(k)
@@ -80,8 +78,7 @@ def partition(
         value += _AGREEMENT * _agreement(whole, label, weight)
         if value > best:
             best, answer = value, whole
-    usual = _REACH_SPACINGS**2 * float(np.sort(spacing)[m // 2])
-    component[:] = _taken_apart(answer, tree.squared <= max(reach * reach, usual))
+    component[:] = _taken_apart(answer, tree.squared <= reach * reach)
 
 
 def _taken_apart(component: Labels, near: NDArray[np.bool_]) -> Labels:
@@ -149,13 +146,12 @@ def _point_silhouette(k: int, piece: Labels, between: Floats) -> float:
     return float(((other - own)[known] / larger[known]).sum()) / n
 
 
-def _centre_silhouette(tree: Tree, piece: Labels, nodes: list[int]) -> float:
+def _centre_silhouette(tree: Tree, piece: Labels, nodes: Labels) -> float:
     """Return the same by distances to the centres of the pieces, over the micros."""
     if len(nodes) < 2:
         return 0.0
     crowds = tree.crowds
-    centres = np.array([crowds.mean[node] for node in nodes])
-    squared = _squares(crowds.x, centres)
+    squared = _squares(crowds.x, crowds.mean[nodes])
     every = np.arange(len(piece))
     own = squared[every, piece].copy()
     squared[every, piece] = np.inf
@@ -167,17 +163,14 @@ def _centre_silhouette(tree: Tree, piece: Labels, nodes: list[int]) -> float:
     return float(crowds.w @ ratio) / float(crowds.w.sum())
 
 
-def _spacing(squared: Floats) -> Floats:
-    """Return float64 (m,): squared distance to the second nearest."""
-    nearest = np.sort(squared, axis=1)[:, :2]
-    return np.where(nearest[:, -1] < np.inf, nearest[:, -1], nearest[:, 0])
-
-
-def _links(squared: Floats, spacing: Floats) -> tuple[Labels, Labels]:
+def _links(squared: Floats) -> tuple[Labels, Labels]:
     """Return the pairs of micro-clusters that touch.
 
-    Two touch if they are no further apart than twice the spacing around either.
+    Two touch if they are no further apart than twice the spacing around either, which
+    is the distance to the second nearest.
     """
+    nearest = np.sort(squared, axis=1)[:, :2]
+    spacing = np.where(nearest[:, -1] < np.inf, nearest[:, -1], nearest[:, 0])
     near = squared <= _TOUCH * _TOUCH * np.minimum(spacing, spacing[:, None])
     i, j = np.nonzero(np.tril(near, -1))
     return i, j
@@ -186,7 +179,7 @@ def _links(squared: Floats, spacing: Floats) -> tuple[Labels, Labels]:
 def _put_together(
     tree: Tree,
     piece: Labels,
-    nodes: list[int],
+    nodes: Labels,
     links: tuple[Labels, Labels],
     threshold: float,
 ) -> Labels:
@@ -197,47 +190,52 @@ def _put_together(
     twenty weak witnesses, two overlapping blobs have one.
     """
     k = len(nodes)
-    sums, count = np.zeros((k, k)), np.zeros((k, k))
-    a, b = piece[links[0]], piece[links[1]]
-    for i, j in sorted({(max(p, q), min(p, q)) for p, q in zip(a, b, strict=True)}):
-        if i != j:
-            count[i, j] = count[j, i] = 1.0
-            sums[i, j] = sums[j, i] = tree.seen(nodes[i], nodes[j], _PSEUDO_LINKED)
+    sums, count = _meetings(tree, piece, nodes, links)
     prior = _prior(sums, count)
-    group, alive = np.arange(k), np.ones(k, dtype=np.bool_)
-    while True:
-        score = np.full((k, k), -1.0)
-        touching = (count > 0) & alive & alive[:, None]
-        seen = (sums + _OWN_LINKS * prior[:, None]) / (count + _OWN_LINKS)
-        score[touching] = seen[touching]
-        best = float(score.max(initial=-1.0))
-        if best < threshold - _TILING:
-            break
+    group = np.arange(k)
+    # Pairs are in the lower triangle; what does not touch is at -1.
+    score = np.where(np.tril(count) > 0.0, _score(sums, count, prior[:, None]), -1.0)
+    while score.size:
         # Of equal ones the last in row order, as the compiled loop takes them.
-        i, j = np.argwhere(np.tril(score, -1) == best)[-1]
+        i, j = divmod(score.size - 1 - int(score[::-1, ::-1].argmax()), k)
+        if score[i, j] < threshold - _TILING:
+            break
         group[group == i] = j
-        alive[i] = False
         for matrix in (sums, count):
             matrix[j] += matrix[i]
+            matrix[i], matrix[:, i], matrix[j, j] = 0.0, 0.0, 0.0
             matrix[:, j] = matrix[j]
-            matrix[j, j] = 0.0
+        row = np.where(count[j] > 0.0, _score(sums[j], count[j], prior[j]), -1.0)
+        score[i], score[:, i] = -1.0, -1.0
+        score[j, :j], score[j:, j] = row[:j], row[j:]
     return np.unique(group[piece], return_inverse=True)[1].astype(np.int64)
+
+
+def _score(sums: Floats, count: Floats, prior: Floats) -> Floats:
+    return (sums + _OWN_LINKS * prior) / (count + _OWN_LINKS)
+
+
+def _meetings(
+    tree: Tree, piece: Labels, nodes: Labels, links: tuple[Labels, Labels]
+) -> tuple[Floats, Floats]:
+    """Return float64 (k, k) twice: valleys between pieces that touch, and a 1 there."""
+    k = len(nodes)
+    sums, count = np.zeros((k, k)), np.zeros((k, k))
+    i, j = piece[links[0]], piece[links[1]]
+    count[i, j] = count[j, i] = 1.0
+    np.fill_diagonal(count, 0.0)
+    i, j = np.nonzero(np.tril(count))
+    sums[i, j] = sums[j, i] = tree.seen(nodes[i], nodes[j], _PSEUDO_LINKED)
+    return sums, count
 
 
 def _prior(sums: Floats, count: Floats) -> Floats:
     """Return per piece the mean valley over all links of its connected tiling."""
-    k = len(sums)
-    tiling = np.arange(k)
-    for i, j in zip(*np.nonzero(count), strict=True):
-        if tiling[i] != tiling[j]:
-            tiling[tiling == tiling[i]] = tiling[j]
-    prior = np.zeros(k)
-    for name in np.unique(tiling):
-        own = np.flatnonzero(tiling == name)
-        block = np.ix_(own, own)
-        total, links = sums[block].sum() / 2, count[block].sum() / 2
-        prior[own] = (total + _PRIOR_LINKS * _PRIOR_VALLEY) / (links + _PRIOR_LINKS)
-    return prior
+    tiling = _taken_apart(np.zeros(len(sums), dtype=np.int64), count > 0.0)
+    total = np.bincount(tiling, sums.sum(axis=1)) / 2
+    links = np.bincount(tiling, count.sum(axis=1)) / 2
+    prior: Floats = (total + _PRIOR_LINKS * _PRIOR_VALLEY) / (links + _PRIOR_LINKS)
+    return prior[tiling]
 
 
 def _agreement(component: Labels, label: Labels, weight: Floats) -> float:

@@ -59,7 +59,7 @@ class Cluster:
     """Root mean square distance of its recent points to the centroid."""
     quality: float
     """[0, 1]: simplified silhouette of its centroid and radius, as of the last density
-    step."""
+    step or quality check."""
     confidence: float
     """[0, 1]: 1 - exp(-size / 20)."""
     health: float
@@ -89,7 +89,16 @@ class LearnResult:
     drift: list[Drift] = dataclasses.field(default_factory=list)
     updated: list[int] = dataclasses.field(default_factory=list)
     """Ascending ids of the clusters that exist and changed: those that took points,
-    and after a density step, which moves them all, every one."""
+    and after a density step or a quality check every one."""
+
+    def head(self, n: int) -> LearnResult:
+        """Return the result of the first `n` points: a view, also of the lists."""
+        return dataclasses.replace(
+            self,
+            cluster_ids=self.cluster_ids[:n],
+            is_outlier=self.is_outlier[:n],
+            outlier_scores=self.outlier_scores[:n],
+        )
 
     def of_kind(self, kind: ChangeKind) -> list[Change]:
         """Return the changes of one kind, in order."""

@@ -35,13 +35,14 @@ class Vigilance:
     Attributes:
         radius: standardised units, of the data; 0 before the first update.
         grain: standardised units, of the model: a point joins the nearest micro-cluster
-            within it. As fine as the number of micro-clusters allows, 0 to begin with.
+            within it. As fine as the number of micro-clusters allows; at first what
+            rounding may move apart.
         threshold: `base_threshold` and at most 0.05 more or less.
     """
 
     def __init__(self, threshold: float) -> None:
         self.radius = 0.0
-        self.grain = 0.0
+        self.grain = _SAME_PLACE
         self.threshold = threshold
 
     @property
@@ -58,13 +59,25 @@ class Vigilance:
         kept = _RADIUS_MEMORY if blend and self.radius > 0.0 else 0.0
         self.radius = kept * self.radius + (1.0 - kept) * measured
 
+    def rescale(self, factor: NDArray[np.float64]) -> float:
+        """Follow a move of the standardiser; return by how much distances changed.
+
+        Args:
+            factor: float64 (d,), see `Standardizer.move`.
+        """
+        known = factor[factor > 0.0]
+        change = math.sqrt(float(np.square(known).mean())) if known.size else 1.0
+        self.radius *= change
+        self.grain = max(self.grain * change, _SAME_PLACE)
+        return change
+
     def widen(self, distance: float) -> None:
         """Let points join within `distance` at least, as room has run out."""
         self.grain = max(self.grain * _WIDER, distance)
 
     def narrow(self) -> None:
         """Let there be more micro-clusters, as there is room for them."""
-        self.grain *= _NARROWER
+        self.grain = max(self.grain * _NARROWER, _SAME_PLACE)
 
     def adapt(self, base: float, gaps: NDArray[np.float64]) -> None:
         """Let the threshold follow how close points lie to their micro-clusters.

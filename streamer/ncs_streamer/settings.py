@@ -120,6 +120,9 @@ class Settings:
     enable_drift_detection: bool = _engine("enable_drift_detection")
     drift_sensitivity: float = _engine("drift_sensitivity")
     memory_limit_mb: float = _engine("memory_limit_mb")
+    quality_check_interval: int = _engine("quality_check_interval")
+    auto_scaling: bool = _engine("auto_scaling")
+    batch_size: int = _engine("batch_size")
 
     max_frame_bytes: int = _limit("max_frame_bytes", "Largest frame or body.")
     max_points: int = _limit("max_points", "Most points in one batch.")

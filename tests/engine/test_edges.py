@@ -32,10 +32,6 @@ def test_a_far_value_in_one_dimension_is_an_outlier() -> None:
     assert engine.learn([[100.0]]).is_outlier.tolist() == [True]
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="in one dimension the noise of the density makes modes of its own",
-)
 def test_one_blob_in_one_dimension_is_one_cluster() -> None:
     engine = Engine()
     engine.learn(gaussian(2, 1500, 1))

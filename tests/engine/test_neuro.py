@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from ncs_engine import Engine, NeuroClusterStreamer
+from ncs_engine import (
+    Engine,
+    NCSProcessingError,
+    NeuroClusterStreamer,
+    ProcessingError,
+)
 
 from .streams import blobs, gaussian
 
@@ -193,6 +199,132 @@ def test_a_parameter_outside_its_range_is_refused() -> None:
 def test_an_unknown_parameter_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown parameter 'vigor'"):
         NeuroClusterStreamer(vigor=1)
+
+
+def test_every_result_of_four_threads_with_batches_comes_back() -> None:
+    streamer = NeuroClusterStreamer()
+
+    def feed(seed: int) -> list[int]:
+        blocks = np.array_split(gaussian(seed, POINTS_EACH, 3), 5)
+        return [i for block in blocks for i in streamer.learn(block).cluster_ids]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        results = list(pool.map(feed, range(THREADS)))
+    assert [len(ids) for ids in results] == [POINTS_EACH] * THREADS
+
+
+def test_without_a_clock_nothing_is_measured() -> None:
+    streamer = NeuroClusterStreamer()
+    streamer.process_data_point([1.0])
+    assert list(streamer.processing_times) == []
+
+
+def test_a_clock_measures_every_point() -> None:
+    ticks = itertools.count(0.0, 0.5)
+    streamer = NeuroClusterStreamer(clock=lambda: next(ticks))
+    for point in gaussian(0, 3, 2):
+        streamer.process_data_point(point)
+    assert list(streamer.processing_times) == [0.5, 0.5, 0.5]
+
+
+def test_the_times_are_bounded() -> None:
+    streamer = NeuroClusterStreamer(clock=lambda: 0.0)
+    for _ in range(1001):
+        streamer.process_data_point([1.0])
+    assert len(streamer.processing_times) == 1000
+
+
+def test_a_refused_point_is_not_measured() -> None:
+    streamer = NeuroClusterStreamer(clock=lambda: 0.0)
+    with pytest.raises(NCSProcessingError):
+        streamer.process_data_point([float("nan")])
+    assert len(streamer.processing_times) == 0
+
+
+def test_a_clock_changes_no_result() -> None:
+    points, _ = blobs(4, 100)
+    timed, other = NeuroClusterStreamer(clock=lambda: 0.0), NeuroClusterStreamer()
+    assert [timed.process_data_point(point) for point in points] == [
+        other.process_data_point(point) for point in points
+    ]
+
+
+def test_clearing_the_cache_forgets_the_times() -> None:
+    streamer = NeuroClusterStreamer(clock=lambda: 0.0)
+    streamer.process_data_point([1.0])
+    streamer.clear_cache()
+    assert len(streamer.processing_times) == 0
+
+
+def test_clearing_the_cache_changes_no_result() -> None:
+    points, _ = blobs(4, 200)
+    cleared, other = NeuroClusterStreamer(), NeuroClusterStreamer()
+    ids = []
+    for point in points:
+        ids.append(cleared.process_data_point(point)[0])
+        cleared.clear_cache()
+    assert ids == other.learn(points).cluster_ids.tolist()
+
+
+def test_quality_and_stability_are_those_of_the_statistics() -> None:
+    streamer = NeuroClusterStreamer()
+    streamer.learn(blobs(4, 600)[0])
+    statistics = streamer.get_statistics()
+    assert (streamer.clustering_quality, streamer.global_stability) == (
+        statistics["clustering_quality"],
+        statistics["global_stability"],
+    )
+
+
+@pytest.mark.parametrize("name", ["clustering_quality", "global_stability"])
+def test_quality_and_stability_are_shares(name: str) -> None:
+    streamer = NeuroClusterStreamer()
+    streamer.learn(blobs(4, 600)[0])
+    assert 0.0 < getattr(streamer, name) <= 1.0
+
+
+def test_parameters_change_while_it_runs() -> None:
+    streamer = NeuroClusterStreamer()
+    streamer.learn(blobs(4, 300)[0])
+    streamer.configure(max_clusters=2)
+    assert (streamer.params.max_clusters, streamer.cluster_count) == (2, 5)
+
+
+def test_at_most_max_clusters_are_reported_from_the_next_point_on() -> None:
+    streamer = NeuroClusterStreamer()
+    points, _ = blobs(4, 300)
+    streamer.learn(points)
+    streamer.configure(max_clusters=2)
+    streamer.process_data_point(points[0])
+    assert streamer.cluster_count == 2
+
+
+def test_predict_learns_nothing() -> None:
+    streamer = NeuroClusterStreamer()
+    points, _ = blobs(4, 300)
+    streamer.learn(points)
+    streamer.predict(points)
+    assert streamer.time_step == 300
+
+
+@pytest.mark.parametrize("point", [["a", "b"], [[1.0], [1.0, 2.0]], [None, "x"]])
+def test_what_is_no_number_is_refused(point: object) -> None:
+    with pytest.raises(NCSProcessingError, match=r"^point is no array of numbers: "):
+        NeuroClusterStreamer().process_data_point(point)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("points", [[["a"]], [[1.0], [1.0, 2.0]], [{}]])
+def test_a_block_of_what_is_no_number_is_refused(points: list[object]) -> None:
+    with pytest.raises(NCSProcessingError, match=r"^points are no array of numbers: "):
+        NeuroClusterStreamer().learn(points)
+
+
+def test_the_documented_names_of_the_error_are_one_class() -> None:
+    assert ProcessingError is NCSProcessingError
+
+
+def test_a_refusal_is_a_value_error() -> None:
+    assert issubclass(NCSProcessingError, ValueError)
 
 
 def test_no_point_of_four_threads_is_lost() -> None:

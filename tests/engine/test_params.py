@@ -19,6 +19,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "outlier_threshold": (0.05, 0.99),
     "drift_sensitivity": (0.0, 1.0),
     "memory_limit_mb": (0.05, 65536.0),
+    "quality_check_interval": (0, 1_000_000),
+    "batch_size": (1, 1_000_000),
 }
 BOUNDS = [(name, bound) for name, bounds in RANGES.items() for bound in bounds]
 BEYOND = [
@@ -38,6 +40,9 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "enable_drift_detection": True,
         "drift_sensitivity": 0.5,
         "memory_limit_mb": 64.0,
+        "quality_check_interval": 0,
+        "auto_scaling": True,
+        "batch_size": 1000,
     }
 
 
@@ -59,9 +64,12 @@ def test_the_refusal_tells_range_and_value() -> None:
         EngineParams(base_threshold=2)
 
 
-def test_half_a_cluster_is_refused() -> None:
-    with pytest.raises(ValueError, match="max_clusters must be int"):
-        EngineParams(max_clusters=2.5)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "name", ["max_clusters", "quality_check_interval", "batch_size"]
+)
+def test_half_a_cluster_or_point_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be int"):
+        EngineParams(**{name: 2.5})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("metric", ["manhattan", "", None, 1])
@@ -70,10 +78,11 @@ def test_an_unknown_metric_is_refused(metric: Any) -> None:
         EngineParams(metric=metric)
 
 
+@pytest.mark.parametrize("name", ["enable_drift_detection", "auto_scaling"])
 @pytest.mark.parametrize("value", [1, 0, "true", None])
-def test_a_switch_that_is_no_bool_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="enable_drift_detection must be true or fals"):
-        EngineParams(enable_drift_detection=value)
+def test_a_switch_that_is_no_bool_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be true or false"):
+        EngineParams(**{name: value})
 
 
 def test_an_unknown_parameter_is_refused() -> None:

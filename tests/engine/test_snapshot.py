@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import struct
 import zlib
 from typing import Any
@@ -133,7 +135,7 @@ def test_any_flipped_byte_of_a_fresh_snapshot_is_noticed(place: int) -> None:
 @pytest.mark.parametrize("place", [12, 13, 14, 15])
 def test_a_changed_head_length_of_a_fresh_snapshot_is_noticed(place: int) -> None:
     damaged = bytearray(FRESH_SNAPSHOT)
-    damaged[place] |= 0x80
+    damaged[place] ^= 0x80
     with pytest.raises(ValueError, match="snapshot"):
         Engine.restore(bytes(damaged))
 
@@ -230,3 +232,29 @@ def test_the_stored_snapshot_can_go_on_learning() -> None:
     engine = Engine.restore(FIXTURE.read_bytes())
     points, _ = blobs(1, 300)
     assert not engine.learn(points).is_outlier.any()
+
+
+@pytest.mark.parametrize(
+    "twin", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))]
+)
+def test_a_copy_goes_on_like_the_original(twin: Any) -> None:
+    engine = learned()
+    other = twin(engine)
+    points = blobs(5, 300)[0]
+    ids = engine.learn(points).cluster_ids.tolist()
+    assert other.learn(points).cluster_ids.tolist() == ids
+
+
+def test_a_copy_does_not_follow_the_original() -> None:
+    engine = learned()
+    other = copy.copy(engine)
+    engine.learn(blobs(5, 300)[0])
+    assert other.snapshot() == SNAPSHOT
+
+
+def test_a_snapshot_from_before_a_parameter_takes_its_default() -> None:
+    state, arrays = decode_snapshot(SNAPSHOT)
+    for name in ("quality_check_interval", "auto_scaling", "batch_size"):
+        del state["params"][name]
+    older = Engine.restore(encode_snapshot(state, arrays))
+    assert older.params == EngineParams()

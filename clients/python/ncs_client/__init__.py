@@ -9,6 +9,7 @@ from .client import AsyncNCSClient
 from .errors import (
     ConnectionEndedError,
     LaggingError,
+    NCSAPIException,
     NcsClientError,
     RefusedError,
     UnreachableError,
@@ -34,6 +35,7 @@ __all__ = [
     "ConnectionEndedError",
     "Health",
     "LaggingError",
+    "NCSAPIException",
     "NcsClientError",
     "PointOutcome",
     "ProcessResult",

@@ -1,7 +1,8 @@
 """What can go wrong, as seen by a user of the client.
 
 NcsClientError
-  RefusedError        the server refused a request or a batch, with a code
+  RefusedError        the server refused a request or a batch, with a code; the guides
+                      call it NCSAPIException
   UnreachableError    no answer to a request
   ConnectionEndedError  the session ended and reconnecting would not help
   LaggingError        this program reads a subscription too slowly
@@ -14,6 +15,7 @@ from ncs_protocol import Code
 __all__ = [
     "ConnectionEndedError",
     "LaggingError",
+    "NCSAPIException",
     "NcsClientError",
     "RefusedError",
     "UnreachableError",
@@ -54,6 +56,10 @@ class RefusedError(NcsClientError):
         self.index = index
         self.retry_after_s = retry_after_s
         super().__init__(f"{code}: {detail}")
+
+
+NCSAPIException = RefusedError
+"""The name that the guides use."""
 
 
 class UnreachableError(NcsClientError):

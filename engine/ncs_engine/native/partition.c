@@ -26,7 +26,6 @@
 #define PRIOR_VALLEY 0.35
 #define PRIOR_LINKS 4.0
 #define OWN_LINKS 3.0
-#define REACH_SPACINGS 4.0 /* as usual between micro-clusters */
 #define PSEUDO_LINKED 2.0  /* members that see no valley where pieces touch */
 
 typedef struct {
@@ -230,6 +229,7 @@ static void choose(choice *t, room *r, int64_t *component)
     int m = t->tree.m;
     candidate list[SHORT_LIST];
     double best = -INFINITY;
+    memset(component, 0, m * sizeof *component);
     int count = short_list(t, list, r->piece, r->nodes), old_count = number_old(t->in, r->old);
     for (int c = 0; c < count; c++) {
         quilt q = {list[c].k, r->parent, r->sum, r->links, r->prior};
@@ -248,28 +248,11 @@ static void choose(choice *t, room *r, int64_t *component)
     }
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double one = *(const double *)a, two = *(const double *)b;
-    return (one > two) - (one < two);
-}
-
-/* Squared distance beyond which nothing hangs together. */
-static double squared_reach(const choice *t, room *r)
-{
-    int m = t->tree.m;
-    double given = t->in->reach * t->in->reach;
-    memcpy(r->sum, t->tree.spacing, m * sizeof(double));
-    qsort(r->sum, m, sizeof(double), by_value);
-    double usual = REACH_SPACINGS * REACH_SPACINGS * r->sum[m / 2];
-    return given > usual ? given : usual;
-}
-
 /* Parts of a component that are out of reach of each other are no longer one. */
 static void take_apart(const choice *t, room *r, int64_t *component)
 {
     int m = t->tree.m, count = 0, *part = r->piece, *todo = r->nodes;
-    double reach = squared_reach(t, r);
+    double reach = t->in->reach * t->in->reach;
     for (int i = 0; i < m; i++)
         part[i] = -1;
     for (int i = 0; i < m; i++) {

@@ -17,6 +17,7 @@
 #define FLOOR 0.5    /* of the squared spacing: no crowd is thinner */
 #define SINGLE 1.5   /* weight up to which a micro-cluster may be an outlier */
 #define POINT 1e-12  /* total variance up to which all its points coincide */
+#define FARTHEST 1e300 /* cost of a merge; of one that overflows as well */
 #define APART 1e-18  /* squared distance from which two places differ */
 
 double ncs_tree_valley(ncs_tree *t, int a, int b)
@@ -117,6 +118,8 @@ typedef struct {
     double *cost, *best; /* (m, m), (m) */
 } slots;
 
+static double no_farther(double cost) { return cost < FARTHEST ? cost : FARTHEST; }
+
 static void find_nearest(slots *s, int m, int i)
 {
     const double *row = s->cost + (long)i * m;
@@ -136,7 +139,7 @@ static void fill_slots(const ncs_tree *t, slots *s)
     for (int i = 0; i < m; i++) {
         double *row = s->cost + (long)i * m;
         for (int j = 0; j < m; j++)
-            row[j] = t->gap[(long)i * m + j] * (w[i] * w[j] / (w[i] + w[j]));
+            row[j] = no_farther(t->gap[(long)i * m + j] * (w[i] * w[j] / (w[i] + w[j])));
         row[i] = INFINITY;
         s->node[i] = i;
         find_nearest(s, m, i);
@@ -159,7 +162,7 @@ static void replace_slot(const ncs_tree *t, slots *s, int a, int b, int made)
         for (int k = 0; k < d; k++)
             c += (mean[k] - other[k]) * (mean[k] - other[k]);
         c *= mass * t->mass[made] / (mass + t->mass[made]);
-        s->cost[(long)a * m + j] = s->cost[(long)j * m + a] = c;
+        s->cost[(long)a * m + j] = s->cost[(long)j * m + a] = no_farther(c);
     }
     find_nearest(s, m, a);
     s->best[b] = INFINITY;
@@ -248,7 +251,7 @@ static int *indices(int **at, size_t count) { *at += count; return *at - count; 
 
 static int allocate(ncs_tree *t)
 {
-    size_t m = t->m, d = t->d, s = t->s, scratch = ncs_valley_scratch(t->m, t->d);
+    size_t m = t->m, d = t->d, s = t->s, scratch = ncs_valley_scratch(t->m, t->d, t->s);
     t->numbers = malloc((2 * m * d + m * m + 3 * m + 2 * m * (d + s + 2) + scratch) * sizeof(double));
     t->indices = malloc(9 * m * sizeof(int));
     t->known = calloc(4 * m * m, sizeof(double));
@@ -288,7 +291,7 @@ int ncs_tree_grow(ncs_tree *t, const ncs_crowd *in)
     if (allocate(t) < 0)
         return -1;
     double *scratch = t->nodes.scratch;
-    t->nodes = (ncs_nodes){m, d, full, t->x, t->v, in->weight, t->blur, t->next,
+    t->nodes = (ncs_nodes){m, d, full, t->s, t->x, t->v, in->weight, t->blur, t->next,
                            t->first, t->size, t->mean, t->scatter, t->mass, scratch};
     for (int i = 0; i < m; i++) {
         for (int k = 0; k < d; k++) {

@@ -12,11 +12,15 @@
 #include <string.h>
 
 #define GRID 32
+#define FROM 6           /* places of the grid from one mean to the other */
+#define TO 25
 #define MARGIN 0.25      /* of the distance of the means, beyond both */
 #define INFLATE 1.5      /* of variances: a tiling shall look flat */
 #define NARROWEST 0.25   /* of the pooled spread: bandwidths are not taken from less */
 #define ALL_BUT_ONE(mass) ((mass) > 1.5 ? (mass) - 1.0 : 0.5)
 #define FINEST 0.02      /* of the distance of the means: smallest bandwidth */
+#define TINY 1e-200      /* variances beyond are beyond arithmetic as well */
+#define VAST 1e200
 
 static int packed(int row, int column) { return row * (row + 1) / 2 + column; }
 
@@ -61,12 +65,12 @@ static void solve_upper(const double *l, double *y, int d)
     }
 }
 
-int ncs_valley_scratch(int m, int d) { return d * (d + 1) / 2 + 3 * d + 4 * m; }
+size_t ncs_valley_scratch(int m, int d, int s) { return (size_t)s + 3 * (size_t)d + 2 * (size_t)m; }
 
 /* Pooled covariance of the two nodes, shrunk; as factor (full) or variances. */
 static int pooled(const ncs_nodes *t, int a, int b, double *c)
 {
-    int d = t->d, s = t->full ? d * (d + 1) / 2 : d;
+    int d = t->d, s = t->s;
     double mass = t->mass[a] + t->mass[b];
     double freedom = mass > 3.0 ? mass - 2.0 : 1.0;
     const double *ca = t->scatter + (long)a * s, *cb = t->scatter + (long)b * s;
@@ -75,7 +79,7 @@ static int pooled(const ncs_nodes *t, int a, int b, double *c)
         c[i] = (ca[i] + cb[i]) / freedom;
     for (int i = 0; i < d; i++)
         trace += c[t->full ? packed(i, i) : i];
-    if (!(trace > 0.0))
+    if (!(trace > TINY && trace < VAST))
         return 0;
     double share = t->full ? d / (mass + d) : 3.0 / (mass + 3.0);
     for (int i = 0; i < s; i++)
@@ -181,7 +185,7 @@ static void add_density(const ncs_nodes *t, int node, const double *where, const
 }
 
 /* The lowest share of the lower of the peaks to the left and to the right. */
-static double deepest(const double *f, int from, int to)
+static double deepest(const double *f)
 {
     double right[GRID], peak = 0.0, best = 1.0;
     for (int g = GRID - 1; g >= 0; g--) {
@@ -192,7 +196,7 @@ static double deepest(const double *f, int from, int to)
     for (int g = 0; g < GRID; g++) {
         peak = f[g] > peak ? f[g] : peak;
         double lower = peak < right[g] ? peak : right[g];
-        if (g >= from && g <= to && lower > 0.0 && f[g] < best * lower)
+        if (g >= FROM && g <= TO && lower > 0.0 && f[g] < best * lower)
             best = f[g] / lower;
     }
     return best;
@@ -201,7 +205,7 @@ static double deepest(const double *f, int from, int to)
 double ncs_valley(const ncs_nodes *t, int a, int b)
 {
     int d = t->d;
-    double *c = t->scratch, *axis = c + d * (d + 1) / 2;
+    double *c = t->scratch, *axis = c + t->s;
     double *where = axis + 3 * d, *width = where + t->m, f[GRID] = {0};
     direction by = {c, axis, axis + d, axis + 2 * d, 0.0, 0.0, {0.0, 0.0}};
     if (!find_axis(t, a, b, &by))
@@ -218,12 +222,13 @@ double ncs_valley(const ncs_nodes *t, int a, int b)
     double sd = sqrt(va < vb ? va : vb), both = sqrt((va * ma + vb * mb) / (ma + mb));
     if (sd < NARROWEST * both)
         sd = NARROWEST * both;
-    double h = sd * pow(fewer > 1.0 ? fewer : 1.0, -0.2); /* Silverman 1986, for each side */
+    /* Silverman 1986, for each side; wider in few dimensions, where Ward cuts at gaps. */
+    double h = (1.0 + 1.0 / ((double)d * d)) * sd * pow(fewer > 1.0 ? fewer : 1.0, -0.2);
     if (h < FINEST * apart)
         h = FINEST * apart;
 
     double low = left - MARGIN * apart, step = (1.0 + 2.0 * MARGIN) * apart / (GRID - 1);
     add_density(t, a, where, width, h, low, step, f);
     add_density(t, b, where_b, width_b, h, low, step, f);
-    return deepest(f, (int)ceil(MARGIN * apart / step), (int)floor((1.0 + MARGIN) * apart / step));
+    return deepest(f);
 }

@@ -2,8 +2,10 @@
 #ifndef NCS_VALLEY_H
 #define NCS_VALLEY_H
 
+#include <stddef.h>
+
 typedef struct {
-    int m, d, full;         /* full: covariances; else variances */
+    int m, d, full, s;      /* full: covariances; else variances; s numbers of them */
     const double *x;        /* (m, d) centres */
     const double *v;        /* (m, d) variances */
     const double *w;        /* (m) weights */
@@ -11,12 +13,12 @@ typedef struct {
     const int *next;        /* chain of members */
     const int *first, *size;/* (nodes) */
     const double *mean;     /* (nodes, d) */
-    const double *scatter;  /* (nodes, s): d * (d + 1) / 2 or d numbers */
+    const double *scatter;  /* (nodes, s) */
     const double *mass;     /* (nodes) */
-    double *scratch;        /* ncs_valley_scratch(m, d) numbers */
+    double *scratch;        /* ncs_valley_scratch numbers */
 } ncs_nodes;
 
-int ncs_valley_scratch(int m, int d);
+size_t ncs_valley_scratch(int m, int d, int s);
 /* Return the valley between nodes a and b: 1 for none, 0 for an empty one. */
 double ncs_valley(const ncs_nodes *nodes, int a, int b);
 
