@@ -7,7 +7,7 @@ PACKAGES := -e ./protocol -e ./engine -e ./clients/python
 PROJECTS := pyproject.toml protocol/pyproject.toml engine/pyproject.toml clients/python/pyproject.toml
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo test check bench bench-quality bench-engine check-river generate format clean
+.PHONY: help demo test check bench bench-quality bench-engine check-river generate pictures format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ check-river: $(VENV)/.installed-bench $(VENV)/.installed-tests ## Run river's ow
 
 generate: $(VENV)/.installed-tests ## Write the generated parts of the documents
 	$(BIN)/python docs/generate.py
+
+pictures: $(VENV)/.installed ## Draw the pictures of docs/algorithm.md
+	$(BIN)/python docs/pictures.py
 
 format: $(VENV)/.installed-tests ## Format the code
 	$(BIN)/ruff format .

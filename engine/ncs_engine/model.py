@@ -44,7 +44,7 @@ _SILENT_GAPS = 4.0  # expected gaps between points of a micro-cluster
 _FORGOTTEN_BELOW = 0.5  # weight
 _WEIGHT_TO_BE_BORN = 5.0
 _WEIGHT_TO_BE_BORN_SOON = 2.5  # when strange points agree
-_WEIGHT_TO_STAY = 2.0
+_WEIGHT_TO_STAY = 1.25
 _SETTLED = 500  # points from which a cluster needs its full weight to be born
 _KEPT_SHARE = 0.75  # of the micro-clusters, when all are in use
 _ROOMY_SHARE = 0.6  # of them in use: there may be more
@@ -319,11 +319,11 @@ class Model:
         weight = micro.weight[: micro.count]
         weight *= 0.5 ** (self.since_step / _HALF_LIFE)
         # What is silent for much longer than its share of the points would let expect
-        # loses half in four further gaps; the less is left, the longer the gaps.
+        # loses half in every further gap; the less is left, the longer the gaps.
         share = weight / max(float(weight.sum()), 1.0)
         silence = (self.learned - micro.seen[: micro.count]) * share
         dying = silence > _SILENT_GAPS
-        weight[dying] *= 0.5 ** (0.25 * self.since_step * share[dying])
+        weight[dying] *= 0.5 ** (self.since_step * share[dying])
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()

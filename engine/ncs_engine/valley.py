@@ -16,7 +16,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FULL_COVARIANCE_TO", "Crowds", "valleys"]
+__all__ = ["FULL_COVARIANCE_TO", "Crowds", "profiles", "valleys"]
 
 FULL_COVARIANCE_TO = 16
 """Dimensions up to which covariances are used, and not variances alone."""
@@ -68,6 +68,22 @@ def valleys(crowds: Crowds, a: Labels, b: Labels) -> Floats:
     """
     if not len(a):
         return np.zeros(0)
+    usable, density = profiles(crowds, a, b)
+    return np.where(usable, _deepest(density), 1.0)
+
+
+def profiles(crowds: Crowds, a: Labels, b: Labels) -> tuple[NDArray[np.bool_], Floats]:
+    """Return what the valleys are read off: the densities along the axes.
+
+    Args:
+        crowds: the nodes.
+        a: int64 (p,), p >= 1.
+        b: int64 (p,).
+
+    Returns:
+        (bool (p,): whether there is an axis, float64 (p, 32): density from a quarter of
+        the way before the mean of `a` to a quarter beyond that of `b`).
+    """
     # Sides alternate: 2 p of them, those of a pair side by side.
     node = np.stack([a, b], axis=1).ravel()
     own = np.concatenate([crowds.members[i] for i in node])
@@ -111,9 +127,8 @@ def valleys(crowds: Crowds, a: Labels, b: Labels) -> Floats:
     for _ in range(3):
         kernel *= kernel
     kernel *= (w / np.sqrt(reach))[:, None]
-    depth = _deepest(np.add.reduceat(kernel, first[::2], axis=0))
     usable &= (length > 0.0) & (gap > 0.0) & (apart > 0.0)
-    return np.where(usable, depth, 1.0)
+    return usable, np.add.reduceat(kernel, first[::2], axis=0)
 
 
 def _times(matrix: Floats, vector: Floats) -> Floats:

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from .labelled import LabelledStream
 
-__all__ = ["draw"]
+__all__ = ["OUTLIER_COLOUR", "colour", "draw"]
 
 _POINTS = 2000  # drawn at most, evenly spaced
 _SIDE, _MARGIN, _TOP = 420, 12, 44  # pixels
-_OUTLIER_COLOUR = "#999"
+OUTLIER_COLOUR = "#999"
+"""Of points in no cluster."""
 _GOLDEN_ANGLE = 137.508  # degrees: neighbouring numbers get far hues
 
 
@@ -76,10 +77,11 @@ def _panel(
     )
     for place, label, number in zip(places, labels, numbers, strict=True):
         x, y = left + _SIDE * place[0], _TOP + _SIDE * (1.0 - place[1])
-        colour = _colour(int(number)) if label >= 0 else _OUTLIER_COLOUR
-        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{colour}"/>'
+        fill = colour(int(number)) if label >= 0 else OUTLIER_COLOUR
+        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{fill}"/>'
 
 
-def _colour(number: int) -> str:
+def colour(number: int) -> str:
+    """Return the colour of the `number`-th label, as CSS."""
     lightness = (45, 60, 35)[number // 12 % 3]
     return f"hsl({number * _GOLDEN_ANGLE % 360:.0f},70%,{lightness}%)"
