@@ -322,8 +322,8 @@ class Model:
         # loses half in every further gap; the less is left, the longer the gaps.
         share = weight / max(float(weight.sum()), 1.0)
         silence = (self.learned - micro.seen[: micro.count]) * share
-        dying = silence > _SILENT_GAPS
-        weight[dying] *= 0.5 ** (self.since_step * share[dying])
+        gaps = np.minimum(silence - _SILENT_GAPS, self.since_step * share)
+        weight *= 0.5 ** np.maximum(gaps, 0.0)
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
