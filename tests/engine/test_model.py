@@ -102,14 +102,14 @@ def long_after() -> dict[int, Engine]:
     Beside them, 20 outliers each at a place of its own.
     """
     rng = np.random.default_rng(1)
-    points = gaussian(2, 14_500, 3)
+    points = gaussian(2, 40_000, 3)
     points[300:540:40] = LONE + 0.3 * rng.normal(size=(6, 3))
     points[1000:1600:30] = 1000.0 * rng.normal(size=(20, 3))
     engine = Engine()
     engine.learn(points[:5000])
     later = Engine.restore(engine.snapshot())
     later.learn(points[5000:])
-    return {5000: engine, 14_500: later}
+    return {5000: engine, 40_000: later}
 
 
 def test_a_cluster_that_gets_no_more_points_stays_for_long() -> None:
@@ -117,11 +117,11 @@ def test_a_cluster_that_gets_no_more_points_stays_for_long() -> None:
 
 
 def test_a_small_cluster_that_gets_no_more_points_is_forgotten_in_the_end() -> None:
-    assert long_after()[14_500].predict(LONE).is_outlier[0]
+    assert long_after()[40_000].predict(LONE).is_outlier[0]
 
 
 def test_what_is_told_of_lone_points_is_forgotten_in_the_end() -> None:
-    _, arrays = decode_snapshot(long_after()[14_500].snapshot())
+    _, arrays = decode_snapshot(long_after()[40_000].snapshot())
     assert arrays["micro.weight"].min() >= 0.5
 
 
