@@ -222,7 +222,7 @@ def document(width: int, parts: list[str], height: int = TOP + SIDE + GAP) -> st
     )
     note = "<!-- Drawn by docs/pictures.py: make pictures -->"
     ground = f'<rect width="{width}" height="{height}" fill="#fff"/>'
-    return "\n".join([head, note, ground, *parts, "</svg>", ""])
+    return "\n".join([note, head, ground, *parts, "</svg>", ""])
 
 
 def frame(left: int, title: str, width: int = SIDE) -> list[str]:
