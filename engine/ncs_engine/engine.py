@@ -108,8 +108,8 @@ class Engine:
             cluster = int(result.cluster_ids[0])
             result.updated = [] if cluster == OUTLIER else [cluster]
         else:
-            counts = kernel.active.tally(result.cluster_ids, 0, n)
-            result.updated = sorted(c for c, _, _ in counts if c != OUTLIER)
+            counts = kernel.active.tally(result.cluster_ids, 0, n, OUTLIER)
+            result.updated = sorted(c for c, *_ in counts if c != OUTLIER)
         return result
 
     def learn_one(self, point: ArrayLike) -> tuple[int, bool, float]:

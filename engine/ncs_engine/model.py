@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from . import kernel
 from .clusters import ClusterBook
-from .drift import DriftDetector
+from .drift import DriftDetector, Sample, moved_weight
 from .first_points import lead
 from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
-from .numpy_kernel import BURST, END, FULL, PointLoop, place
-from .outliers import RecentGaps
+from .novelty import STRAY_MEMORY, Novelty
+from .numpy_kernel import BURST, END, FULL, PointLoop, place, short_of_outlier
+from .outliers import LIMIT_RADII, Background, RecentGaps
 from .params import EngineParams
 from .recent import RecentPoints
 from .result import OUTLIER, Change, Drift, LearnResult
@@ -32,22 +33,24 @@ __all__ = ["Model"]
 
 _RING = 256  # points remembered
 _FIRST_STEP = 32  # points; no scale is known before
-_SOONER = 0.3  # of the points so far: between steps while there are few
+_SOONER = 0.15  # of the points so far: between steps while there are few
 _QUICK = 256  # points between steps while clusters come and go
 _CALM = 4096  # points between steps at the most
+_LOOK = 256  # points between looks for drift
 _MAX_MICROCLUSTERS = 256
 _MIN_MICROCLUSTERS = 16
 _HALF_LIFE = 8192.0  # points after which a weight counts half
 _SILENT_GAPS = 4.0  # expected gaps between points of a micro-cluster
 _FORGOTTEN_BELOW = 0.5  # weight
 _WEIGHT_TO_BE_BORN = 5.0
-_WEIGHT_TO_STAY = 2.0
+_WEIGHT_TO_BE_BORN_SOON = 2.5  # when strange points agree
+_WEIGHT_TO_STAY = 1.25
 _SETTLED = 500  # points from which a cluster needs its full weight to be born
 _KEPT_SHARE = 0.75  # of the micro-clusters, when all are in use
 _ROOMY_SHARE = 0.6  # of them in use: there may be more
-_STRAY_MEMORY = 512  # points
 _STRAY_SHARE = 0.25  # of the micro-clusters, for young strays
-_REACH_RADII = 4.0  # what is further from a cluster is not in it
+_LATELY = 1024  # points
+_LYING_STILL = 1e-3
 _BURST_WINDOW = 16
 _BURST_FROM = 8
 
@@ -78,6 +81,8 @@ class Model:
         "pace",
     )
 
+    _OWNERS = ("scaler", "gaps", "background", "novelty", "recent")
+
     def __init__(self, dimension: int, params: EngineParams, book: ClusterBook) -> None:
         self.params = params
         self.book = book
@@ -86,6 +91,8 @@ class Model:
         self.scaler = Standardizer(dimension, identity=params.metric == "cosine")
         self.vigilance = Vigilance(params.base_threshold)
         self.gaps = RecentGaps(_RING)
+        self.background = Background()
+        self.novelty = Novelty()
         self.recent = RecentPoints(_RING, dimension)
         self.drift = DriftDetector()
         self.learned = 0
@@ -93,7 +100,7 @@ class Model:
         self.revision = 0
         self.since_step = 0
         self.pace = _QUICK
-        self.burst = 0  # the last verdicts as bits, 1 for an outlier
+        self.burst = 0  # the last verdicts as bits, 1 for a strange point
         self.warming_up = True
         self.step_requested = False
         self._loop: PointLoop | None = None  # over the arrays as they are now
@@ -114,7 +121,7 @@ class Model:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        owners = (self.micro, self.scaler, self.gaps, self.recent)
+        owners = [self.micro, *(getattr(self, name) for name in self._OWNERS)]
         arrays = (getattr(owner, name) for owner in owners for name in owner.ARRAYS)
         return self.book.nbytes + int(sum(array.nbytes for array in arrays))
 
@@ -137,7 +144,8 @@ class Model:
             result: INOUT; verdicts go to the places of their points.
         """
         until_step = self._points_until_step()
-        stop = min(done + until_step, len(block))
+        until_look = _LOOK - self.since_step % _LOOK
+        stop = min(done + min(until_step, until_look), len(block))
         if self.warming_up:
             taken, reason = self._lead_all(block, done, stop, result), END
         else:
@@ -158,6 +166,7 @@ class Model:
                 self.gaps.usual,
                 params.outlier_threshold,
                 params.learning_rate,
+                Novelty.enough(params.drift_sensitivity),
             )
         self.learned += taken
         self.since_step += taken
@@ -166,6 +175,8 @@ class Model:
             self._crowded = not self._make_room()
         elif reason == BURST or taken == until_step:
             self._density_step(result)
+        elif taken == until_look and self._look():
+            self._density_step(result)
         return taken
 
     def _new_loop(self) -> PointLoop:
@@ -173,6 +184,8 @@ class Model:
             self.micro,
             self.scaler,
             self.gaps,
+            self.background,
+            self.novelty,
             self.recent,
             self.params.metric == "cosine",
             _BURST_WINDOW,
@@ -182,12 +195,20 @@ class Model:
         return loop
 
     def _count(self, ids: NDArray[np.int64], start: int, stop: int) -> None:
-        """Put the verdicts at [start, stop), which are the last ones, into the book."""
-        if stop - start == 1:
-            self.book.count(int(ids[start]), self.learned)
+        """Count the verdicts at [start, stop), which are the last ones."""
+        if start == stop:
             return
-        for cluster, points, last in kernel.active.tally(ids, start, stop):
-            self.book.count(cluster, self.learned - (stop - 1 - last), points)
+        drift, last = self.drift, int(ids[stop - 1])
+        if stop - start == 1:
+            self.book.count(last, self.learned)
+            drift.count(last, 1, int(last != drift.last), self.learned)
+        else:
+            tally = kernel.active.tally(ids, start, stop, drift.last)
+            for cluster, points, visits, place_of_last in tally:
+                at = self.learned - (stop - 1 - place_of_last)
+                self.book.count(cluster, at, points)
+                drift.count(cluster, points, visits, at)
+        drift.last, drift.at = last, self.learned
 
     def judge(self, block: NDArray[Any], result: LearnResult) -> None:
         """Give the verdict on float (n, d) as it would be now; learn nothing.
@@ -196,19 +217,20 @@ class Model:
             block: as for `learn_until_step`.
             result: OUT.
         """
-        # Without a scale nothing is strange.
-        threshold = np.inf if self.warming_up else self.params.outlier_threshold
+        # Without a scale nothing is known; as the model is young, nothing is told.
+        threshold = self.params.outlier_threshold
         (self._loop or self._new_loop()).judge(
             block,
             result.cluster_ids,
             result.is_outlier,
             result.outlier_scores,
+            self.learned,
             self.vigilance.radius,
             self.gaps.usual,
             threshold,
         )
         if self.warming_up:
-            result.outlier_scores[:] = 0.0
+            result.outlier_scores[:] = self._unknown()
 
     # The first points
 
@@ -221,8 +243,14 @@ class Model:
             cluster = lead(z, self.micro, self.book, self.params, at, result.changes)
             self.recent.add(block[i], cluster)
             result.cluster_ids[i] = cluster
-            result.is_outlier[i], result.outlier_scores[i] = False, 0.0
+            result.is_outlier[i] = False
+            result.outlier_scores[i] = self._unknown()
         return stop - start
+
+    def _unknown(self) -> float:
+        """Return the score of a point that nothing is known of: an average one's."""
+        score = self.background.lift(0.0, 1.0)
+        return short_of_outlier(score, self.params.outlier_threshold)
 
     # The density step
 
@@ -235,17 +263,44 @@ class Model:
         # At least one: an older version may have saved a longer way to the next step.
         return max(1, (apart if last else _FIRST_STEP) - self.since_step)
 
+    def _look(self) -> bool:
+        """Return whether the points since the last look are worth a density step."""
+        if not self.params.enable_drift_detection:
+            return False
+        strange = self._strangeness()
+        return self.drift.look(self.params.drift_sensitivity, strange)
+
+    def _strangeness(self) -> Sample:
+        """Return how strange the points since the last look are; the next begins."""
+        of = self.background
+        points = of.points
+        n = max(points, 1.0)
+        sample = Sample(points, of.total / n, of.squares / n, of.correlation)
+        of.begin()
+        return sample
+
+    def _is_novel(self) -> bool:
+        return self.novelty.is_found(self.params.drift_sensitivity)
+
     def _density_step(self, result: LearnResult) -> None:
-        points, ids = self.recent.last(min(self.since_step, _RING))
+        points, _ = self.recent.last(min(self.since_step, _RING))
         self._rescale(points)
         drift = None
         if self.params.enable_drift_detection:
             sensitivity = self.params.drift_sensitivity
-            drift = self.drift.observe(ids, self.learned, sensitivity)
+            share = self.novelty.share(sensitivity)
+            drift = self.drift.observe(sensitivity, share, self._strangeness())
+        else:
+            self.drift.skip()
+            self.background.begin()
         self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
         self._forget()
         carried = self._relabel(result.changes)
         self.gaps.refresh()
+        self.background.refresh()
+        if self._is_novel():
+            self.novelty.forget()
+        self.novelty.refresh()
         self.book.follow_centroids(self.micro, self.scaler)
         self.book.judge(self.micro)
         if drift is not None:
@@ -264,11 +319,11 @@ class Model:
         weight = micro.weight[: micro.count]
         weight *= 0.5 ** (self.since_step / _HALF_LIFE)
         # What is silent for much longer than its share of the points would let expect
-        # loses half in four further gaps; the less is left, the longer the gaps.
+        # loses half in every further gap; the less is left, the longer the gaps.
         share = weight / max(float(weight.sum()), 1.0)
         silence = (self.learned - micro.seen[: micro.count]) * share
         dying = silence > _SILENT_GAPS
-        weight[dying] *= 0.5 ** (0.25 * self.since_step * share[dying])
+        weight[dying] *= 0.5 ** (self.since_step * share[dying])
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
@@ -282,7 +337,7 @@ class Model:
         """
         micro = self.micro
         self.revision += 1
-        micro.drop_strays(self.learned - _STRAY_MEMORY)
+        micro.drop_strays(self.learned - STRAY_MEMORY)
         strays = int((micro.label[: micro.count] < 0).sum())
         if micro.count == micro.capacity and strays > _STRAY_SHARE * micro.capacity:
             micro.drop_lightest_stray()
@@ -300,6 +355,8 @@ class Model:
         """Return the drift with the clusters as they are called after the step."""
         into = dict(carried.merged)
         affected = {into.get(cluster, cluster) for cluster in drift.affected_clusters}
+        if drift.detector == "novelty":
+            affected.update(carried.created)
         alive = tuple(sorted(cluster for cluster in affected if cluster in self.book))
         return dataclasses.replace(drift, affected_clusters=alive)
 
@@ -349,11 +406,15 @@ class Model:
         _limit(component, weight, micro, self.params.max_clusters)
         alive = set(self.book.ids())
         carried = carry_ids(component, weight, old, alive, self.book.next_id)
+        # What lies still tells nothing about where points fall now.
+        late = micro.seen[: micro.count] > self.learned - _LATELY
+        lately = weight * np.where(late, 1.0, _LYING_STILL)
+        self.drift.follow(moved_weight(old, carried.label, lately))
         micro.label[: micro.count] = carried.label
         told = self.book.follow(carried, micro, self.learned)
         changes.extend(told)
-        self.pace = _QUICK if told else min(2 * self.pace, _CALM)
-        self.drift.rename(carried.merged, carried.split)
+        restless = told or self._is_novel() or self.drift.reported
+        self.pace = _QUICK if restless else min(2 * self.pace, _CALM)
         return carried
 
     def _components(self) -> NDArray[np.int64]:
@@ -369,14 +430,15 @@ class Model:
             micro.count,
             np.ascontiguousarray(self.standardize(recent)),
             vigilance.valley,
-            _REACH_RADII * vigilance.radius,
+            LIMIT_RADII * vigilance.radius,
             component,
         )
         return component
 
     @property
     def _weight_to_be_born(self) -> float:
-        return _WEIGHT_TO_BE_BORN * min(1.0, self.learned / _SETTLED)
+        found = _WEIGHT_TO_BE_BORN_SOON if self._is_novel() else _WEIGHT_TO_BE_BORN
+        return found * min(1.0, self.learned / _SETTLED)
 
     # State
 
@@ -397,7 +459,7 @@ class Model:
             f"micro.{name}": getattr(self.micro, name)[..., :count]
             for name in self.micro.ARRAYS
         }
-        for owner in ("scaler", "gaps", "recent"):
+        for owner in self._OWNERS:
             for name in getattr(self, owner).ARRAYS:
                 arrays[f"{owner}.{name}"] = getattr(getattr(self, owner), name)
         return values, arrays

@@ -8,18 +8,20 @@ depend on which of them it ran on. Arguments are IN unless they are marked.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .outliers import RecentGaps, outlier_score
+from .novelty import STRAY_MEMORY
+from .outliers import LIMIT_RADII, YOUNG, Background, RecentGaps, outlier_score
 from .partition import partition
 from .result import OUTLIER
 from .standardizer import Standardizer, unit_vectors
 
 if TYPE_CHECKING:
     from .microclusters import MicroClusters
+    from .novelty import Novelty
     from .recent import RecentPoints
 
 __all__ = [
@@ -32,14 +34,39 @@ __all__ = [
     "pairwise_squared_distances",
     "partition",
     "place",
+    "short_of_outlier",
     "tally",
 ]
 
 END, BURST, FULL = 0, 1, 2
-"""Why `PointLoop.learn` came back: all points are learned; outliers come in a run; the
-next point would found a micro-cluster and all are in use."""
+"""Why `PointLoop.learn` came back: all points are learned; strange points come in a run
+or agree; the next point would found a micro-cluster and all are in use."""
 
 Floats = NDArray[np.floating[Any]]
+
+_ZERO = np.float32(0.0)
+
+
+class _Verdict(NamedTuple):
+    """What the clusters so far say of a point."""
+
+    cluster: int
+    """The id that is told, -1 for an outlier."""
+    gap: float
+    """Distance to the nearest micro-cluster of a cluster."""
+    plain: float
+    """Score by the gap alone."""
+    score: float
+    """As told."""
+    norm: float
+    """Mean square of the standardised coordinates that vary."""
+    strange: bool
+    """Whether it is not to take part in a cluster; so every outlier."""
+
+    @property
+    def label(self) -> int:
+        """The cluster that it takes part in, -1 for none."""
+        return OUTLIER if self.strange else self.cluster
 
 
 def fits(block: NDArray[Any], dimension: int, largest: float) -> bool:
@@ -55,15 +82,20 @@ def fits(block: NDArray[Any], dimension: int, largest: float) -> bool:
     return bool((np.abs(block) <= np.float64(largest)).all())  # not in float32
 
 
-def tally(ids: NDArray[np.int64], start: int, stop: int) -> list[tuple[int, int, int]]:
-    """Return (cluster, points, place of the last) for ids at [start, stop).
+def tally(
+    ids: NDArray[np.int64], start: int, stop: int, before: int
+) -> list[tuple[int, int, int, int]]:
+    """Return (cluster, points, visits, place of the last) for ids at [start, stop).
 
-    In the order in which the clusters first come.
+    In the order in which the clusters first come. A visit is a run of points; `before`
+    is the id of the point before the first one.
     """
-    counts: dict[int, tuple[int, int]] = {}
+    counts: dict[int, tuple[int, int, int]] = {}
     for place_of, cluster in enumerate(ids[start:stop].tolist(), start):
-        counts[cluster] = counts.get(cluster, (0, 0))[0] + 1, place_of
-    return [(cluster, points, last) for cluster, (points, last) in counts.items()]
+        points, visits, _ = counts.get(cluster, (0, 0, 0))
+        counts[cluster] = points + 1, visits + (cluster != before), place_of
+        before = cluster
+    return [(cluster, *count) for cluster, count in counts.items()]
 
 
 def pairwise_squared_distances(
@@ -141,8 +173,8 @@ def place(
 ) -> int:
     """Let the nearest micro-cluster take the point, or found one; return which.
 
-    A point that is an outlier founds or joins one without a label: should more come to
-    the same place, they become a cluster at the next density step.
+    A strange point founds or joins one without a label: should more come to the same
+    place, they become a cluster at the next density step.
 
     Args:
         micro: INOUT.
@@ -179,10 +211,12 @@ class PointLoop:
         micro: INOUT.
         scaler: read only.
         gaps: INOUT.
+        background: INOUT.
+        novelty: INOUT.
         recent: INOUT.
         cosine: unit vectors instead of `scaler`.
         burst_window: how many of the last verdicts tell a burst, at most 31.
-        burst_from: how many outliers among them are one.
+        burst_from: how many strange points among them are one.
     """
 
     def __init__(
@@ -190,6 +224,8 @@ class PointLoop:
         micro: MicroClusters,
         scaler: Standardizer,
         gaps: RecentGaps,
+        background: Background,
+        novelty: Novelty,
         recent: RecentPoints,
         cosine: bool,
         burst_window: int,
@@ -197,7 +233,10 @@ class PointLoop:
     ) -> None:
         self._micro = micro
         self._gaps = gaps
+        self._background = background
+        self._novelty = novelty
         self._recent = recent
+        self._varying = max(1, int(np.count_nonzero(scaler.scale)))
         self._standardize = unit_vectors if cosine else scaler.apply
         self._burst_window = burst_window
         self._burst_from = burst_from
@@ -220,6 +259,7 @@ class PointLoop:
         usual: float,
         outlier_threshold: float,
         learning_rate: float,
+        enough: float,
         /,
     ) -> tuple[int, int, int]:
         """Learn the points [start, stop) of a block, each judged before it is learned.
@@ -235,13 +275,14 @@ class PointLoop:
             scores: OUT, float32 (n,).
             learned: points that the model has learned before.
             since_step: of them, since the last density step.
-            burst: the last verdicts as bits, 1 for an outlier.
+            burst: the last verdicts as bits, 1 for a strange point.
             crowded: see `place`.
             grain: see `place`.
             radius: see `outlier_score`.
             usual: see `outlier_score`.
             outlier_threshold: score from which a point is an outlier.
             learning_rate: see `EngineParams`.
+            enough: see `Novelty.enough`.
 
         Returns:
             (points learned, END or BURST or FULL, `burst` after them).
@@ -250,25 +291,31 @@ class PointLoop:
         for i in range(start, stop):
             z = self._standardize(block[i : i + 1])[0]
             squared = self._micro.squared_distances(z)
-            cluster, gap, score = self._verdict(
-                squared, radius, usual, outlier_threshold
+            verdict = self._verdict(
+                z, squared, learned, radius, usual, outlier_threshold
             )
+            label, strange = verdict.label, verdict.strange
+            agrees = strange and self._agrees(squared, learned + 1, radius)
             index = place(
-                self._micro, z, squared, cluster, grain, learning_rate, crowded=crowded
+                self._micro, z, squared, label, grain, learning_rate, crowded=crowded
             )
             if index < 0:
                 return i - start, FULL, burst
             learned += 1
             since_step += 1
             self._micro.seen[index] = learned
-            if cluster != OUTLIER:
-                self._gaps.add(gap)
-            self._recent.add(block[i], cluster)
-            ids[i], outliers[i], scores[i] = cluster, cluster == OUTLIER, score
-            burst = ((burst << 1) | (cluster == OUTLIER)) & window
-            strange = burst.bit_count() >= self._burst_from
-            if strange and since_step >= self._burst_window:
-                return i + 1 - start, BURST, burst
+            self._background.add(verdict.plain, verdict.norm)
+            if not strange:
+                self._gaps.add(verdict.gap)
+            self._novelty.add(agrees)
+            self._recent.add(block[i], label)
+            ids[i], outliers[i] = verdict.cluster, verdict.cluster == OUTLIER
+            scores[i] = verdict.score
+            burst = ((burst << 1) | strange) & window
+            come_in_a_run = burst.bit_count() >= self._burst_from
+            if come_in_a_run or self._novelty.evidence >= enough:
+                if since_step >= self._burst_window:
+                    return i + 1 - start, BURST, burst
         return max(0, stop - start), END, burst
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -278,6 +325,7 @@ class PointLoop:
         ids: NDArray[np.int64],
         outliers: NDArray[np.bool_],
         scores: NDArray[np.float32],
+        learned: int,
         radius: float,
         usual: float,
         outlier_threshold: float,
@@ -286,24 +334,58 @@ class PointLoop:
         """Judge every point of a block and learn nothing; arguments as for `learn`."""
         for i in range(len(block)):
             z = self._standardize(block[i : i + 1])[0]
-            cluster, _, scores[i] = self._verdict(
-                self._micro.squared_distances(z), radius, usual, outlier_threshold
+            squared = self._micro.squared_distances(z)
+            verdict = self._verdict(
+                z, squared, learned, radius, usual, outlier_threshold
             )
-            ids[i], outliers[i] = cluster, cluster == OUTLIER
+            ids[i], outliers[i] = verdict.cluster, verdict.cluster == OUTLIER
+            scores[i] = verdict.score
 
     def _verdict(
         self,
+        z: NDArray[np.float64],
         squared: NDArray[np.float64],
+        learned: int,
         radius: float,
         usual: float,
         outlier_threshold: float,
-    ) -> tuple[int, float, float]:
-        """Return (cluster or -1, distance to the nearest with a label, score)."""
+    ) -> _Verdict:
+        """Judge a standardised point, float64 (d,), by its squared distances.
+
+        While the model is young most places are new to it: a point that lies far from
+        all clusters is told as of the nearest one then, with a score by its norm alone,
+        though it founds a micro-cluster without a label like any stranger.
+        """
         index = self._micro.nearest_labelled(squared)
+        norm = float(np.cumsum(z * z)[-1]) / self._varying  # added up in order
         if index < 0 or squared[index] == np.inf:
-            return OUTLIER, math.inf, 1.0
-        gap = math.sqrt(squared[index])
+            return _Verdict(OUTLIER, math.inf, 1.0, 1.0, norm, True)
+        cluster, gap = int(self._micro.label[index]), math.sqrt(squared[index])
+        plain = outlier_score(gap, radius, usual)
+        if learned < YOUNG:
+            strange = plain >= outlier_threshold
+            score = self._background.lift(0.0, norm)
+            score = short_of_outlier(score, outlier_threshold)
+            return _Verdict(cluster, gap, 0.0, score, norm, strange)
         # In the precision in which it is told, so that verdict and score agree.
-        score = float(np.float32(outlier_score(gap, radius, usual)))
+        score = float(np.float32(self._background.lift(plain, norm)))
         strange = score >= outlier_threshold
-        return OUTLIER if strange else int(self._micro.label[index]), gap, score
+        told = OUTLIER if strange else cluster
+        return _Verdict(told, gap, plain, score, norm, strange)
+
+    def _agrees(
+        self, squared: NDArray[np.float64], learned: int, radius: float
+    ) -> bool:
+        """Whether a strange point lies where other strange points came of late."""
+        if not squared.size:
+            return False
+        nearest, reach = int(squared.argmin()), LIMIT_RADII * radius
+        near = squared[nearest] <= reach * reach
+        late = self._micro.seen[nearest] > learned - STRAY_MEMORY
+        return bool(near and late and self._micro.label[nearest] < 0)
+
+
+def short_of_outlier(score: float, outlier_threshold: float) -> float:
+    """Return the score, or the float32 next below the threshold if that is less."""
+    threshold = np.float32(outlier_threshold)
+    return float(min(np.float32(score), np.nextafter(threshold, _ZERO)))

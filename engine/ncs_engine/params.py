@@ -54,12 +54,15 @@ class EngineParams:
     """`euclidean` standardises every feature online, so units do not matter; `cosine`
     compares directions, for embeddings. Fixed by the first point."""
     outlier_threshold: float = 0.5
-    """Outlier score from which a point is called an outlier. [0.05, 0.99]"""
+    """Outlier score from which a point is called an outlier. At 0.5 and above only the
+    distance to the clusters makes a point one; below, points of clusters that are far
+    from the middle of all data may be called so, too. [0.05, 0.99]"""
     enable_drift_detection: bool = True
     """Whether `learn` looks for drift."""
     drift_sensitivity: float = 0.5
     """0 reports when more than a third of the points fall elsewhere than they did, 1
-    from a twentieth on. [0, 1]"""
+    from a twentieth on. A run of strange points near each other is reported from a log
+    likelihood ratio of 16 on, or of 6: at least 5 points, or 2. [0, 1]"""
     memory_limit_mb: float = 64.0
     """Lowers the number of micro-clusters, from 256 down to 16, to keep the engine's
     state below it. [0.05, 65536]"""

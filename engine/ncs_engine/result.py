@@ -43,6 +43,7 @@ class Drift:
     at: int
     """Number of points learned when it was found."""
     detector: str = "occupancy"
+    """Which one found it: novelty, silence, occupancy or likelihood, see `drift`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

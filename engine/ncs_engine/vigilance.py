@@ -35,7 +35,7 @@ class Vigilance:
     Attributes:
         radius: standardised units, of the data; 0 before the first update.
         grain: standardised units, of the model: a point joins the nearest micro-cluster
-            within it. As fine as the number of micro-clusters allows; at first only what
+            within it. As fine as the number of micro-clusters allows; at first what
             rounding may move apart.
         threshold: `base_threshold` and at most 0.05 more or less.
     """

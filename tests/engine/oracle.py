@@ -13,9 +13,7 @@ from collections.abc import Sequence
 
 Vector = Sequence[float]
 
-NEIGHBOURS_WITHIN = 2.5
-SAME_LABEL = 0.8
-SLACK = 1.0
+PSEUDO_MEMBERS = 8.0
 
 
 def squared_distance(a: Vector, b: Vector) -> float:
@@ -73,66 +71,72 @@ def silhouettes(centroids: Sequence[Vector], radii: Vector) -> list[float]:
     return result
 
 
-def density(points: Sequence[Vector], weight: Vector, bandwidth: float) -> list[float]:
-    """Return the Gaussian kernel density at each point, in points."""
+def weighted_mean(points: Sequence[Vector], weight: Vector) -> list[float]:
+    whole = math.fsum(weight)
+    return [
+        math.fsum(w * x for w, x in zip(weight, column, strict=True)) / whole
+        for column in zip(*points, strict=True)
+    ]
+
+
+def sum_of_squares(points: Sequence[Vector], weight: Vector) -> float:
+    mean = weighted_mean(points, weight)
+    squares = [squared_distance(point, mean) for point in points]
+    return math.fsum(w * s for w, s in zip(weight, squares, strict=True))
+
+
+def ward(points: Sequence[Vector], weight: Vector) -> list[set[int]]:
+    """Return what every merge makes: of all pairs that which adds the fewest squares.
+
+    From the definition of Ward (1963), without any formula of how costs are updated.
+    """
+
+    def squares(group: set[int]) -> float:
+        own = sorted(group)
+        return sum_of_squares([points[i] for i in own], [weight[i] for i in own])
+
+    groups = [{i} for i in range(len(points))]
+    made = []
+    while len(groups) > 1:
+        added = {
+            (i, j): squares(a | b) - squares(a) - squares(b)
+            for j, b in enumerate(groups)
+            for i, a in enumerate(groups[:j])
+        }
+        i, j = min(added, key=lambda pair: added[pair])
+        made.append(groups[i] | groups[j])
+        groups[i] = made[-1]
+        del groups[j]
+    return made
+
+
+def evidence(merges: Sequence[tuple[float, float]], threshold: float) -> list[float]:
+    """Return the evidence for 1, 2, ... clusters.
+
+    Args:
+        merges: (members of the smaller side, valley between the sides), in order.
+        threshold: valley from which two crowds are one.
+    """
     result = []
-    for here in points:
+    for k in range(1, len(merges) + 2):
         total = 0.0
-        for there, w in zip(points, weight, strict=True):
-            distance = math.sqrt(squared_distance(here, there))
-            total += w * math.exp(-((distance / bandwidth) ** 2) / 2)
+        for fewer, valley in merges[len(merges) - (k - 1) :]:
+            seen = (fewer * valley + PSEUDO_MEMBERS) / (fewer + PSEUDO_MEMBERS)
+            total += fewer * (threshold - seen)
         result.append(total)
     return result
 
 
-def modes(
-    points: Sequence[Vector],
-    weight: Vector,
-    label: Sequence[int],
-    bandwidth: float,
-    threshold: float,
-) -> list[int]:
-    """Return the peak of each point.
-
-    Flood the landscape from the top: a point without a higher neighbour is a new peak,
-    any other belongs to the peak of its densest higher neighbour; a point from which
-    several peaks can be seen is a saddle between its own peak and the others.
-    """
-    height = density(points, weight, bandwidth)
-    reach = NEIGHBOURS_WITHIN * bandwidth
-    order = sorted(range(len(points)), key=lambda i: (-height[i], i))
-    went_into: dict[int, int] = {}  # a peak that was joined -> the higher one
-
-    def summit(peak: int) -> int:
-        while peak in went_into:
-            peak = went_into[peak]
-        return peak
-
-    first_peak: dict[int, int] = {}
-    for i in order:
-        higher = [
-            j
-            for j in sorted(first_peak)
-            if math.sqrt(squared_distance(points[i], points[j])) <= reach
-        ]
-        if not higher:
-            first_peak[i] = i
-            continue
-        densest = max(higher, key=lambda j: height[j])  # the first of equals
-        first_peak[i] = first_peak[densest]
-        for other in sorted({summit(first_peak[j]) for j in higher}):
-            own, other = summit(first_peak[i]), summit(other)
-            if own == other:
-                continue
-            low = other if height[own] >= height[other] else own
-            high = own if low == other else other
-            needed = threshold * height[low]
-            if label[low] == label[high] != -1:
-                needed *= SAME_LABEL
-            needed -= SLACK * math.sqrt(height[low])
-            if height[i] >= needed:
-                went_into[low] = high
-    return [summit(first_peak[i]) for i in range(len(points))]
+def within_reach(points: Sequence[Vector], start: int, reach: float) -> set[int]:
+    """Return the places of all points to which one can hop from the one at `start`."""
+    found, todo = {start}, [start]
+    while todo:
+        here = points[todo.pop()]
+        for i, there in enumerate(points):
+            if i not in found and squared_distance(here, there) <= reach * reach:
+                found.add(i)
+                todo.append(i)
+    return found
 
 
 @dataclasses.dataclass

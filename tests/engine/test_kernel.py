@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ import pytest
 from ncs_engine import KERNEL_ENV, Engine, kernel_info, numpy_kernel
 from ncs_engine.kernel import KernelInfo
 from ncs_engine.microclusters import MicroClusters
-from ncs_engine.outliers import RecentGaps
+from ncs_engine.novelty import Novelty
+from ncs_engine.outliers import Background, RecentGaps
 from ncs_engine.recent import RecentPoints
 from ncs_engine.standardizer import Standardizer
 
@@ -27,6 +30,20 @@ pytestmark = pytest.mark.unit
 ENGINE = Path(__file__).parents[2] / "engine"
 SHOW = "import ncs_engine; print(ncs_engine.kernel_info().name)"
 HIDE = "import sys; sys.modules['ncs_engine._native'] = None; "
+
+
+def loop_of(
+    kernel: Any,
+    micro: MicroClusters,
+    recent: RecentPoints,
+    gaps: RecentGaps | None = None,
+    novelty: Novelty | None = None,
+) -> Any:
+    """Return a loop over them and over owners of the other arrays that are new."""
+    return kernel.PointLoop(
+        micro, Standardizer(len(micro.centres)), gaps or RecentGaps(256), Background(),
+        novelty or Novelty(), recent, False, 16, 8,
+    )  # fmt: skip
 
 
 def python(
@@ -79,7 +96,8 @@ def test_the_compiled_kernel_names_its_vectors() -> None:
 def test_both_kernels_have_the_same_functions() -> None:
     functions = {n for n in vars(native()) if n[0].islower()} | {"PointLoop"}
     # What tells reasons, and what the model uses beside the loop, is Python only.
-    assert set(numpy_kernel.__all__) - functions == {"END", "BURST", "FULL", "place"}
+    beside = {"END", "BURST", "FULL", "place", "short_of_outlier"}
+    assert set(numpy_kernel.__all__) - functions == beside
     assert functions <= set(numpy_kernel.__all__)
 
 
@@ -127,15 +145,13 @@ def test_other_threads_run_while_the_compiled_kernel_works() -> None:
     rng = np.random.default_rng(0)
     for z in rng.normal(size=(256, d)):
         micro.found(z, 0)
-    loop = native().PointLoop(
-        micro, Standardizer(d), RecentGaps(256), recent, False, 16, 8
-    )
+    loop = loop_of(native(), micro, recent)
     block = rng.normal(size=(n, d))
     out = np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, np.float32)
     seen_unfinished = False
     for _ in range(50):
         recent.ids[:] = -9
-        dials = (100.0, 100.0, np.inf, 0.99, 0.06)
+        dials = (100.0, 100.0, np.inf, 0.99, 0.06, 11.0)
         args = (block, 0, n, *out, 0, 0, 0, True, *dials)
         thread = threading.Thread(target=loop.learn, args=args)
         thread.start()
@@ -149,18 +165,16 @@ def test_other_threads_run_while_the_compiled_kernel_works() -> None:
 
 
 @pytest.mark.parametrize("kernel", both(), ids=["numpy", "native"])
-def test_a_full_set_stops_the_loop_before_the_point(kernel: object) -> None:
+def test_a_full_set_stops_the_loop_before_the_point(kernel: ModuleType) -> None:
     micro, recent = MicroClusters(1, 2), RecentPoints(4, 1)
     micro.found(np.zeros(1), 0)
     micro.found(np.ones(1), 0)
-    with running_on(kernel):  # type: ignore[arg-type]
-        loop = kernel.PointLoop(  # type: ignore[attr-defined]
-            micro, Standardizer(1), RecentGaps(4), recent, False, 16, 8
-        )
+    novelty = Novelty()
+    loop = loop_of(kernel, micro, recent, novelty=novelty)
     block = np.array([[0.0], [5.0], [0.0]])
     out = np.full(3, 7), np.zeros(3, bool), np.zeros(3, np.float32)
-    dials = (0.5, 0.5, np.inf, 0.5, 0.06)
-    told = loop.learn(block, 0, 3, *out, 0, 0, 0, False, *dials)
+    dials = (0.5, 0.5, np.inf, 0.5, 0.06, 11.0)
+    told = loop.learn(block, 0, 3, *out, 500, 0, 0, False, *dials)
     assert told == (1, numpy_kernel.FULL, 0)
     assert (out[0].tolist(), recent.at, micro.count) == ([0, 7, 7], 1, 2)
 
@@ -175,13 +189,10 @@ BAD_CALLS = {
 
 @pytest.mark.parametrize("call", BAD_CALLS.values(), ids=BAD_CALLS)
 def test_the_compiled_loop_never_leaves_its_arrays(call: object) -> None:
-    micro = MicroClusters(3, 2)
-    loop = native().PointLoop(
-        micro, Standardizer(3), RecentGaps(4), RecentPoints(4, 3), False, 16, 8
-    )
+    loop = loop_of(native(), MicroClusters(3, 2), RecentPoints(4, 3))
     out = np.zeros(2, np.int64), np.zeros(2, bool), np.zeros(2, np.float32)
     with pytest.raises(ValueError, match="kernel: "):
-        loop.learn(*call, *out, 0, 0, 0, False, 1.0, 1.0, 1.0, 0.5, 0.06)  # type: ignore[misc]
+        loop.learn(*call, *out, 0, 0, 0, False, *[1.0] * 6)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -196,15 +207,26 @@ def test_the_compiled_loop_never_leaves_its_arrays(call: object) -> None:
 def test_numbers_beyond_their_arrays_are_refused(
     owner: str, name: str, value: int
 ) -> None:
-    owners = {
-        "micro": MicroClusters(3, 2),
-        "gaps": RecentGaps(4),
-        "recent": RecentPoints(4, 3),
-    }
-    loop = native().PointLoop(
-        owners["micro"], Standardizer(3), owners["gaps"], owners["recent"], False, 16, 8
-    )
+    micro, gaps, recent = MicroClusters(3, 2), RecentGaps(4), RecentPoints(4, 3)
+    loop = loop_of(native(), micro, recent, gaps)
+    owners = {"micro": micro, "gaps": gaps, "recent": recent}
     setattr(owners[owner], name, value)
     out = np.zeros(1, np.int64), np.zeros(1, bool), np.zeros(1, np.float32)
     with pytest.raises(ValueError, match=name):
-        loop.judge(np.zeros((1, 3)), *out, 1.0, 1.0, 0.5)
+        loop.judge(np.zeros((1, 3)), *out, 0, 1.0, 1.0, 0.5)
+
+
+@pytest.mark.parametrize("kernel", both(), ids=["numpy", "native"])
+def test_strange_points_that_agree_stop_the_loop_once_there_is_evidence(
+    kernel: ModuleType,
+) -> None:
+    micro, recent, novelty = MicroClusters(1, 9), RecentPoints(4, 1), Novelty()
+    micro.found(np.zeros(1), 0)
+    loop = loop_of(kernel, micro, recent, novelty=novelty)
+    block = np.full((9, 1), 50.0)
+    out = np.zeros(9, np.int64), np.zeros(9, bool), np.zeros(9, np.float32)
+    dials = (0.5, 0.5, np.inf, 0.5, 0.06, 3 * novelty.gain)
+    told = loop.learn(block, 0, 9, *out, 500, 20, 0, False, *dials)
+    # The first of them has nobody to agree with.
+    assert told == (4, numpy_kernel.BURST, 0b1111)
+    assert out[1].tolist() == [True] * 4 + [False] * 5

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ncs_engine import Engine, EngineParams
 from ncs_engine.microclusters import MicroClusters
+from ncs_engine.novelty import Novelty
 from ncs_engine.numpy_kernel import BURST, FULL
-from ncs_engine.outliers import RecentGaps, outlier_score
+from ncs_engine.outliers import YOUNG, Background, RecentGaps, outlier_score
 from ncs_engine.recent import RecentPoints
 from ncs_engine.standardizer import Standardizer
 
@@ -56,6 +57,10 @@ class Part:
         self.scaler.scale = rng.choice([0.0, 0.3, 1.0, 7.0], self.dimension)
         self.gaps = RecentGaps(int(rng.integers(1, 40)))
         self.recent = RecentPoints(int(rng.integers(1, 40)), self.dimension)
+        self.background, self.novelty = Background(), Novelty()
+        self.background.values[:] = rng.random(9)
+        self.novelty.rate = float(rng.choice([0.0, 0.02]))
+        self.novelty.refresh()
         for z in rng.normal(size=(int(rng.integers(0, self.capacity)), self.dimension)):
             self.micro.found(z, int(rng.integers(-1, 4)))
         self.grain = float(rng.choice([0.0, 0.5, 2.0, 10.0]) * self.dimension**0.5)
@@ -64,13 +69,16 @@ class Part:
         self.threshold = float(rng.choice([0.05, 0.5, 0.99]))
         self.rate = float(rng.choice([0.0, 0.06, 1.0]))
         self.told: list[Any] = []
-        self.burst = self.learned = 0
+        self.enough = float(rng.choice([3.0, 6.0, 16.0]))
+        self.learned = int(rng.choice([32, 200, 1000]))
+        self.burst = 0
 
     def learn(self, kernel: ModuleType, block: Block, cuts: list[int]) -> None:
         """Learn the block in calls that end at `cuts`, and go on after each stop."""
         loop = kernel.PointLoop(
-            self.micro, self.scaler, self.gaps, self.recent, self.cosine, 16, 8
-        )
+            self.micro, self.scaler, self.gaps, self.background, self.novelty,
+            self.recent, self.cosine, 16, 8,
+        )  # fmt: skip
         n = len(block)
         out = np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, np.float32)
         done, since = 0, 0
@@ -79,7 +87,7 @@ class Part:
                 taken, reason, self.burst = loop.learn(
                     block, done, cut, *out, self.learned, since, self.burst,
                     self.crowded, self.grain, self.radius, self.usual, self.threshold,
-                    self.rate,
+                    self.rate, self.enough,
                 )  # fmt: skip
                 done, self.learned = done + taken, self.learned + taken
                 since = 0 if reason == BURST else since + taken
@@ -87,11 +95,12 @@ class Part:
                 if reason == FULL:
                     self.micro.count = self.capacity // 2
         self.told = [told for told in self.told if told]
-        loop.judge(block, *out, self.radius, self.usual, self.threshold)
+        self.told += [array.tobytes() for array in out]
+        loop.judge(block, *out, self.learned, self.radius, self.usual, self.threshold)
         self.told += [array.tobytes() for array in out]
 
     def everything(self) -> list[Any]:
-        owners = (self.micro, self.gaps, self.recent)
+        owners = self.micro, self.gaps, self.background, self.novelty, self.recent
         arrays = [getattr(o, name).tobytes() for o in owners for name in o.ARRAYS]
         cursors = self.micro.count, self.gaps.at, self.gaps.filled, self.recent.at
         return [self.told, self.burst, self.learned, cursors, arrays]
@@ -195,7 +204,8 @@ def test_tallies_are_the_same(ids: list[int], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(ids)))
     stop = data.draw(st.integers(start, len(ids)))
     array = np.array(ids, dtype=np.int64)
-    one, other = (kernel.tally(array, start, stop) for kernel in both())
+    before = data.draw(st.integers(-1, 5))
+    one, other = (kernel.tally(array, start, stop, before) for kernel in both())
     assert one == other
 
 
@@ -234,17 +244,26 @@ def test_what_has_to_be_converted_fits_for_neither(block: Block) -> None:
     assert [kernel.fits(block, 2, 1e100) for kernel in both()] == [False, False]
 
 
-@given(st.floats(0, 1e9), st.sampled_from([1e-6, 0.7, 3.0]), st.floats(0, 1e9))
+@given(
+    st.floats(0, 1e9),
+    st.sampled_from([1e-6, 0.7, 3.0]),
+    st.floats(0, 1e9),
+    st.floats(0, 4),
+)
 @MANY
 def test_the_score_in_c_is_the_one_in_python(
-    gap: float, radius: float, usual: float
+    gap: float, radius: float, usual: float, run_weight: float
 ) -> None:
+    background = Background()
+    background.run_weight = run_weight
     micro, scaler = MicroClusters(1, 2), Standardizer(1, identity=True)
     micro.found(np.zeros(1), 0)
     loop = native().PointLoop(
-        micro, scaler, RecentGaps(2), RecentPoints(2, 1), False, 16, 8
-    )
+        micro, scaler, RecentGaps(2), background, Novelty(), RecentPoints(2, 1),
+        False, 16, 8,
+    )  # fmt: skip
     ids, outliers, scores = np.zeros(1, np.int64), np.zeros(1, bool), np.zeros(1, "f4")
-    loop.judge(np.array([[gap]]), ids, outliers, scores, radius, usual, 0.5)
-    squared_and_back = float(np.sqrt(np.float64(gap) * gap))
-    assert scores[0] == np.float32(outlier_score(squared_and_back, radius, usual))
+    loop.judge(np.array([[gap]]), ids, outliers, scores, YOUNG, radius, usual, 0.5)
+    squared = float(np.float64(gap) * gap)
+    plain = outlier_score(float(np.sqrt(squared)), radius, usual)
+    assert scores[0] == np.float32(background.lift(plain, squared))

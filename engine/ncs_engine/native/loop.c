@@ -64,9 +64,13 @@ static void standardize(const ncs_loop *loop)
 
 typedef struct {
     ptrdiff_t nearest; /* -1 without any micro-cluster */
-    int64_t cluster;   /* OUTLIER for none */
+    int64_t cluster;   /* the id that is told, OUTLIER for none */
+    int64_t label;     /* the cluster that it takes part in; OUTLIER if it is strange */
     double gap;        /* to the nearest with a label */
-    double score;
+    double plain;      /* score by the gap alone */
+    double norm;       /* mean square of the coordinates that vary */
+    float score;       /* as told */
+    int strange;
 } verdict;
 
 static ptrdiff_t nearest_labelled(const ncs_loop *loop, ptrdiff_t nearest)
@@ -81,23 +85,58 @@ static ptrdiff_t nearest_labelled(const ncs_loop *loop, ptrdiff_t nearest)
     return best;
 }
 
-static verdict judge(const ncs_loop *loop, const ncs_dials *dials)
+static double mean_square(const ncs_loop *loop)
+{
+    double total = 0.0;
+    for (ptrdiff_t j = 0; j < loop->micro.dimension; j++)
+        total += loop->z[j] * loop->z[j];
+    return total / loop->varying;
+}
+
+static float short_of_outlier(double score, double threshold)
+{
+    float most = nextafterf((float)threshold, 0.0f);
+    return (float)score < most ? (float)score : most;
+}
+
+static verdict judge(const ncs_loop *loop, const ncs_dials *dials, int64_t learned)
 {
     const ncs_micro *micro = &loop->micro;
     ncs_squared_distances(micro->centres, micro->dimension, micro->capacity,
                           micro->count, loop->z, loop->squared);
     ptrdiff_t nearest = ncs_argmin(loop->squared, micro->count);
     ptrdiff_t labelled = nearest_labelled(loop, nearest);
-    verdict v = {nearest, OUTLIER, INFINITY, 1.0};
+    verdict v = {nearest, OUTLIER, OUTLIER, INFINITY, 1.0, mean_square(loop), 1.0f, 1};
     if (labelled < 0 || loop->squared[labelled] == INFINITY)
         return v;
+    double threshold = dials->outlier_threshold;
     v.gap = sqrt(loop->squared[labelled]);
-    /* In the precision in which it is told, so that verdict and score agree. */
-    v.score = (float)ncs_outlier_score(v.gap, dials->radius, dials->usual);
-    int strange = v.score >= dials->outlier_threshold;
-    if (!strange)
+    v.plain = ncs_outlier_score(v.gap, dials->radius, dials->usual);
+    if (learned < NCS_YOUNG) {
+        v.strange = v.plain >= threshold;
+        v.plain = 0.0;
+        v.score = short_of_outlier(ncs_lift(loop->background, 0.0, v.norm), threshold);
         v.cluster = micro->label[labelled];
+    } else {
+        /* In the precision in which it is told, so that verdict and score agree. */
+        v.score = (float)ncs_lift(loop->background, v.plain, v.norm);
+        v.strange = v.score >= threshold;
+        if (!v.strange)
+            v.cluster = micro->label[labelled];
+    }
+    if (!v.strange)
+        v.label = v.cluster;
     return v;
+}
+
+/* Whether a strange point, the one numbered `at`, lies where others came of late. */
+static int agrees(const ncs_loop *loop, const verdict *v, double radius, int64_t at)
+{
+    const ncs_micro *micro = &loop->micro;
+    double reach = NCS_LIMIT_RADII * radius;
+    return v->strange && v->nearest >= 0 && micro->label[v->nearest] < 0 &&
+           loop->squared[v->nearest] <= reach * reach &&
+           micro->seen[v->nearest] > at - NCS_STRAY_MEMORY;
 }
 
 /* Let the nearest take the point, or found one; return 0 if there is no room. */
@@ -112,24 +151,26 @@ static int place(ncs_loop *loop, const verdict *v, const ncs_dials *dials, int64
     if (joins || full) {
         ncs_absorb(micro, index, loop->z, dials->learning_rate);
         if (micro->label[index] < 0)
-            micro->label[index] = v->cluster;
+            micro->label[index] = v->label;
     } else {
-        index = ncs_found(micro, loop->z, v->cluster);
+        index = ncs_found(micro, loop->z, v->label);
     }
     micro->seen[index] = at;
     return 1;
 }
 
-static void remember(ncs_loop *loop, const verdict *v)
+static void remember(ncs_loop *loop, const verdict *v, int agreeing)
 {
     ptrdiff_t d = loop->micro.dimension;
-    if (v->cluster != OUTLIER) {
+    ncs_add_strangeness(loop->background, v->plain, v->norm);
+    ncs_add_agreement(loop->novelty, agreeing);
+    if (!v->strange) {
         loop->gaps[loop->gaps_at] = v->gap;
         loop->gaps_at = (loop->gaps_at + 1) % loop->gaps_capacity;
         loop->gaps_filled += loop->gaps_filled < loop->gaps_capacity;
     }
     memcpy(loop->recent + loop->recent_at * d, loop->raw, d * sizeof(double));
-    loop->recent_ids[loop->recent_at] = v->cluster;
+    loop->recent_ids[loop->recent_at] = v->label;
     loop->recent_at = (loop->recent_at + 1) % loop->recent_capacity;
 }
 
@@ -137,15 +178,18 @@ static void tell(const ncs_verdicts *verdicts, ptrdiff_t i, const verdict *v)
 {
     verdicts->ids[i] = v->cluster;
     verdicts->outliers[i] = v->cluster == OUTLIER;
-    verdicts->scores[i] = (float)v->score;
+    verdicts->scores[i] = v->score;
 }
 
-static int is_bursting(const ncs_loop *loop, const ncs_progress *progress)
+/* Whether a step is due: strange points come in a run, or agree. */
+static int is_bursting(const ncs_loop *loop, const ncs_progress *progress, double enough)
 {
     int strange = 0;
+    if (progress->since_step < loop->burst_window)
+        return 0;
     for (uint32_t bits = progress->burst; bits; bits &= bits - 1)
         strange++;
-    return strange >= loop->burst_from && progress->since_step >= loop->burst_window;
+    return strange >= loop->burst_from || loop->novelty[NCS_EVIDENCE] >= enough;
 }
 
 ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
@@ -157,28 +201,29 @@ ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
     for (ptrdiff_t i = start; i < stop; i++) {
         load(block, i, loop->raw);
         standardize(loop);
-        verdict v = judge(loop, dials);
+        verdict v = judge(loop, dials, progress->learned);
+        int agreeing = agrees(loop, &v, dials->radius, progress->learned + 1);
         if (!place(loop, &v, dials, progress->learned + 1))
             return NCS_FULL;
-        remember(loop, &v);
+        remember(loop, &v, agreeing);
         tell(verdicts, i, &v);
         progress->learned++;
         progress->since_step++;
-        progress->burst = ((progress->burst << 1) | (v.cluster == OUTLIER)) & window;
+        progress->burst = ((progress->burst << 1) | (uint32_t)v.strange) & window;
         ++*taken;
-        if (is_bursting(loop, progress))
+        if (is_bursting(loop, progress, dials->enough))
             return NCS_BURST;
     }
     return NCS_END;
 }
 
 void ncs_judge(ncs_loop *loop, const ncs_block *block, const ncs_dials *dials,
-               const ncs_verdicts *verdicts)
+               int64_t learned, const ncs_verdicts *verdicts)
 {
     for (ptrdiff_t i = 0; i < block->count; i++) {
         load(block, i, loop->raw);
         standardize(loop);
-        verdict v = judge(loop, dials);
+        verdict v = judge(loop, dials, learned);
         tell(verdicts, i, &v);
     }
 }

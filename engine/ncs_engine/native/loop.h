@@ -20,9 +20,12 @@ typedef struct {
     ncs_micro micro;
     const double *shift; /* (dimension) */
     const double *scale; /* (dimension) */
+    double varying;      /* features with a scale, at least 1 */
     int cosine;          /* unit vectors instead of shift and scale */
     double *gaps;        /* (gaps_capacity), ring of the gaps of the last points */
     ptrdiff_t gaps_capacity, gaps_at, gaps_filled;
+    double *background;  /* (NCS_BACKGROUND_SIZE) */
+    double *novelty;     /* (NCS_NOVELTY_SIZE) */
     double *recent;      /* (recent_capacity, dimension), ring of raw points */
     int64_t *recent_ids; /* (recent_capacity) */
     ptrdiff_t recent_capacity, recent_at;
@@ -39,6 +42,7 @@ typedef struct {
     double usual;
     double outlier_threshold;
     double learning_rate;
+    double enough; /* evidence for a novelty */
     int crowded; /* no room can be made: the nearest takes every point */
 } ncs_dials;
 
@@ -46,7 +50,7 @@ typedef struct {
 typedef struct {
     int64_t learned;
     int64_t since_step;
-    uint32_t burst; /* the last verdicts as bits, 1 for an outlier */
+    uint32_t burst; /* the last verdicts as bits, 1 for a strange point */
 } ncs_progress;
 
 /* Where verdicts go, by index of the point in its block. */
@@ -79,9 +83,10 @@ ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
  * INOUT loop      only its scratch is written
  * IN    block
  * IN    dials
+ * IN    learned   points that the model has learned
  * OUT   verdicts
  */
 void ncs_judge(ncs_loop *loop, const ncs_block *block, const ncs_dials *dials,
-               const ncs_verdicts *verdicts);
+               int64_t learned, const ncs_verdicts *verdicts);
 
 #endif

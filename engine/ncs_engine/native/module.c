@@ -136,10 +136,11 @@ static PyObject *merge_closest(PyObject *module, PyObject *args)
 static PyObject *tally(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
     (void)module;
-    if (n != 3)
-        return PyErr_Format(PyExc_TypeError, "tally takes 3 arguments, got %zd", n);
+    if (n != 4)
+        return PyErr_Format(PyExc_TypeError, "tally takes 4 arguments, got %zd", n);
     Py_buffer view;
     Py_ssize_t start = PyLong_AsSsize_t(args[1]), stop = PyLong_AsSsize_t(args[2]);
+    int64_t before = PyLong_AsLongLong(args[3]);
     if (PyErr_Occurred() || ncs_take(args[0], &view, 'q', 0, 1, (Py_ssize_t[]){-1}))
         return NULL;
     PyObject *result = NULL;
@@ -149,11 +150,12 @@ static PyObject *tally(PyObject *module, PyObject *const *args, Py_ssize_t n)
     else if ((counts = PyMem_Calloc(stop - start + 1, sizeof *counts)) == NULL)
         PyErr_NoMemory();
     else {
-        ptrdiff_t found = ncs_tally(view.buf, start, stop, counts);
+        ptrdiff_t found = ncs_tally(view.buf, start, stop, before, counts);
         result = PyList_New(found);
         for (ptrdiff_t i = 0; result != NULL && i < found; i++) {
-            PyObject *row = Py_BuildValue("LLL", (long long)counts[i].cluster,
+            PyObject *row = Py_BuildValue("LLLL", (long long)counts[i].cluster,
                                           (long long)counts[i].points,
+                                          (long long)counts[i].visits,
                                           (long long)counts[i].last);
             if (row == NULL)
                 Py_CLEAR(result);

@@ -1,11 +1,12 @@
 /* The Python type around the loop: takes arrays, lets go of the GIL, nothing else. */
 #include "arrays.h"
+#include "score.h"
 
 #define WORK_WORTH_A_RELEASE 65536 /* differences; about 10 us */
 
 enum {
-    CENTRES, SPREAD, WEIGHT, POINTS, LABEL, SEEN, SHIFT, SCALE, GAPS, RECENT, RECENT_IDS,
-    BOUND
+    CENTRES, SPREAD, WEIGHT, POINTS, LABEL, SEEN, SHIFT, SCALE, GAPS, BACKGROUND, NOVELTY,
+    RECENT, RECENT_IDS, BOUND
 };
 
 typedef struct {
@@ -37,7 +38,8 @@ static int bind(PointLoop *self, PyObject *owner, const char *name, char type, i
 }
 
 /* Take all arrays, in the order of the enum. */
-static int bind_all(PointLoop *self, PyObject *scaler)
+static int bind_all(PointLoop *self, PyObject *scaler, PyObject *background,
+                    PyObject *novelty)
 {
     PyObject *micro = self->micro, *recent = self->recent;
     if (bind(self, micro, "centres", 'd', 2, -1, -1))
@@ -52,6 +54,8 @@ static int bind_all(PointLoop *self, PyObject *scaler)
            bind(self, scaler, "shift", 'd', 1, d, 0) ||
            bind(self, scaler, "scale", 'd', 1, d, 0) ||
            bind(self, self->gaps, "ring", 'd', 1, -1, 0) ||
+           bind(self, background, "values", 'd', 1, NCS_BACKGROUND_SIZE, 0) ||
+           bind(self, novelty, "values", 'd', 1, NCS_NOVELTY_SIZE, 0) ||
            bind(self, recent, "points", 'd', 2, -1, d) ||
            bind(self, recent, "ids", 'q', 1, self->views[RECENT].shape[0], 0);
 }
@@ -78,6 +82,13 @@ static int set_up(PointLoop *self)
     };
     loop->shift = views[SHIFT].buf;
     loop->scale = views[SCALE].buf;
+    loop->varying = 0.0;
+    for (Py_ssize_t j = 0; j < d; j++)
+        loop->varying += loop->scale[j] != 0.0;
+    if (loop->varying < 1.0)
+        loop->varying = 1.0;
+    loop->background = views[BACKGROUND].buf;
+    loop->novelty = views[NOVELTY].buf;
     loop->gaps = views[GAPS].buf;
     loop->gaps_capacity = views[GAPS].shape[0];
     loop->recent = views[RECENT].buf;
@@ -91,11 +102,11 @@ static int set_up(PointLoop *self)
 
 static PyObject *point_loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *micro, *scaler, *gaps, *recent;
+    PyObject *micro, *scaler, *gaps, *background, *novelty, *recent;
     int cosine, window, from;
     (void)kwargs;
-    if (!PyArg_ParseTuple(args, "OOOOpii:PointLoop", &micro, &scaler, &gaps, &recent,
-                          &cosine, &window, &from))
+    if (!PyArg_ParseTuple(args, "OOOOOOpii:PointLoop", &micro, &scaler, &gaps,
+                          &background, &novelty, &recent, &cosine, &window, &from))
         return NULL;
     if (window < 1 || window > 31)
         return PyErr_Format(PyExc_ValueError, "kernel: burst window of %d", window);
@@ -115,7 +126,7 @@ static PyObject *point_loop_new(PyTypeObject *type, PyObject *args, PyObject *kw
     self->loop.burst_window = window;
     self->loop.burst_from = from;
     int named = self->count != NULL && self->at != NULL && self->filled != NULL;
-    if (!named || bind_all(self, scaler) || set_up(self)) {
+    if (!named || bind_all(self, scaler, background, novelty) || set_up(self)) {
         Py_DECREF(self);
         return NULL;
     }
@@ -269,12 +280,13 @@ static PyObject *point_loop_learn(PointLoop *self, PyObject *const *args, Py_ssi
     int64_t *const places[] = {&start, &stop};
     int64_t *const integers[] = {&progress.learned, &progress.since_step, &burst, &crowded};
     double *const floats[] = {&dials.grain, &dials.radius, &dials.usual,
-                              &dials.outlier_threshold, &dials.learning_rate};
+                              &dials.outlier_threshold, &dials.learning_rate,
+                              &dials.enough};
     call c;
-    if (n != 15)
-        return PyErr_Format(PyExc_TypeError, "learn takes 15 arguments, got %zd", n);
+    if (n != 16)
+        return PyErr_Format(PyExc_TypeError, "learn takes 16 arguments, got %zd", n);
     if (take_integers(args + 1, 2, places) || take_integers(args + 6, 4, integers) ||
-        take_floats(args + 10, 5, floats) || enter(self) ||
+        take_floats(args + 10, 6, floats) || enter(self) ||
         begin_call(self, &c, args[0], args + 3))
         return NULL;
     if (start < 0 || stop > c.block.count) {
@@ -306,15 +318,16 @@ static PyObject *point_loop_judge(PointLoop *self, PyObject *const *args, Py_ssi
 {
     ncs_dials dials = {0};
     double *const floats[] = {&dials.radius, &dials.usual, &dials.outlier_threshold};
+    int64_t learned, *const integers[] = {&learned};
     call c;
-    if (n != 7)
-        return PyErr_Format(PyExc_TypeError, "judge takes 7 arguments, got %zd", n);
-    if (take_floats(args + 4, 3, floats) || enter(self) ||
+    if (n != 8)
+        return PyErr_Format(PyExc_TypeError, "judge takes 8 arguments, got %zd", n);
+    if (take_integers(args + 4, 1, integers) || take_floats(args + 5, 3, floats) || enter(self) ||
         begin_call(self, &c, args[0], args + 1))
         return NULL;
     self->busy = 1;
     Py_BEGIN_ALLOW_THREADS
-    ncs_judge(&self->loop, &c.block, &dials, &c.verdicts);
+    ncs_judge(&self->loop, &c.block, &dials, learned, &c.verdicts);
     Py_END_ALLOW_THREADS
     self->busy = 0;
     end_call(&c);

@@ -1,7 +1,7 @@
 #include "tally.h"
 
 ptrdiff_t ncs_tally(const int64_t *ids, ptrdiff_t start, ptrdiff_t stop,
-                    ncs_count *counts)
+                    int64_t before, ncs_count *counts)
 {
     ptrdiff_t found = 0, at = 0;
     for (ptrdiff_t i = start; i < stop; i++) {
@@ -10,8 +10,10 @@ ptrdiff_t ncs_tally(const int64_t *ids, ptrdiff_t start, ptrdiff_t stop,
             for (at = 0; at < found && counts[at].cluster != ids[i]; at++)
                 ;
         if (at == found)
-            counts[found++] = (ncs_count){ids[i], 0, 0};
+            counts[found++] = (ncs_count){ids[i], 0, 0, 0};
         counts[at].points++;
+        counts[at].visits += before != ids[i];
+        before = ids[i];
         counts[at].last = i;
     }
     return found;

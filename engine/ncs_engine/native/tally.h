@@ -8,6 +8,7 @@
 typedef struct {
     int64_t cluster;
     int64_t points;
+    int64_t visits; /* runs of points */
     int64_t last; /* place of its last point */
 } ncs_count;
 
@@ -15,9 +16,10 @@ typedef struct {
  * different ones there are.
  *
  * IN  ids     int64
+ * IN  before  id of the point before the first one
  * OUT counts  stop - start of them are enough
  */
 ptrdiff_t ncs_tally(const int64_t *ids, ptrdiff_t start, ptrdiff_t stop,
-                    ncs_count *counts);
+                    int64_t before, ncs_count *counts);
 
 #endif
