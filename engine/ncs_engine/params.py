@@ -41,10 +41,10 @@ class EngineParams:
     """
 
     base_threshold: float = 0.71
-    """Similarity from which two crowds of points are one cluster: its square root is how
-    high the density between them has to be, as a share of the lower peak. Higher keeps
-    more of them apart. For the first 32 points: the relative similarity from which a
-    point joins a cluster. [0.05, 0.99]"""
+    """Similarity from which two crowds of points are one cluster: its square root is
+    how high the density between them has to be, as a share of the lower peak. Higher
+    keeps more of them apart. For the first 32 points: the relative similarity from
+    which a point joins a cluster. [0.05, 0.99]"""
     learning_rate: float = 0.06
     """Share by which a mature micro-cluster's centre follows each point it takes; young
     ones follow faster (1 / points so far). [0, 1]"""
