@@ -56,7 +56,7 @@ def unequal(rng: np.random.Generator) -> Floats:
     at = np.array([[0.0, 0.0], [16.0, 3.0], [6.0, 13.0], [15.0, 14.0]])
     size = np.array([3.0, 1.6, 0.9, 0.5])
     which = rng.choice(4, size=POINTS, p=[0.6, 0.25, 0.12, 0.03])
-    return at[which] + rng.normal(size=(POINTS, 2)) * size[which, None]
+    return np.asarray(at[which] + rng.normal(size=(POINTS, 2)) * size[which, None])
 
 
 def rings(rng: np.random.Generator) -> Floats:
@@ -70,7 +70,7 @@ def rings(rng: np.random.Generator) -> Floats:
 def windows(rng: np.random.Generator) -> Floats:
     """Return float64 (n, 2): nine uniform squares with narrow bars between them."""
     pane = rng.integers(3, size=(POINTS, 2))
-    return pane * 1.35 + rng.uniform(0.0, 1.0, (POINTS, 2))
+    return np.asarray(rng.uniform(0.0, 1.0, (POINTS, 2)) + 1.35 * pane)
 
 
 def pair(rng: np.random.Generator) -> Floats:
@@ -207,8 +207,8 @@ def tree_of(points: NDArray[Any]) -> tuple[Model, Tree]:
 
 def children(tree: Tree, node: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the two nodes that were merged into `node`, int64 (1,) each."""
-    left, right = np.flatnonzero(tree._parent == node)
-    return left[None], right[None]
+    both = np.flatnonzero(tree._parent == node)
+    return both[:1], both[1:]
 
 
 # The drawing
@@ -222,7 +222,7 @@ def document(width: int, parts: list[str], height: int = TOP + SIDE + GAP) -> st
     )
     note = "<!-- Drawn by docs/pictures.py: make pictures -->"
     ground = f'<rect width="{width}" height="{height}" fill="#fff"/>'
-    return "\n".join([head, note, ground, *parts, "</svg>", ""])
+    return "\n".join([note, head, ground, *parts, "</svg>", ""])
 
 
 def frame(left: int, title: str, width: int = SIDE) -> list[str]:
@@ -268,7 +268,8 @@ def inside(points: Floats) -> Floats:
     """Return float64 (n, 2) in [0.04, 0.96], both axes to the same scale."""
     low, high = points.min(axis=0), points.max(axis=0)
     span = float((high - low).max())
-    return 0.5 + (points - (low + high) / 2) / span * 0.92
+    places: Floats = 0.5 + (points - (low + high) / 2) / span * 0.92
+    return places
 
 
 def dots(places: Floats, labels: NDArray[np.int64], left: int) -> Iterator[str]:

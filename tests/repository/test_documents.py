@@ -3,6 +3,7 @@
 import re
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from dotenv import dotenv_values
@@ -53,7 +54,8 @@ def test_every_make_target_that_a_document_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     documents = ("README.md", "CONTRIBUTING.md", "protocol/README.md")
-    for name in (*documents, "docs/benchmarks.md"):
+    more = ("docs/benchmarks.md", "docs/algorithm.md", "engine/README.md")
+    for name in (*documents, *more):
         named = re.findall(
             r"^ {4}make ([\w-]+)|`make ([\w-]+)`", (ROOT / name).read_text(), re.M
         )
@@ -76,3 +78,14 @@ def test_nothing_of_this_machine_is_in_the_tree() -> None:
     for path in TRACKED:
         if path.suffix in (".py", ".md", ".toml", ".yml", ".yaml", ".sh", ".js"):
             assert own not in path.read_text(), path
+
+
+def test_the_pictures_are_drawn_by_a_command_and_shown() -> None:
+    shown = re.findall(
+        r"\]\((pictures/[^)]+)\)", (ROOT / "docs/algorithm.md").read_text()
+    )
+    drawn = sorted((ROOT / "docs/pictures").iterdir())
+    assert sorted(shown) == [f"pictures/{path.name}" for path in drawn]
+    for path in drawn:
+        assert "make pictures" in path.read_text().splitlines()[0]
+        ElementTree.parse(path)

@@ -297,3 +297,19 @@ def test_the_table_has_every_setting_once() -> None:
 def test_flags_and_variables_are_unique() -> None:
     names = [name for row in ROWS for name in (row.flag, *row.env)]
     assert len(set(names)) == len(names)
+
+
+def test_every_engine_parameter_is_a_setting_with_its_default() -> None:
+    assert Settings().engine_params.as_dict() == EngineParams().as_dict()
+
+
+def test_the_documented_tuning_keys_come_from_the_environment() -> None:
+    environ = {
+        "NCS_QUALITY_CHECK_INTERVAL": "100",
+        "NCS_AUTO_SCALING": "false",
+        "NCS_BATCH_SIZE": "2000",
+    }
+    params = load_settings({}, environ).settings.engine_params
+    assert params == EngineParams(
+        quality_check_interval=100, auto_scaling=False, batch_size=2000
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ncs_engine import EngineParams
+from ncs_engine import PRESETS, EngineParams, preset
 from ncs_engine.model import Model
 
 from .client import Answer, Api, blob
@@ -216,3 +216,9 @@ async def test_points_that_come_with_another_metric_do_not_count(api: Api) -> No
     answer = await api.process([[2.0]], algorithm_params={"metric": "cosine"})
     assert answer.status == 422
     assert await api.total() == 1
+
+
+@pytest.mark.parametrize("name", PRESETS)
+async def test_a_preset_can_be_put_in_force(api: Api, name: str) -> None:
+    answer = await configure(api, dict(PRESETS[name]))
+    assert (200, preset(name).as_dict()) == (answer.status, answer.json["params"])
