@@ -322,8 +322,8 @@ class Model:
         # loses half in every further gap; the less is left, the longer the gaps.
         share = weight / max(float(weight.sum()), 1.0)
         silence = (self.learned - micro.seen[: micro.count]) * share
-        dying = silence > _SILENT_GAPS
-        weight[dying] *= 0.5 ** (self.since_step * share[dying])
+        gaps = np.minimum(silence - _SILENT_GAPS, self.since_step * share)
+        weight *= 0.5 ** np.maximum(gaps, 0.0)
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
@@ -497,11 +497,18 @@ def _drop_light(
     old: NDArray[np.int64],
     to_be_born: float,
 ) -> None:
-    """Set components without the weight of a cluster to -1, in place."""
+    """Set components without the weight of a cluster to -1, in place.
+
+    What breaks off a cluster has to have the weight of a newborn one.
+    """
+    heirs = set()
+    for cluster in np.unique(old[old >= 0]):
+        parts, where = np.unique(component[old == cluster], return_inverse=True)
+        heirs.add(int(parts[np.bincount(where, weight[old == cluster]).argmax()]))
     to_stay = min(_WEIGHT_TO_STAY, to_be_born)
     for comp in np.unique(component):
         members = component == comp
-        needed = to_stay if (old[members] >= 0).any() else to_be_born
+        needed = to_stay if int(comp) in heirs else to_be_born
         if float(weight[members].sum()) < needed:
             component[members] = OUTLIER
 

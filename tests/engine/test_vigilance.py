@@ -38,11 +38,6 @@ def test_the_radius_of_few_points_is_the_median_to_the_nearest(seed: int) -> Non
     assert measured(points) == pytest.approx(median_distance_to(1, points), rel=1e-12)
 
 
-def test_the_radius_of_few_points_is_the_median_to_the_nearest() -> None:
-    points = gaussian(0, 60, 2)
-    assert measured(points) == pytest.approx(median_distance_to(1, points), rel=1e-12)
-
-
 def test_the_radius_of_a_full_ring_is_about_the_median_to_the_sixth_nearest() -> None:
     points = gaussian(0, 256, 2)  # a fourth of them is ranked
     assert measured(points) == pytest.approx(median_distance_to(6, points), rel=0.2)
