@@ -76,7 +76,7 @@ def windows(rng: np.random.Generator) -> Floats:
 def pair(rng: np.random.Generator) -> Floats:
     """Return float64 (n, 3): two blobs that are 3.5 standard deviations apart."""
     at = np.array([[0.0, 0.0, 0.0], [2.0, 2.0, 2.0]]) * 3.5 / np.sqrt(12.0)
-    return at[rng.integers(2, size=POINTS)] + rng.normal(size=(POINTS, 3))
+    return np.asarray(at[rng.integers(2, size=POINTS)] + rng.normal(size=(POINTS, 3)))
 
 
 def single(rng: np.random.Generator) -> Floats:
