@@ -43,6 +43,7 @@ _HALF_LIFE = 8192.0  # points after which a weight counts half
 _SILENT_GAPS = 4.0  # expected gaps between points of a micro-cluster
 _FORGOTTEN_BELOW = 0.5  # weight
 _WEIGHT_TO_BE_BORN = 5.0
+_MORE_THAN_ONE = 1.5  # weight: one point alone is no cluster
 _WEIGHT_TO_BE_BORN_SOON = 2.5  # when strange points agree
 _WEIGHT_TO_STAY = 1.25
 _SETTLED = 500  # points from which a cluster needs its full weight to be born
@@ -345,8 +346,11 @@ class Model:
             squared = micro.pairwise_squared_distances()
             stray = micro.label[: micro.count] < 0
             squared[stray], squared[:, stray] = np.inf, np.inf
+            squared[squared > self._reach**2] = np.inf
             target = int(_KEPT_SHARE * micro.capacity)
-            self.vigilance.widen(micro.merge_closest(target, squared))
+            farthest = micro.merge_closest(target, squared)
+            if farthest > 0.0:
+                self.vigilance.widen(farthest)
         if micro.count == micro.capacity:
             micro.drop_lightest_stray()
         return micro.count < micro.capacity
@@ -378,13 +382,15 @@ class Model:
         """Found the micro-clusters anew from all points so far, at today's radius.
 
         While they still fit in the ring, the scale is only being learned; what was
-        placed at an earlier one would blur the model for long.
+        placed at an earlier one would blur the model for long. A point keeps the cluster
+        that its place is in now; the one at its arrival may be gone.
         """
-        self.micro = self.micro.resized(self._capacity, keep=0)
-        points, ids = self.recent.last(self.learned)
-        for z, cluster in zip(self.standardize(points), ids, strict=True):
-            known = cluster if cluster in self.book else OUTLIER
-            self._place(z, known)
+        before = self.micro
+        self.micro = before.resized(self._capacity, keep=0)
+        points, _ = self.recent.last(self.learned)
+        for z in self.standardize(points):
+            nearest = int(before.squared_distances(z).argmin())
+            self._place(z, int(before.label[nearest]))
 
     def _place(self, z: NDArray[np.float64], cluster: int) -> None:
         crowded = False
@@ -430,15 +436,20 @@ class Model:
             micro.count,
             np.ascontiguousarray(self.standardize(recent)),
             vigilance.valley,
-            LIMIT_RADII * vigilance.radius,
+            self._reach,
             component,
         )
         return component
 
     @property
+    def _reach(self) -> float:
+        """What is further than this from a cluster is not in it; standardised units."""
+        return LIMIT_RADII * self.vigilance.radius
+
+    @property
     def _weight_to_be_born(self) -> float:
         found = _WEIGHT_TO_BE_BORN_SOON if self._is_novel() else _WEIGHT_TO_BE_BORN
-        return found * min(1.0, self.learned / _SETTLED)
+        return max(found * min(1.0, self.learned / _SETTLED), _MORE_THAN_ONE)
 
     # State
 
