@@ -382,8 +382,8 @@ class Model:
         """Found the micro-clusters anew from all points so far, at today's radius.
 
         While they still fit in the ring, the scale is only being learned; what was
-        placed at an earlier one would blur the model for long. A point keeps the cluster
-        that its place is in now; the one at its arrival may be gone.
+        placed at an earlier one would blur the model for long. A point keeps the
+        cluster that its place is in now; the one at its arrival may be gone.
         """
         before = self.micro
         self.micro = before.resized(self._capacity, keep=0)
