@@ -25,7 +25,8 @@ from .numpy_kernel import BURST, END, FULL, PointLoop, place, short_of_outlier
 from .outliers import LIMIT_RADII, Background, RecentGaps
 from .params import EngineParams
 from .recent import RecentPoints
-from .result import OUTLIER, Change, Drift, LearnResult
+from .result import Change, Drift, LearnResult
+from .selection import drop_light, limit
 from .standardizer import Standardizer, unit_vectors
 from .vigilance import Vigilance
 
@@ -45,7 +46,6 @@ _FORGOTTEN_BELOW = 0.5  # weight
 _WEIGHT_TO_BE_BORN = 5.0
 _MORE_THAN_ONE = 1.5  # weight: one point alone is no cluster
 _WEIGHT_TO_BE_BORN_SOON = 2.5  # when strange points agree
-_WEIGHT_TO_STAY = 1.25
 _SETTLED = 500  # points from which a cluster needs its full weight to be born
 _KEPT_SHARE = 0.75  # of the micro-clusters, when all are in use
 _ROOMY_SHARE = 0.6  # of them in use: there may be more
@@ -408,8 +408,8 @@ class Model:
         micro = self.micro
         weight, old = micro.weight[: micro.count], micro.label[: micro.count]
         component = self._components()
-        _drop_light(component, weight, old, self._weight_to_be_born)
-        _limit(component, weight, micro, self.params.max_clusters)
+        drop_light(component, weight, old, self._weight_to_be_born)
+        limit(component, weight, micro, self.params.max_clusters)
         alive = set(self.book.ids())
         carried = carry_ids(component, weight, old, alive, self.book.next_id)
         # What lies still tells nothing about where points fall now.
@@ -500,44 +500,3 @@ class Model:
             owner, _, name = key.partition(".")
             getattr(getattr(self, owner), name)[..., : array.shape[-1]] = array
         return self
-
-
-def _drop_light(
-    component: NDArray[np.int64],
-    weight: NDArray[np.float64],
-    old: NDArray[np.int64],
-    to_be_born: float,
-) -> None:
-    """Set components without the weight of a cluster to -1, in place.
-
-    What breaks off a cluster has to have the weight of a newborn one.
-    """
-    heirs = set()
-    for cluster in np.unique(old[old >= 0]):
-        parts, where = np.unique(component[old == cluster], return_inverse=True)
-        heirs.add(int(parts[np.bincount(where, weight[old == cluster]).argmax()]))
-    to_stay = min(_WEIGHT_TO_STAY, to_be_born)
-    for comp in np.unique(component):
-        members = component == comp
-        needed = to_stay if int(comp) in heirs else to_be_born
-        if float(weight[members].sum()) < needed:
-            component[members] = OUTLIER
-
-
-def _limit(
-    component: NDArray[np.int64],
-    weight: NDArray[np.float64],
-    micro: MicroClusters,
-    most: int,
-) -> None:
-    """Let the lightest components beyond `most` join their nearest, in place."""
-    comps = [int(c) for c in np.unique(component) if c >= 0]
-    if len(comps) <= most:
-        return
-    squared = micro.pairwise_squared_distances()
-    heaviest = sorted(comps, key=lambda c: (-float(weight[component == c].sum()), c))
-    kept = np.isin(component, heaviest[:most])
-    for comp in heaviest[most:]:
-        members = component == comp
-        gaps = squared[members][:, kept].min(axis=0)
-        component[members] = component[kept][int(gaps.argmin())]

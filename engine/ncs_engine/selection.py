@@ -1,0 +1,58 @@
+"""Which components of the micro-clusters are clusters: heavy enough, not too many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .result import OUTLIER
+
+if TYPE_CHECKING:
+    from .microclusters import MicroClusters
+
+__all__ = ["drop_light", "limit"]
+
+_WEIGHT_TO_STAY = 1.25
+
+
+def drop_light(
+    component: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    old: NDArray[np.int64],
+    to_be_born: float,
+) -> None:
+    """Set components without the weight of a cluster to -1, in place.
+
+    What breaks off a cluster has to have the weight of a newborn one.
+    """
+    heirs = set()
+    for cluster in np.unique(old[old >= 0]):
+        parts, where = np.unique(component[old == cluster], return_inverse=True)
+        heirs.add(int(parts[np.bincount(where, weight[old == cluster]).argmax()]))
+    to_stay = min(_WEIGHT_TO_STAY, to_be_born)
+    for comp in np.unique(component):
+        members = component == comp
+        needed = to_stay if int(comp) in heirs else to_be_born
+        if float(weight[members].sum()) < needed:
+            component[members] = OUTLIER
+
+
+def limit(
+    component: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    micro: MicroClusters,
+    most: int,
+) -> None:
+    """Let the lightest components beyond `most` join their nearest, in place."""
+    comps = [int(c) for c in np.unique(component) if c >= 0]
+    if len(comps) <= most:
+        return
+    squared = micro.pairwise_squared_distances()
+    heaviest = sorted(comps, key=lambda c: (-float(weight[component == c].sum()), c))
+    kept = np.isin(component, heaviest[:most])
+    for comp in heaviest[most:]:
+        members = component == comp
+        gaps = squared[members][:, kept].min(axis=0)
+        component[members] = component[kept][int(gaps.argmin())]
