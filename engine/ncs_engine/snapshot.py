@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 __all__ = ["FORMAT_VERSION", "decode_snapshot", "encode_snapshot"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""What is written: 2 has scores' background, novelty and the pace of density steps."""
+
+_READABLE = (1, 2)
 _MAGIC = b"NCSE"
 _HEAD = struct.Struct("<4sIII")
 
@@ -46,9 +49,10 @@ def decode_snapshot(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]
     magic, version, crc, head_length = _HEAD.unpack_from(data)
     if magic != _MAGIC:
         raise ValueError("not an engine snapshot")
-    if version != FORMAT_VERSION:
+    if version not in _READABLE:
         raise ValueError(
-            f"engine snapshot of format {version}, this engine reads {FORMAT_VERSION}"
+            f"engine snapshot of format {version}, this engine reads up to"
+            f" {FORMAT_VERSION}"
         )
     if _checksum(head_length, memoryview(data)[_HEAD.size :]) != crc:
         raise ValueError("engine snapshot is damaged: checksum differs")

@@ -1,9 +1,8 @@
-"""Make tests/engine/data/snapshot_v1.bin, the snapshot that must stay readable.
+"""Make tests/engine/data/snapshot_vN.bin, a snapshot that must stay readable.
 
     PYTHONPATH=engine python -m tests.engine.make_snapshot_fixture
 
-Run it anew for a new format version only, and under a new name: the file stands for the
-snapshots that are out there.
+Run it before the format changes: the files stand for the snapshots that are out there.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ncs_engine import Engine
+from ncs_engine.snapshot import FORMAT_VERSION
 
-FIXTURE = Path(__file__).parent / "data" / "snapshot_v1.bin"
+DATA = Path(__file__).parent / "data"
 
 CENTRES = np.array(
     [[0, 0, 0], [20, 0, 0], [0, 20, 0], [0, 0, 20], [20, 20, 20]], dtype=np.float64
@@ -32,4 +32,4 @@ def taught() -> Engine:
 
 
 if __name__ == "__main__":
-    FIXTURE.write_bytes(taught().snapshot())
+    (DATA / f"snapshot_v{FORMAT_VERSION}.bin").write_bytes(taught().snapshot())

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from ncs_engine import Engine, EngineParams
 from ncs_engine.snapshot import FORMAT_VERSION, decode_snapshot, encode_snapshot
 
-from .make_snapshot_fixture import CENTRES, FIXTURE
+from .make_snapshot_fixture import CENTRES, DATA
 from .streams import MANY, blobs, gaussian
+
+FIXTURE = DATA / "snapshot_v1.bin"
 
 pytestmark = pytest.mark.unit
 
@@ -209,8 +211,9 @@ def test_ids_go_on_after_a_reset_and_a_restore() -> None:
     assert restored.learn([[1.0, 2.0]]).cluster_ids[0] > highest
 
 
-def test_the_stored_snapshot_is_of_this_format_version() -> None:
-    assert struct.unpack("<I", FIXTURE.read_bytes()[VERSION]) == (1,)
+def test_the_stored_snapshot_is_of_the_format_version_before_this() -> None:
+    stored = struct.unpack("<I", FIXTURE.read_bytes()[VERSION])
+    assert stored == (FORMAT_VERSION - 1,)
 
 
 def test_the_stored_snapshot_still_says_where_points_belong() -> None:
