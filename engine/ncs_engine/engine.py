@@ -83,7 +83,8 @@ class Engine:
     def learn(self, points: ArrayLike, event_time: object = None) -> LearnResult:
         """Label each point at arrival and learn from it before the next.
 
-        O(n k d) with k <= 256 micro-clusters, plus O(k^2 d) every 256 points.
+        O(n k d) with k <= 256 micro-clusters, plus a density step, O(k^2 d), every 256
+        to 4,096 points (see `model`).
 
         Args:
             points: float (n, d), at most 1e100 in absolute value; n >= 0, d as at the

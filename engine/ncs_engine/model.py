@@ -80,6 +80,7 @@ class Model:
         "warming_up",
         "step_requested",
         "pace",
+        "_crowded",
     )
 
     _OWNERS = ("scaler", "gaps", "background", "novelty", "recent")

@@ -104,11 +104,11 @@ def test_blobs_come_out_whole(count: int, dimension: int) -> None:
 THIN = ["two rings inside each other", "a ring around a heap", "a ring", "three bars"]
 
 
-@pytest.mark.parametrize("shape", THIN)
-def test_thin_shapes_come_out_whole_in_some_samples(shape: str) -> None:
+@pytest.mark.parametrize(("shape", "least"), list(zip(THIN, (1, 2, 2, 2), strict=True)))
+def test_thin_shapes_come_out_whole_in_some_samples(shape: str, least: int) -> None:
     samples = [shape_of(shape, seed, grain=0.8) for seed in range(8)]
     whole = [groups(scene.partition()) == groups(t.tolist()) for scene, t in samples]
-    assert any(whole)
+    assert sum(whole) >= least
 
 
 @pytest.mark.xfail(

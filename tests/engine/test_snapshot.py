@@ -261,3 +261,15 @@ def test_a_snapshot_from_before_a_parameter_takes_its_default() -> None:
         del state["params"][name]
     older = Engine.restore(encode_snapshot(state, arrays))
     assert older.params == EngineParams()
+
+
+def test_a_snapshot_knows_that_no_room_can_be_made() -> None:
+    # Else it would be tried again after a restore, at another point than without one.
+    engine = learned()
+    model = engine._model
+    assert model is not None
+    for crowded in (False, True):
+        model._crowded = crowded
+        restored = Engine.restore(engine.snapshot())._model
+        assert restored is not None
+        assert restored._crowded is crowded
