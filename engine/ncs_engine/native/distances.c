@@ -67,3 +67,14 @@ void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity
                               squared + i * count);
     }
 }
+
+void ncs_nearest(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
+                 ptrdiff_t count, const double *points, ptrdiff_t n, double *scratch,
+                 int64_t *nearest)
+{
+    for (ptrdiff_t i = 0; i < n; i++) {
+        ncs_squared_distances(centres, dimension, capacity, count,
+                              points + i * dimension, scratch);
+        nearest[i] = ncs_argmin(scratch, count);
+    }
+}

@@ -57,6 +57,43 @@ centres_taken:
     return done;
 }
 
+static PyObject *nearest(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)module;
+    if (nargs != 4)
+        return PyErr_Format(PyExc_TypeError, "nearest takes 4 arguments, got %zd", nargs);
+    Py_buffer views[3];
+    Py_ssize_t count = PyLong_AsSsize_t(args[1]);
+    if (PyErr_Occurred() || ncs_take(args[0], &views[0], 'd', 0, 2, (Py_ssize_t[]){-1, -1}))
+        return NULL;
+    Py_ssize_t d = views[0].shape[0], capacity = views[0].shape[1];
+    PyObject *done = NULL;
+    double *scratch = NULL;
+    if (ncs_take(args[2], &views[1], 'd', 0, 2, (Py_ssize_t[]){-1, d}))
+        goto centres_taken;
+    Py_ssize_t n = views[1].shape[0];
+    if (ncs_take(args[3], &views[2], 'q', 1, 1, (Py_ssize_t[]){n}))
+        goto points_taken;
+    if (count < 1 || count > capacity) {
+        PyErr_SetString(PyExc_ValueError, "kernel: more centres than there are, or none");
+    } else if ((scratch = PyMem_Calloc(count, sizeof(double))) == NULL) {
+        PyErr_NoMemory();
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        ncs_nearest(views[0].buf, d, capacity, count, views[1].buf, n, scratch,
+                    views[2].buf);
+        Py_END_ALLOW_THREADS
+        done = Py_NewRef(Py_None);
+    }
+    PyMem_Free(scratch);
+    PyBuffer_Release(&views[2]);
+points_taken:
+    PyBuffer_Release(&views[1]);
+centres_taken:
+    PyBuffer_Release(&views[0]);
+    return done;
+}
+
 static const char *const micro_arrays[] = {"centres", "spread", "weight",
                                            "points",  "label",  "seen"};
 static const char micro_types[] = {'d', 'd', 'd', 'd', 'q', 'q'};
@@ -220,6 +257,7 @@ static PyObject *partition(PyObject *module, PyObject *const *args, Py_ssize_t n
 static PyMethodDef functions[] = {
     {"fits", (PyCFunction)(void (*)(void))fits, METH_FASTCALL, NULL},
     {"pairwise_squared_distances", pairwise_squared_distances, METH_VARARGS, NULL},
+    {"nearest", (PyCFunction)(void (*)(void))nearest, METH_FASTCALL, NULL},
     {"merge_closest", merge_closest, METH_VARARGS, NULL},
     {"partition", (PyCFunction)(void (*)(void))partition, METH_FASTCALL, NULL},
     {"tally", (PyCFunction)(void (*)(void))tally, METH_FASTCALL, NULL},
