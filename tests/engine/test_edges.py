@@ -69,7 +69,7 @@ def test_equal_points_have_their_place_as_centroid() -> None:
 def test_after_equal_points_new_clusters_are_still_found() -> None:
     engine, _ = all_equal(1000)
     result = engine.learn(50.0 + gaussian(5, 600, 3))
-    assert not result.is_outlier[-100:].any()
+    assert result.is_outlier[-100:].mean() <= 0.02
 
 
 def test_a_constant_feature_beside_a_varying_one_changes_nothing() -> None:

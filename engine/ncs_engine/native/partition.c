@@ -17,8 +17,8 @@
 
 #define SHORT_LIST 12
 #define EVIDENCE 1.0
-#define POINT_SILHOUETTE 0.7
-#define CENTRE_SILHOUETTE 0.7
+#define POINT_SILHOUETTE 1.0
+#define CENTRE_SILHOUETTE 0.5
 #define AGREEMENT 0.6
 #define PRICE 0.12         /* per e-fold of clusters */
 #define TOUCH 2.0          /* spacings */
