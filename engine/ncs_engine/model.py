@@ -167,7 +167,7 @@ class Model:
                 self.burst,
                 self._crowded,
                 vigilance.grain,
-                vigilance.radius,
+                vigilance.unit,
                 self.gaps.usual,
                 params.outlier_threshold,
                 params.learning_rate,
@@ -230,7 +230,7 @@ class Model:
             result.is_outlier,
             result.outlier_scores,
             self.learned,
-            self.vigilance.radius,
+            self.vigilance.unit,
             self.gaps.usual,
             threshold,
         )
