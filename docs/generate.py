@@ -147,7 +147,7 @@ def _type(annotation: str) -> str:
     names = {
         "_Seq": "int >= 1", "_Counter": "int >= 0", "_Id": "str of 1 to 64",
         "_Token": "str", "_Name": "name", "_Names": "list[name]",
-        "NDArray[Any]": "packed array", "dict[str, Any]": "object",
+        "PackedArray": "packed array", "dict[str, Any]": "object",
     }  # fmt: skip
     for alias in ("ResultDetail", "EventType", "DeliveryClass", "ClusterChange"):
         names[alias] = " or ".join(get_args(getattr(messages, alias)))

@@ -8,32 +8,30 @@ the values where they lie: `unpack` makes a view, not a copy.
 
 from __future__ import annotations
 
+import array
+import functools
 import math
 import struct
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from .codes import Code
 from .errors import NcsError
 
-__all__ = ["EXT_NDARRAY", "ScaledArray", "pack", "unpack"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["EXT_NDARRAY", "ScaledArray", "pack", "pack_rows", "unpack"]
 
 EXT_NDARRAY = 0x10
 _ALIGNMENT = 8
 _MAX_NDIM = 4
 _SCALED = 0x01
 
-_DTYPES: dict[int, np.dtype[Any]] = {
-    1: np.dtype("<f4"),
-    2: np.dtype("<f8"),
-    3: np.dtype("<f2"),
-    4: np.dtype("<i2"),
-    5: np.dtype("i1"),
-    6: np.dtype("u1"),
-}
-_CODES = {dtype: code for code, dtype in _DTYPES.items()}
+_FLOAT64 = 2
+_NAMES = {1: "<f4", _FLOAT64: "<f8", 3: "<f2", 4: "<i2", 5: "i1", 6: "u1"}
 _SCALABLE = frozenset((4, 5, 6))
 
 
@@ -54,36 +52,75 @@ class ScaledArray:
         self.offset = offset
 
 
-def pack(array: NDArray[Any] | ScaledArray) -> bytes:
-    """Return the payload for `array`.
+@functools.cache
+def _dtypes() -> dict[int, np.dtype[Any]]:
+    import numpy as np
+
+    return {code: np.dtype(name) for code, name in _NAMES.items()}
+
+
+@functools.cache
+def _codes() -> dict[np.dtype[Any], int]:
+    return {dtype: code for code, dtype in _dtypes().items()}
+
+
+def pack_rows(rows: Sequence[Sequence[float]]) -> bytes:
+    """Return the payload for lists of numbers, as float64; needs no NumPy.
 
     Args:
-        array: float32, float64, float16, int16, int8 or uint8, 1 to 4 dimensions; or a
+        rows: n of the same length d, n and d at least 1.
+
+    Raises:
+        NcsError: ``ragged_points``, with the index of the first row that differs.
+    """
+    values = array.array("d")
+    dimension = len(rows[0])
+    for index, row in enumerate(rows):
+        if len(row) != dimension:
+            raise NcsError(
+                Code.RAGGED_POINTS,
+                f"Point {index} has {len(row)} dimensions, expected {dimension}",
+                index=index,
+            )
+        values.extend(row)
+    if sys.byteorder == "big":
+        values.byteswap()
+    head = struct.pack("<BBBx2Ixxxx", _FLOAT64, 2, 0, len(rows), dimension)
+    return head + values.tobytes()
+
+
+def pack(block: NDArray[Any] | ScaledArray) -> bytes:
+    """Return the payload for an array.
+
+    Args:
+        block: float32, float64, float16, int16, int8 or uint8, 1 to 4 dimensions; or a
             `ScaledArray`.
 
     Raises:
         NcsError: ``bad_array`` for another dtype or number of dimensions.
     """
+    import numpy as np
+
     scaling: tuple[float, float] | None = None
-    if isinstance(array, ScaledArray):
-        scaling = (array.scale, array.offset)
-        array = array.values
-    dtype = array.dtype.newbyteorder("<")
-    code = _CODES.get(dtype)
-    fits = code is not None and 1 <= array.ndim <= _MAX_NDIM
+    if isinstance(block, ScaledArray):
+        scaling = (block.scale, block.offset)
+        block = block.values
+    dtype = block.dtype.newbyteorder("<")
+    code = _codes().get(dtype)
+    fits = code is not None and 1 <= block.ndim <= _MAX_NDIM
     if not fits or (scaling and code not in _SCALABLE):
         raise NcsError(
             Code.BAD_ARRAY,
-            f"cannot pack {array.ndim} dimensions of {array.dtype}"
+            f"cannot pack {block.ndim} dimensions of {block.dtype}"
             + (" with a scale" if scaling else ""),
         )
     head = struct.pack(
-        f"<BBBx{array.ndim}I", code, array.ndim, _SCALED if scaling else 0, *array.shape
+        f"<BBBx{block.ndim}I", code, block.ndim, _SCALED if scaling else 0, *block.shape
     )
     if scaling:
         head += struct.pack("<dd", *scaling)
     head += bytes(-len(head) % _ALIGNMENT)
-    return head + np.ascontiguousarray(array, dtype).tobytes()
+    return head + np.ascontiguousarray(block, dtype).tobytes()
 
 
 def unpack(payload: bytes) -> NDArray[Any]:
@@ -95,10 +132,12 @@ def unpack(payload: bytes) -> NDArray[Any]:
     Raises:
         NcsError: ``bad_array``, saying which part does not fit.
     """
+    import numpy as np
+
     if len(payload) < 4:
         raise _bad(f"{len(payload)} bytes are too short for a head")
     code, ndim, flags, reserved = payload[:4]
-    dtype = _DTYPES.get(code)
+    dtype = _dtypes().get(code)
     if dtype is None:
         raise _bad(f"unknown dtype {code}")
     if not 1 <= ndim <= _MAX_NDIM:

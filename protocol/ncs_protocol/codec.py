@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+import sys
 from typing import Any, Protocol, TypeVar, get_args
 
 import msgpack
 import msgspec
-import numpy as np
 import orjson
 
 from .arrays import EXT_NDARRAY, ScaledArray, pack, unpack
 from .codes import Code
 from .errors import NcsError
 from .limits import DEFAULT_LIMITS, Limits
-from .messages import ClientMessage, ServerMessage
+from .messages import ClientMessage, Points, ServerMessage
 
 __all__ = ["CODECS", "JSON", "MSGPACK", "Codec", "JsonCodec", "MsgpackCodec"]
 
 _MAX_DETAIL = 300
-_PASS_THROUGH = (np.ndarray, ScaledArray)
 
 _T = TypeVar("_T")
 
@@ -192,7 +191,9 @@ def _check_size(frame: bytes | str, limits: Limits) -> None:
 
 
 def _builtins(message: ClientMessage | ServerMessage) -> Any:
-    return msgspec.to_builtins(message, builtin_types=_PASS_THROUGH)
+    numpy = sys.modules.get("numpy")  # without it there is no array either
+    arrays = (ScaledArray,) if numpy is None else (numpy.ndarray, ScaledArray)
+    return msgspec.to_builtins(message, builtin_types=arrays)
 
 
 def _array_to_json(value: Any) -> str:
@@ -244,7 +245,10 @@ _TAGS: dict[Any, frozenset[str]] = {
 
 def _convert(parsed: Any, union: Any, dec_hook: Any) -> Any:
     try:
-        return msgspec.convert(parsed, union, dec_hook=dec_hook)
+        message = msgspec.convert(parsed, union, dec_hook=dec_hook)
+        if type(message) is Points and message.array is not None:
+            message.array = dec_hook(object, message.array)
+        return message
     except NcsError as error:
         raise _addressed(error, parsed) from None
     except (msgspec.ValidationError, OverflowError) as error:

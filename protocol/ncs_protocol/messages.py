@@ -10,10 +10,18 @@ Nothing here encodes, validates beyond types, or knows a connection: see `codec`
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    PackedArray = NDArray[Any]
+else:
+    # A gateway speaks the protocol without NumPy, which would be a third of its memory.
+    # msgspec lets anything pass here; the codec makes an array of it or refuses it.
+    PackedArray = Annotated[Any, Meta(title="packed array")]
 
 __all__ = [
     "DELIVERY_CLASS",
@@ -140,7 +148,7 @@ class Points(_ClientMessage, tag="points", kw_only=True):
     stream: _Name = "default"
     points: list[list[float]] | None = None
     """n lists of d numbers."""
-    array: NDArray[Any] | None = None
+    array: PackedArray | None = None
     """Packed: shape (n, d)."""
     timestamps: list[int | float] | None = None
     """One event time a point."""

@@ -98,6 +98,6 @@ def _of(declared: inspect.Type) -> st.SearchStrategy[Any]:
             return st.none()
         case inspect.AnyType():
             return plain_values
-        case inspect.CustomType():
+        case inspect.Metadata():  # the title of a packed array
             return arrays
     raise NotImplementedError(declared)

@@ -3,28 +3,39 @@
 async with AsyncNCSClient("http://127.0.0.1:8000", api_key="nck_...") as client:
     async with client.stream(producer="gateway-1") as session:
         ack = await session.send([[1.0, 2.0, 3.0]])
+
+Each name is loaded when it is first used (PEP 562): a gateway of 40 MB has no room for
+the HTTP client and NumPy, which it does not need.
 """
 
-from .client import AsyncNCSClient
-from .errors import (
-    ConnectionEndedError,
-    LaggingError,
-    NCSAPIException,
-    NcsClientError,
-    RefusedError,
-    UnreachableError,
-)
-from .results import (
-    AlgorithmStatus,
-    ApiKey,
-    Cluster,
-    Health,
-    PointOutcome,
-    ProcessResult,
-)
-from .stream import StreamSession
-from .subscription import Subscription
-from .view import ClusterView
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import AsyncNCSClient
+    from .errors import (
+        ConnectionEndedError,
+        LaggingError,
+        NCSAPIException,
+        NcsClientError,
+        RefusedError,
+        SpoolError,
+        SpoolFullError,
+        UnreachableError,
+    )
+    from .gateway import GatewayClient
+    from .results import (
+        AlgorithmStatus,
+        ApiKey,
+        Cluster,
+        Health,
+        PointOutcome,
+        ProcessResult,
+    )
+    from .spool import SpoolOptions
+    from .stream import StreamSession
+    from .subscription import Subscription
+    from .view import ClusterView
 
 __all__ = [
     "AlgorithmStatus",
@@ -33,6 +44,7 @@ __all__ = [
     "Cluster",
     "ClusterView",
     "ConnectionEndedError",
+    "GatewayClient",
     "Health",
     "LaggingError",
     "NCSAPIException",
@@ -40,9 +52,47 @@ __all__ = [
     "PointOutcome",
     "ProcessResult",
     "RefusedError",
+    "SpoolError",
+    "SpoolFullError",
+    "SpoolOptions",
     "StreamSession",
     "Subscription",
     "UnreachableError",
 ]
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "client": ("AsyncNCSClient",),
+    "errors": (
+        "ConnectionEndedError",
+        "LaggingError",
+        "NCSAPIException",
+        "NcsClientError",
+        "RefusedError",
+        "SpoolError",
+        "SpoolFullError",
+        "UnreachableError",
+    ),
+    "gateway": ("GatewayClient",),
+    "results": (
+        "AlgorithmStatus",
+        "ApiKey",
+        "Cluster",
+        "Health",
+        "PointOutcome",
+        "ProcessResult",
+    ),
+    "spool": ("SpoolOptions",),
+    "stream": ("StreamSession",),
+    "subscription": ("Subscription",),
+    "view": ("ClusterView",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)

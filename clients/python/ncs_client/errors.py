@@ -6,6 +6,8 @@ NcsClientError
   UnreachableError    no answer to a request
   ConnectionEndedError  the session ended and reconnecting would not help
   LaggingError        this program reads a subscription too slowly
+  SpoolError          the spool of a gateway cannot be used
+    SpoolFullError    there is no room for a batch, by its limits or on the disk
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ __all__ = [
     "NCSAPIException",
     "NcsClientError",
     "RefusedError",
+    "SpoolError",
+    "SpoolFullError",
     "UnreachableError",
 ]
 
@@ -95,6 +99,22 @@ class LaggingError(NcsClientError):
     def __init__(self, queued: int) -> None:
         self.queued = queued
         super().__init__(f"{queued} events waited unread; read faster or ask for fewer")
+
+
+class SpoolError(NcsClientError):
+    """The spool of a gateway cannot be used: it is locked, another's, or unreadable."""
+
+
+class SpoolFullError(SpoolError):
+    """There is no room for a batch.
+
+    Attributes:
+        disk: whether it is the disk that is full, not the spool's own limit.
+    """
+
+    def __init__(self, detail: str, *, disk: bool) -> None:
+        self.disk = disk
+        super().__init__(detail)
 
 
 def close_is_final(close_code: int | None) -> bool:

@@ -5,43 +5,34 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, cast
 
 import numpy as np
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.typing import Subprotocol
 
-from ncs_protocol import CODECS, Code, Codec, NcsError, Retry, ScaledArray
+from ncs_protocol import CODECS, ScaledArray
 from ncs_protocol.messages import (
     Ack,
-    Auth,
-    ClientMessage,
-    Draining,
-    Error,
     EventType,
     Points,
     ResultDetail,
-    TokenExpiring,
+    ServerMessage,
     Welcome,
 )
 
 from .backoff import Backoff
+from .connection import Connection
 from .core import Batch, ClientCore
-from .errors import ConnectionEndedError, RefusedError, close_is_final
+from .errors import ConnectionEndedError, RefusedError
 from .subscription import Subscription
 
 __all__ = ["StreamSession"]
 
 _SUBPROTOCOLS = {name.rpartition("+")[2]: name for name in CODECS}
-_CLOSING_S = 5.0
-_STEADY_S = 5.0  # a connection that held this long was a success
 
 
-class StreamSession:
+class StreamSession(Connection):
     """One WebSocket session, kept up over reconnects; see `AsyncNCSClient.stream`.
 
     Args:
@@ -73,32 +64,28 @@ class StreamSession:
         max_queue: int = 10_000,
         backoff: Backoff | None = None,
     ) -> None:
-        self.max_queue = max_queue
-        self._aborted = False
-        self._url = url
-        self._token: Callable[[], str]
-        self._token = (lambda: token) if isinstance(token, str) else token
-        self._codec: Codec = CODECS[_SUBPROTOCOLS[codec]]
-        self._attempts = reconnect_attempts
-        self._on_reconnect = on_reconnect
-        self._max_unacknowledged = max_unacknowledged
-        self._backoff = backoff or Backoff()
         # A new life of the producer starts to count from 1 again: what an earlier one
         # had not sent is not here any more, and a higher epoch says so.
         self.core = ClientCore(
             "", producer or f"py-{uuid.uuid4().hex}", time.time_ns(), streams
         )
-        self._socket: ClientConnection | None = None
+        super().__init__(
+            url,
+            (lambda: token) if isinstance(token, str) else token,
+            CODECS[_SUBPROTOCOLS[codec]],
+            self.core,
+            reconnect_attempts=reconnect_attempts,
+            on_reconnect=on_reconnect,
+            backoff=backoff,
+        )
+        self.max_queue = max_queue
+        self._aborted = False
+        self._max_unacknowledged = max_unacknowledged
         self._subscriptions: set[Subscription] = set()
-        self._outgoing: deque[ClientMessage] = deque()
-        self._to_send = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._welcomed: asyncio.Future[Welcome] | None = None
         self._futures: set[asyncio.Future[Ack]] = set()
-        self._ended: Exception | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._reconnect_after_s: float | None = None
 
     # Life
 
@@ -109,7 +96,7 @@ class StreamSession:
             ConnectionEndedError: if the server cannot be reached at all, or refuses.
         """
         self._welcomed = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._run())
+        self._begin()
         try:
             return await self._welcomed
         except asyncio.CancelledError:
@@ -129,9 +116,7 @@ class StreamSession:
     async def abort(self) -> None:
         """End the session at once; what is not acknowledged may be lost."""
         self._aborted = True
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._stop()
         self._end(ConnectionEndedError(1000, "closed"))
 
     async def __aenter__(self) -> StreamSession:
@@ -254,147 +239,18 @@ class StreamSession:
         self.send_now(self.core.subscribe(subscription.reader))
         return subscription
 
-    # The connection
+    # What the connection tells
 
-    def send_now(self, messages: Sequence[ClientMessage]) -> None:
-        """Queue messages for the present connection."""
-        if messages and self._socket is not None:
-            self._outgoing.extend(messages)
-            self._to_send.set()
-
-    async def _run(self) -> None:
-        """Keep a connection up until the session ends."""
-        try:
-            await self._reconnect_until_ended()
-        except Exception as unexpected:
-            self._end(unexpected)
-
-    async def _reconnect_until_ended(self) -> None:
-        while self._ended is None:
-            began = time.monotonic()
-            error = await self._connection()
-            if time.monotonic() - began > _STEADY_S:
-                self._backoff.reset()
-            if error is not None:
-                self._end(error)
-                return
-            if self._attempts is not None and self._backoff.attempt >= self._attempts:
-                self._end(ConnectionEndedError(None, self._last_failure))
-                return
-            wait = self._backoff.next_s()
-            if self._reconnect_after_s is not None:
-                wait, self._reconnect_after_s = self._reconnect_after_s, None
-            await asyncio.sleep(wait)
-            if self._on_reconnect is not None:
-                self._on_reconnect(self._backoff.attempt)
-
-    _last_failure = "the connection was lost"
-
-    async def _connection(self) -> ConnectionEndedError | None:
-        """Run one connection to its end; return an error if it is the end of all."""
-        self.core.token = self._token()
-        try:
-            async with connect(
-                self._url,
-                subprotocols=[Subprotocol(self._codec.subprotocol)],
-                compression=None,
-                max_size=None,
-            ) as socket:
-                self._socket = socket
-                self._outgoing.clear()
-                self.send_now(self.core.connected())
-                writer = asyncio.create_task(self._write(socket))
-                try:
-                    await self._read(socket)
-                finally:
-                    self._socket = None
-                    self.core.welcome = None
-                    writer.cancel()
-                    await asyncio.gather(writer, return_exceptions=True)
-                return self._closed(socket.close_code, socket.close_reason)
-        except InvalidStatus as error:
-            body = (error.response.body or b"")[:300].decode(errors="replace")
-            status = error.response.status_code
-            self._last_failure = f"HTTP {status}: {body}"
-            if status < 500 and status not in (408, 429):
-                return ConnectionEndedError(None, self._last_failure)
-            return self._unreachable()
-        except (OSError, TimeoutError, EOFError, InvalidHandshake) as error:
-            self._last_failure = f"cannot connect to {self._url}: {error}"
-            return self._unreachable()
+    def _received(self, message: ServerMessage) -> None:
+        if isinstance(message, Welcome) and self._welcomed is not None:
+            if not self._welcomed.done():
+                self._welcomed.set_result(message)
 
     def _unreachable(self) -> ConnectionEndedError | None:
         """The first connection has to succeed; later ones are tried again."""
         if self._welcomed is not None and not self._welcomed.done():
             return ConnectionEndedError(None, self._last_failure)
         return None
-
-    def _closed(
-        self, code: int | None, reason: str | None
-    ) -> ConnectionEndedError | None:
-        self._last_failure = f"connection closed: {code} {reason or ''}".strip()
-        if close_is_final(code):
-            return ConnectionEndedError(code, reason or "")
-        if code == Code.TOKEN_EXPIRED.close_code and self._token() == self.core.token:
-            return ConnectionEndedError(code, f"{reason}; log in again")
-        return self._unreachable()
-
-    async def _read(self, socket: ClientConnection) -> None:
-        try:
-            async for frame in socket:
-                try:
-                    message = self._codec.decode_server(frame)
-                except NcsError as error:
-                    if error.code is Code.UNKNOWN_TYPE:
-                        continue  # of a newer server; what it adds may be ignored
-                    raise
-                if isinstance(message, TokenExpiring):
-                    self._renew_token()
-                if isinstance(message, Draining):
-                    self._reconnect_after_s = message.reconnect_after_ms / 1000
-                if isinstance(message, Error):
-                    self._wait_as_told(message, socket)
-                self.send_now(self.core.receive(message))
-                if isinstance(message, Welcome) and self._welcomed is not None:
-                    if not self._welcomed.done():
-                        self._welcomed.set_result(message)
-        except ConnectionClosed:
-            pass
-        except NcsError as error:
-            self._end(ConnectionEndedError(None, f"not understood: {error}"))
-
-    def _renew_token(self) -> None:
-        """Give the server the token that replaces the present one, if there is one."""
-        token = self._token()
-        if token != self.core.token:
-            self.core.token = token
-            self.send_now([Auth(id="renewed", token=token)])
-
-    def _wait_as_told(self, error: Error, socket: ClientConnection) -> None:
-        loop, stream = asyncio.get_running_loop(), error.stream
-        if error.retry == Retry.LATER and stream is not None:
-            loop.call_later(
-                error.retry_after or 1.0,
-                lambda: self.send_now(self.core.resume(stream)),
-            )
-        elif error.retry == Retry.RECONNECT:
-            # The server closes such a connection, as a rule, once it has answered what
-            # is in flight.
-            loop.call_later(_CLOSING_S, socket.transport.abort)
-
-    async def _write(self, socket: ClientConnection) -> None:
-        try:
-            while True:
-                while self._outgoing:
-                    frame = self._codec.encode(self._outgoing.popleft())
-                    await socket.send(frame, text=not self._codec.binary)
-                self._to_send.clear()
-                await self._to_send.wait()
-        except ConnectionClosed:
-            pass
-        except Exception as error:
-            self._end(error)
-            await socket.close()
 
     def _end(self, error: Exception) -> None:
         """End the session for everyone who waits on it."""

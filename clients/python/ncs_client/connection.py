@@ -1,0 +1,254 @@
+"""A WebSocket to a server that is made again whenever it breaks, and feeds a core.
+
+It knows frames, waits and close codes. What is sent and what an answer means is the
+core's affair: the same connection carries a live session and a lane of a gateway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from ncs_protocol import Code, Codec, NcsError, Retry
+from ncs_protocol.messages import (
+    Auth,
+    ClientMessage,
+    Draining,
+    Error,
+    ServerMessage,
+    TokenExpiring,
+    Welcome,
+)
+
+from .backoff import Backoff
+from .errors import ConnectionEndedError, close_is_final
+
+__all__ = ["Connection", "Core", "Outgoing"]
+
+_CLOSING_S = 5.0
+_STEADY_S = 5.0  # a connection that held this long was a success
+
+Outgoing = ClientMessage | bytes
+"""A message to be encoded, or a frame that is ready."""
+
+
+class Core(Protocol):
+    """Decides what is sent. No I/O on the network, called from one event loop only."""
+
+    token: str
+    """Credential for the next `hello`."""
+    welcome: Welcome | None
+    """The last one; None while not connected."""
+
+    def connected(self) -> Sequence[Outgoing]:
+        """Return what to send on a new connection, `hello` first."""
+
+    def receive(self, message: ServerMessage) -> Sequence[Outgoing]:
+        """Take a message of the server; return what to send."""
+
+    def resume(self, stream: str) -> Sequence[Outgoing]:
+        """Go on with a stream that a refusal paused; return what to send."""
+
+
+class Connection:
+    """See the module.
+
+    Args:
+        url: `ws://` or `wss://` address of the server's `/ws`.
+        token: returns a credential, asked for every connection.
+        codec: how messages are encoded.
+        core: decides what is sent.
+        reconnect_attempts: how often in a row to try again; None for ever.
+        on_reconnect: called with the number of the attempt.
+        backoff: waits between attempts to connect.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: Callable[[], str],
+        codec: Codec,
+        core: Core,
+        *,
+        reconnect_attempts: int | None = None,
+        on_reconnect: Callable[[int], None] | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._url = url
+        self._token = token
+        self._codec = codec
+        self._core = core
+        self._attempts = reconnect_attempts
+        self._on_reconnect = on_reconnect
+        self._backoff = backoff or Backoff()
+        self._socket: ClientConnection | None = None
+        self._outgoing: deque[Outgoing] = deque()
+        self._to_send = asyncio.Event()
+        self._ended: Exception | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._reconnect_after_s: float | None = None
+        self._last_failure = "the connection was lost"
+
+    # For who builds on it
+
+    def _begin(self) -> None:
+        """Start to connect."""
+        self._task = asyncio.create_task(self._run())
+
+    async def _stop(self) -> None:
+        """End the connection and its task."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _received(self, message: ServerMessage) -> None:
+        """Take note of a message, after the core did."""
+
+    def _unreachable(self) -> ConnectionEndedError | None:
+        """Return the error if what failed just now shall not be tried again."""
+        return None
+
+    def _end(self, error: Exception) -> None:
+        """Take note that the connection has ended for good."""
+        self._ended = self._ended or error
+
+    def send_now(self, messages: Sequence[Outgoing]) -> None:
+        """Queue messages for the present connection."""
+        if messages and self._socket is not None:
+            self._outgoing.extend(messages)
+            self._to_send.set()
+
+    # The connection
+
+    async def _run(self) -> None:
+        """Keep a connection up until it has ended for good."""
+        try:
+            await self._reconnect_until_ended()
+        except Exception as unexpected:
+            self._end(unexpected)
+
+    async def _reconnect_until_ended(self) -> None:
+        while self._ended is None:
+            began = time.monotonic()
+            error = await self._connection()
+            if time.monotonic() - began > _STEADY_S:
+                self._backoff.reset()
+            if error is not None:
+                self._end(error)
+                return
+            if self._attempts is not None and self._backoff.attempt >= self._attempts:
+                self._end(ConnectionEndedError(None, self._last_failure))
+                return
+            wait = self._backoff.next_s()
+            if self._reconnect_after_s is not None:
+                wait, self._reconnect_after_s = self._reconnect_after_s, None
+            await asyncio.sleep(wait)
+            if self._on_reconnect is not None:
+                self._on_reconnect(self._backoff.attempt)
+
+    async def _connection(self) -> ConnectionEndedError | None:
+        """Run one connection to its end; return an error if it is the end of all."""
+        self._core.token = self._token()
+        try:
+            async with connect(
+                self._url,
+                subprotocols=[Subprotocol(self._codec.subprotocol)],
+                compression=None,
+                max_size=None,
+            ) as socket:
+                self._socket = socket
+                self._outgoing.clear()
+                self.send_now(self._core.connected())
+                writer = asyncio.create_task(self._write(socket))
+                try:
+                    await self._read(socket)
+                finally:
+                    self._socket = None
+                    self._core.welcome = None
+                    writer.cancel()
+                    await asyncio.gather(writer, return_exceptions=True)
+                return self._closed(socket.close_code, socket.close_reason)
+        except InvalidStatus as error:
+            body = (error.response.body or b"")[:300].decode(errors="replace")
+            status = error.response.status_code
+            self._last_failure = f"HTTP {status}: {body}"
+            if status < 500 and status not in (408, 429):
+                return ConnectionEndedError(None, self._last_failure)
+            return self._unreachable()
+        except (OSError, TimeoutError, EOFError, InvalidHandshake) as error:
+            self._last_failure = f"cannot connect to {self._url}: {error}"
+            return self._unreachable()
+
+    def _closed(
+        self, code: int | None, reason: str | None
+    ) -> ConnectionEndedError | None:
+        self._last_failure = f"connection closed: {code} {reason or ''}".strip()
+        if close_is_final(code):
+            return ConnectionEndedError(code, reason or "")
+        if code == Code.TOKEN_EXPIRED.close_code and self._token() == self._core.token:
+            return ConnectionEndedError(code, f"{reason}; log in again")
+        return self._unreachable()
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            async for frame in socket:
+                try:
+                    message = self._codec.decode_server(frame)
+                except NcsError as error:
+                    if error.code is Code.UNKNOWN_TYPE:
+                        continue  # of a newer server; what it adds may be ignored
+                    raise
+                if isinstance(message, TokenExpiring):
+                    self._renew_token()
+                if isinstance(message, Draining):
+                    self._reconnect_after_s = message.reconnect_after_ms / 1000
+                if isinstance(message, Error):
+                    self._wait_as_told(message, socket)
+                self.send_now(self._core.receive(message))
+                self._received(message)
+        except ConnectionClosed:
+            pass
+        except NcsError as error:
+            self._end(ConnectionEndedError(None, f"not understood: {error}"))
+
+    def _renew_token(self) -> None:
+        """Give the server the token that replaces the present one, if there is one."""
+        token = self._token()
+        if token != self._core.token:
+            self._core.token = token
+            self.send_now([Auth(id="renewed", token=token)])
+
+    def _wait_as_told(self, error: Error, socket: ClientConnection) -> None:
+        loop, stream = asyncio.get_running_loop(), error.stream
+        if error.retry == Retry.LATER and stream is not None:
+            loop.call_later(
+                error.retry_after or 1.0,
+                lambda: self.send_now(self._core.resume(stream)),
+            )
+        elif error.retry == Retry.RECONNECT:
+            # The server closes such a connection, as a rule, once it has answered what
+            # is in flight.
+            loop.call_later(_CLOSING_S, socket.transport.abort)
+
+    async def _write(self, socket: ClientConnection) -> None:
+        try:
+            while True:
+                while self._outgoing:
+                    message = self._outgoing.popleft()
+                    if not isinstance(message, bytes):
+                        message = self._codec.encode(message)
+                    await socket.send(message, text=not self._codec.binary)
+                self._to_send.clear()
+                await self._to_send.wait()
+        except ConnectionClosed:
+            pass
+        except Exception as error:
+            self._end(error)
+            await socket.close()

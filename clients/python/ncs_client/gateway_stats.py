@@ -1,0 +1,68 @@
+"""What a gateway counts, and what `GatewayClient.stats` tells."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+__all__ = ["GatewayStats", "Rate"]
+
+_MEMORY_S = 10.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayStats:
+    """How a gateway is doing. Counters rise from 0 with each start of the process."""
+
+    is_connected: bool
+    """Whether live batches can be sent."""
+    failure: str | None
+    """What went wrong last, while there is no connection."""
+    depth_batches: int
+    """In the spool: neither acknowledged nor dropped, both lanes."""
+    depth_bytes: int
+    """What the spool's files take."""
+    live_batches: int
+    """Of `depth_batches`, those of the live lane."""
+    backfill_batches: int
+    oldest_age_s: float | None
+    """About how long the oldest batch has waited; None if there is none."""
+    last_acked: dict[str, tuple[int, int]]
+    """Producer of each lane -> (epoch, seq) of the last acknowledged batch."""
+    pushed_batches: int
+    acked_batches: int
+    duplicate_batches: int
+    """Of those acknowledged, how many the server had already."""
+    dropped_batches: dict[str, int]
+    """By reason: `overflow`, `newest`, `age`, `refused`, `damaged`, `uncertain`."""
+    push_rate: float
+    """Batches per second, over about the last 10 seconds."""
+    ack_rate: float
+    clock_offset_s: float | None
+    """The server's clock minus this machine's."""
+    clock_error_s: float | None
+    """Bound of the error of `clock_offset_s`."""
+
+
+class Rate:
+    """Events per second, where an event counts less the longer it is ago (10 s: 1/e).
+
+    Args:
+        now: monotonic seconds.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._sum = 0.0
+        self._at = now
+
+    def add(self, count: int, now: float) -> None:
+        """Take note of events."""
+        self._sum = self._faded(now) + count
+        self._at = now
+
+    def per_s(self, now: float) -> float:
+        """Return the rate."""
+        return self._faded(now) / _MEMORY_S
+
+    def _faded(self, now: float) -> float:
+        return self._sum * math.exp((self._at - now) / _MEMORY_S)
