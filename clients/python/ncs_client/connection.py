@@ -115,6 +115,10 @@ class Connection:
         """Return the error if what failed just now shall not be tried again."""
         return None
 
+    async def _rest(self, wait_s: float) -> None:
+        """Wait before the next attempt to connect."""
+        await asyncio.sleep(wait_s)
+
     def _end(self, error: Exception) -> None:
         """Take note that the connection has ended for good."""
         self._ended = self._ended or error
@@ -149,7 +153,7 @@ class Connection:
             wait = self._backoff.next_s()
             if self._reconnect_after_s is not None:
                 wait, self._reconnect_after_s = self._reconnect_after_s, None
-            await asyncio.sleep(wait)
+            await self._rest(wait)
             if self._on_reconnect is not None:
                 self._on_reconnect(self._backoff.attempt)
 

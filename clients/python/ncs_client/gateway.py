@@ -191,6 +191,7 @@ class GatewayClient:
             waits=self._live_waits if name == "backfill" else lambda: False,
             is_lazy=self._options.fsync != "always",
             on_pause=self._paused,
+            on_welcome=self._hurry,
             backoff=self._backoff(),
         )
 
@@ -343,6 +344,10 @@ class GatewayClient:
                 self._live.ping()
 
     # What the lanes tell
+
+    def _hurry(self) -> None:
+        for link in self._links.values():
+            link.hurry()
 
     def _acknowledged(self, batches: int, is_duplicate: bool) -> None:
         self._acked += batches

@@ -7,6 +7,7 @@ welcome, the end of a wait. What it sends is durable before (see `spool`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class Link(Connection):
         waits: returns whether another lane goes first.
         is_lazy: whether syncing may wait until something can be sent, or `sync`.
         on_pause: called with reason, seconds and detail when nothing can be sent.
+        on_welcome: called when a connection is made.
         backoff: waits between attempts to connect.
 
     Attributes:
@@ -57,6 +59,7 @@ class Link(Connection):
         waits: Callable[[], bool],
         is_lazy: bool,
         on_pause: Callable[[str, float | None, str], None],
+        on_welcome: Callable[[], None],
         backoff: Backoff | None = None,
     ) -> None:
         super().__init__(url, token, MSGPACK, lane, backoff=backoff)
@@ -67,6 +70,8 @@ class Link(Connection):
         self._waits = waits
         self._is_lazy = is_lazy
         self._on_pause = on_pause
+        self._on_welcome = on_welcome
+        self._hurry = asyncio.Event()
         self._awake = asyncio.Event()
         self._pump_task: asyncio.Task[None] | None = None
         self._syncing: asyncio.Task[None] | None = None
@@ -121,7 +126,17 @@ class Link(Connection):
             self._pings = {id: time.time()}
             self.send_now([Ping(id=id)])
 
+    def hurry(self) -> None:
+        """Try to connect at once: the server is there."""
+        self._hurry.set()
+
     # What the connection tells
+
+    async def _rest(self, wait_s: float) -> None:
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._hurry.wait()
 
     async def _run(self) -> None:
         while not self.is_replaced:
@@ -144,6 +159,7 @@ class Link(Connection):
     def _received(self, message: ServerMessage) -> None:
         if isinstance(message, Welcome):
             self.failure = None
+            self._on_welcome()
             self.ping()
         elif isinstance(message, Pong):
             sent = self._pings.pop(message.id or "", None)
