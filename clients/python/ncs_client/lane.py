@@ -50,6 +50,7 @@ HOLD_S = 30.0
 _MAX_FLIGHTS = 32
 """After a refusal all frames behind it are refused as well, for the gap; a server ends
 the session after more than 32 refusals in a row."""
+_BURST_S = 0.05
 _NOTHING = Resume(producer_epoch=0, last_seq=0)
 _OF_CONTENT = frozenset(
     code.wire
@@ -66,7 +67,8 @@ key may not write is no reason to throw data away."""
 
 
 class Pace:
-    """Bounds the mean of bytes per second; one frame may overdraw it.
+    """Bounds the mean of bytes per second; bursts of 50 ms, so that small frames go out
+    several at a time, and one frame may overdraw it.
 
     Args:
         bytes_per_s: the bound; None for none.
@@ -78,7 +80,8 @@ class Pace:
 
     def wait_s(self, now: float) -> float:
         """Return how long nothing may be sent; `now` is monotonic seconds."""
-        return max(0.0, self._clear_at - now)
+        ahead = self._clear_at - now
+        return 0.0 if ahead < _BURST_S else ahead - _BURST_S / 2
 
     def spend(self, size: int, now: float) -> None:
         """Take note of `size` bytes that are sent."""
@@ -171,7 +174,7 @@ class Lane:
     def connected(self) -> Sequence[Outgoing]:
         """See `Core.connected`."""
         self.welcome = None
-        self._paused = self.must_reconnect = False
+        self._paused = self._is_careful = self.must_reconnect = False
         self._rewind(0)
         numbers = self.spool.numbers
         return [
