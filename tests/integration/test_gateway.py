@@ -25,7 +25,7 @@ from ncs_streamer.store.contracts import StreamKey
 
 pytestmark = pytest.mark.integration
 
-KILLS = 10
+KILLS = 8
 MAX_RSS_MB = 40.0
 KEEP_JOURNAL = ("--snapshot-points", "100000000")
 

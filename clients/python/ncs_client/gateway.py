@@ -226,10 +226,12 @@ class GatewayClient:
             return False
         self._pushed += 1
         self._push_rate.add(1, time.monotonic())
-        if self._options.fsync == "always":
-            await link.sync()
         link.begin()
         link.wake()
+        if self._options.fsync == "always":
+            await link.sync()
+        else:
+            await asyncio.sleep(0)  # who pushes in a loop lets others run
         return True
 
     async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
@@ -252,7 +254,7 @@ class GatewayClient:
         now, monotonic = time.time(), time.monotonic()
         oldest = [at for s in (live.spool, backfill.spool) if (at := s.oldest_at)]
         return GatewayStats(
-            is_connected=live.is_open,
+            is_connected=live.is_connected,
             failure=self._live.failure or self._backfill.failure,
             depth_batches=live.spool.depth + backfill.spool.depth,
             depth_bytes=live.spool.size + backfill.spool.size,
@@ -303,9 +305,10 @@ class GatewayClient:
 
     def _append_now(self, payload: bytes) -> Link:
         live, now = self._live, time.time()
-        is_short = live.lane.spool.depth < _LIVE_BATCHES
-        if live.lane.is_open and is_short and live.lane.spool.has_room(len(payload)):
-            live.lane.spool.append(payload, now)
+        spool = live.lane.spool
+        is_short = spool.depth < _LIVE_BATCHES and spool.has_room(len(payload))
+        if live.lane.is_connected and is_short:
+            spool.append(payload, now)
             return live
         self._backfill.lane.spool.append(payload, now)
         return self._backfill

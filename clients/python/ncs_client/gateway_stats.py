@@ -15,7 +15,7 @@ class GatewayStats:
     """How a gateway is doing. Counters rise from 0 with each start of the process."""
 
     is_connected: bool
-    """Whether live batches can be sent."""
+    """Whether the live lane is."""
     failure: str | None
     """What went wrong last, while there is no connection."""
     depth_batches: int

@@ -160,9 +160,14 @@ class Lane:
         self._next_id = 1
 
     @property
+    def is_connected(self) -> bool:
+        """Whether the server knows this lane and agrees on its numbers."""
+        return self.welcome is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether batches may be sent."""
-        return self.welcome is not None and not self._paused
+        return self.is_connected and not self._paused
 
     @property
     def has_unsent(self) -> bool:

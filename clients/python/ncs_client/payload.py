@@ -114,7 +114,7 @@ def _packed(points: Any) -> bytes:
         return pack(points)
     if values.dtype.str[1:] not in ("f8", "f4", "f2"):
         values = values.astype("f8")
-    inside = (abs(values) <= _MAX_ABS).all(axis=1)
+    inside = (abs(values.astype("f8", copy=False)) <= _MAX_ABS).all(axis=1)
     if not inside.all():
         raise _bad_value(int(inside.argmin()), values[int(inside.argmin())].tolist())
     return pack(values)
@@ -138,10 +138,10 @@ def _check_shape(count: int, dimension: int) -> None:
         raise NcsError(Code.NO_POINTS)
     if dimension == 0:
         raise NcsError(Code.EMPTY_POINT, index=0)
-    for code, found, limit in (
-        (Code.TOO_MANY_POINTS, count, limits.max_points),
-        (Code.TOO_MANY_DIMENSIONS, dimension, limits.max_dimensions),
-        (Code.TOO_MANY_ELEMENTS, count * dimension, limits.max_elements),
+    for code, found, limit, index in (
+        (Code.TOO_MANY_POINTS, count, limits.max_points, None),
+        (Code.TOO_MANY_DIMENSIONS, dimension, limits.max_dimensions, 0),
+        (Code.TOO_MANY_ELEMENTS, count * dimension, limits.max_elements, None),
     ):
         if found > limit:
-            raise NcsError(code, f"{found}, the limit is {limit}")
+            raise NcsError(code, f"{found}, the limit is {limit}", index=index)
