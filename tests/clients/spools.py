@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ncs_client.spool import Spool, SpoolOptions
+from ncs_client import SpoolOptions
+from ncs_client.spool import Spool
 
 __all__ = ["OWNER", "abandon", "opened", "options", "rest_of"]
 

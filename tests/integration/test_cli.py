@@ -6,7 +6,7 @@ import orjson
 import psutil
 import pytest
 from commands import ncs, start
-from real_server import client_of, server_on, token, wait_until
+from real_server import client_of, free_port, server_on, token, wait_until
 
 from ncs_client import RefusedError
 from ncs_engine import kernel_info
@@ -62,6 +62,34 @@ async def test_push_names_the_lines_that_the_server_refuses(tmp_path: Path) -> N
         code, out, err = await push(server, lines, "--batch", "10")
     assert (1, "20 points are in the model; 0 lines left out\n") == (code, out)
     assert "ncs: lines 11 to 20: out_of_range: Point 4 has 1e+09" in err
+
+
+async def test_push_with_a_spool_begins_before_the_server_is_there(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    words = ("push", "-", "--url", f"http://127.0.0.1:{port}", "--batch", "10")
+    spooled = ("--spool", str(tmp_path / "spool"), "--producer", "plant-7")
+    lines = "".join(f"{i % 3},2\n" for i in range(100))
+    pushing = asyncio.create_task(
+        ncs(*words, *spooled, stdin=lines, NCS_API_KEY=token())
+    )
+    await wait_until((tmp_path / "spool" / "backfill" / "lock").exists)
+    async with server_on(tmp_path / "data", port=port) as server:
+        code, out, err = await pushing
+        assert (0, "100 points are in the model; 0 lines left out\n") == (code, out), (
+            err
+        )
+        async with client_of(server) as client:
+            status = await client.get_algorithm_status("default")
+    assert 100 == status.total_points_processed
+
+
+async def test_push_with_a_spool_wants_a_producer(tmp_path: Path) -> None:
+    spooled = ("--spool", str(tmp_path / "spool"))
+    code, _, err = await ncs("push", "-", *spooled, NCS_API_KEY=token())
+    assert 1 == code
+    assert "--spool needs --producer" in err
 
 
 async def test_push_tells_which_columns_it_takes(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ async def run(program: list[str], url: str) -> str:
 
 
 async def test_there_are_examples_and_blocks_to_run() -> None:
-    assert 3 == len(EXAMPLES)
+    assert 4 == len(EXAMPLES)
     assert {name for name, *_ in BLOCKS} == set(READMES)
 
 
@@ -60,6 +60,7 @@ async def test_an_example_runs(server: ServerProcess, example: Path) -> None:
     output = await run([str(example)], server.url)
     expected = {
         "basic_usage": "[10.0, 20.0, 30.0] -> cluster 1",
+        "gateway_example": "all 50 batches are in the model",
         "streaming_example": "3 clusters:",
         "batch_processing": "8 clusters",
     }

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         PointOutcome,
         ProcessResult,
     )
-    from .spool import SpoolOptions
+    from .spool_options import SpoolOptions
     from .stream import StreamSession
     from .subscription import Subscription
     from .view import ClusterView
@@ -83,7 +83,7 @@ _MODULES = {
         "PointOutcome",
         "ProcessResult",
     ),
-    "spool": ("SpoolOptions",),
+    "spool_options": ("SpoolOptions",),
     "stream": ("StreamSession",),
     "subscription": ("Subscription",),
     "view": ("ClusterView",),

@@ -40,7 +40,8 @@ from .gateway_stats import GatewayStats, Rate
 from .lane import DISK, Lane, Pace
 from .link import Link
 from .payload import payload_of
-from .spool import Spool, SpoolOptions
+from .spool import Spool
+from .spool_options import SpoolOptions
 
 __all__ = ["GatewayClient"]
 

@@ -14,12 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from ncs_client import AsyncNCSClient, NcsClientError
+import ncs_client
+from ncs_client import AsyncNCSClient, NcsClientError, RefusedError
 from ncs_protocol.messages import Ack
 
 from .options import add_client_options, credential_of, positive, say_reconnect
@@ -45,16 +47,28 @@ def add_to(commands: Any) -> None:
         "--columns", help="names or numbers (from 1) of the columns [all numeric ones]"
     )
     parser.add_argument("--producer", help="name for exactly-once delivery")
+    parser.add_argument(
+        "--spool",
+        type=Path,
+        metavar="DIR",
+        help="put rows on disk here first, and push on while the server is away;"
+        " needs --producer",
+    )
     parser.set_defaults(run=lambda args: asyncio.run(_push(args, credential_of(args))))
 
 
 async def _push(args: argparse.Namespace, credential: str) -> int:
+    if args.spool is not None and args.producer is None:
+        raise SystemExit("ncs: --spool needs --producer, a name for what is in it")
     tally = _Tally()
+    send = _send if args.spool is None else _spool
     rows = None
     try:
         with _open(args.file) as file:
             rows = Rows(file, args.columns.split(",") if args.columns else None)
-            await _send(args, credential, rows, tally)
+            if rows.note:
+                print(rows.note, file=sys.stderr)
+            await send(args, credential, rows, tally)
     except NcsClientError as error:
         tally.errors.append(str(error))
     except UnicodeDecodeError:
@@ -97,26 +111,61 @@ def _report(tally: _Tally, rows: Rows | None) -> None:
 async def _send(
     args: argparse.Namespace, credential: str, rows: Rows, tally: _Tally
 ) -> None:
-    if rows.note:
-        print(rows.note, file=sys.stderr)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    began, sent = time.monotonic(), 0
     async with AsyncNCSClient(args.url, credential) as client:
         session = client.stream(
             producer=args.producer, streams=[args.stream], on_reconnect=say_reconnect
         )
         async with session:
-            with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
-                task = progress.add_task("pushing", total=None)
-                async for lines, batch in _batches(rows, args.batch):
-                    future = await session.submit(np.array(batch), stream=args.stream)
-                    future.add_done_callback(_counter(tally, len(batch), lines))
-                    sent += len(batch)
-                    text = f"{sent} points"
-                    progress.update(task, description=text, completed=sent)
-                    if args.rate:
-                        due = began + sent / args.rate
-                        await asyncio.sleep(max(0.0, due - time.monotonic()))
+            async for lines, batch in _paced(args, rows):
+                future = await session.submit(np.array(batch), stream=args.stream)
+                future.add_done_callback(_counter(tally, len(batch), lines))
+
+
+async def _spool(
+    args: argparse.Namespace, credential: str, rows: Rows, tally: _Tally
+) -> None:
+    """Push through a spool; what an earlier run left in it goes along."""
+
+    def dropped(reason: str, batches: int) -> None:
+        tally.errors.append(f"a batch that is counted below was dropped: {reason}")
+
+    gateway = ncs_client.GatewayClient(  # loaded here: it needs a POSIX system
+        args.url,
+        token=credential,
+        producer=args.producer,
+        stream=args.stream,
+        spool_dir=args.spool,
+        drain_bytes_per_s=None,
+        on_drop=dropped,
+    )
+    async with gateway:
+        async for lines, batch in _paced(args, rows):
+            try:
+                await gateway.push(batch)
+                tally.accepted += len(batch)
+            except RefusedError as error:
+                tally.errors.append(f"lines {lines[0]} to {lines[1]}: {error}")
+        waiting = gateway.stats().depth_batches
+        if waiting and not gateway.stats().is_connected:
+            print(f"ncs: {waiting} batches wait in {args.spool}", file=sys.stderr)
+        await gateway.flush()
+
+
+async def _paced(
+    args: argparse.Namespace, rows: Rows
+) -> AsyncIterator[tuple[tuple[int, int], list[list[float]]]]:
+    """Give (first line, last line) and rows at the rate asked for; show progress."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    began, sent = time.monotonic(), 0
+    with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("pushing", total=None)
+        async for lines, batch in _batches(rows, args.batch):
+            yield lines, batch
+            sent += len(batch)
+            progress.update(task, description=f"{sent} points", completed=sent)
+            if args.rate:
+                due = began + sent / args.rate
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
 def _counter(tally: _Tally, size: int, lines: tuple[int, int]) -> Any:
