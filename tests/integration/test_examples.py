@@ -36,12 +36,13 @@ async def server(
         yield server
 
 
-async def run(program: list[str], url: str) -> str:
+async def run(program: list[str], url: str, folder: Path) -> str:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *program,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        cwd=folder,
         env={**os.environ, "NCS_URL": url},
     )
     async with asyncio.timeout(60):
@@ -56,8 +57,10 @@ async def test_there_are_examples_and_blocks_to_run() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-async def test_an_example_runs(server: ServerProcess, example: Path) -> None:
-    output = await run([str(example)], server.url)
+async def test_an_example_runs(
+    server: ServerProcess, example: Path, tmp_path: Path
+) -> None:
+    output = await run([str(example)], server.url, tmp_path)
     expected = {
         "basic_usage": "[10.0, 20.0, 30.0] -> cluster 1",
         "gateway_example": "all 50 batches are in the model",
@@ -75,4 +78,4 @@ async def test_a_block_of_a_readme_runs(
 ) -> None:
     program = tmp_path / "block.py"
     program.write_text(block.replace(ADDRESS, server.url))
-    assert await run([str(program)], server.url)
+    assert await run([str(program)], server.url, tmp_path)
