@@ -21,14 +21,16 @@ def options(**changes: Any) -> SpoolOptions:
     )
 
 
-def opened(folder: Path, drops: list[Any] | None = None, **changes: Any) -> Spool:
+def opened(
+    folder: Path, drops: list[Any] | None = None, epoch: int = 7, **changes: Any
+) -> Spool:
     """Return a spool on a folder."""
     told = [] if drops is None else drops
     return Spool(
         folder,
         OWNER,
         options(**changes),
-        epoch=7,
+        epoch=epoch,
         dropped=lambda reason, batches: told.append((reason, batches)),
     )
 

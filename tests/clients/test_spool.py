@@ -253,14 +253,14 @@ def test_damage_that_comes_while_it_is_open_is_found_when_it_is_read(
     spool.close()
 
 
-def test_without_its_numbers_a_spool_keeps_its_batches_and_is_fresh(
+def test_without_its_numbers_a_spool_keeps_its_batches_under_a_new_epoch(
     tmp_path: Path,
 ) -> None:
     payloads = filled(tmp_path / "s", [10] * 20, sent=20)
     for name in ("state.1", "state.2"):
         (tmp_path / "s" / name).unlink()
-    spool = opened(tmp_path / "s")
-    assert spool.is_fresh
+    spool = opened(tmp_path / "s", epoch=8)
+    assert 8 == spool.numbers.epoch
     assert payloads == rest_of(spool)
     spool.close()
 
@@ -319,7 +319,9 @@ def test_dropping_the_oldest_spares_what_may_have_been_sent_and_leaves_no_gap(
         assert spool.depth == len(left) == spool.sent_seq()
         abandon(spool)
         spool = opened(Path(name) / "s", max_bytes=1200)
+        assert 7 == spool.numbers.epoch
         assert left == rest_of(spool)
+        assert not spool.has_lost_sent, "what was dropped is not taken for damage"
         assert spool.depth == len(left) == spool.sent_seq()
         spool.close()
 
@@ -369,6 +371,34 @@ def test_a_disk_that_is_full_leaves_no_half_record(
     spool.close()
 
 
+def test_a_record_that_cannot_even_be_cut_off_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(tmp_path / "s")
+    spool.append(b"first", 1.0)
+    write = os.write
+
+    def half(descriptor: int, data: Any) -> int:
+        write(descriptor, bytes(data)[:20])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def stuck(descriptor: int, size: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "write", half)
+    monkeypatch.setattr(os, "ftruncate", stuck)
+    with pytest.raises(SpoolError):
+        spool.append(b"second" * 10, 1.0)
+    monkeypatch.undo()
+    spool.append(b"third", 1.0)
+    assert [b"first", b"third"] == rest_of(spool)
+    abandon(spool)
+    spool = opened(tmp_path / "s")
+    assert [b"first", b"third"] == rest_of(spool)
+    assert 7 == spool.numbers.epoch
+    spool.close()
+
+
 def test_an_error_of_the_disk_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,6 +433,8 @@ def test_options_that_do_not_go_together_are_refused() -> None:
         SpoolOptions(max_bytes=1000, segment_bytes=500)
     with pytest.raises(ValueError, match="max_age_s"):
         SpoolOptions(max_age_s=0.0)
+    with pytest.raises(ValueError, match="fsync_interval_s"):
+        SpoolOptions(fsync_interval_s=0.0)
 
 
 # Everything at once

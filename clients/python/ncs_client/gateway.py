@@ -137,6 +137,7 @@ class GatewayClient:
 
         Raises:
             SpoolError: if the spool is in use, another's, or cannot be read.
+            OSError: if the folder cannot be made or read.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -218,7 +219,9 @@ class GatewayClient:
 
         Raises:
             RefusedError: if the batch is bad in itself.
-            SpoolError: if it cannot be written.
+            SpoolError: if it cannot be written. Should it be the sync that failed, the
+                batch is in the spool all the same, and pushing it again would count
+                it twice.
             TypeError: if something in it is not a number, or cannot be encoded.
         """
         payload = payload_of(points, self._stream, timestamps, metadata)

@@ -113,7 +113,7 @@ class Segment:
 
     @classmethod
     def repaired(cls, path: Path, first: int) -> Segment:
-        """Read a file to the end, cut off what is torn or damaged, and describe it.
+        """Read a file to the end, cut off what is torn or damaged, and make it durable.
 
         Raises:
             SpoolError: if a newer version wrote it.
@@ -126,8 +126,14 @@ class Segment:
                 segment.count += 1
                 segment.last_at = record.at
             segment.size = reader.offset
-            if reader.file_size > segment.size:
-                os.truncate(path, segment.size)
+            is_torn = reader.file_size > segment.size
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            if is_torn:
+                os.ftruncate(descriptor, segment.size)
+            os.fsync(descriptor)  # the process that wrote it may not have come to that
+        finally:
+            os.close(descriptor)
         return segment
 
 

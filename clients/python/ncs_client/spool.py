@@ -52,7 +52,6 @@ class Spool:
 
     Attributes:
         numbers: epoch and numbers; changed by the methods here only.
-        is_fresh: whether there were no numbers to go on with.
         size: bytes of its files.
 
     Raises:
@@ -78,7 +77,6 @@ class Spool:
             if known is not None and known.owner != owner:
                 raise SpoolError(f"{folder} is the spool of {known.owner}, not {owner}")
             self._segments = segments_in(folder)
-            self.is_fresh = known is None
             self.numbers = known or Numbering(owner=owner, epoch=epoch)
             if known is None and self._segments:
                 self.numbers.acked_index = self._segments[0].first - 1
@@ -184,6 +182,7 @@ class Spool:
             before = segment.size
             self._last = segment.append(descriptor, now, payload)
         except OSError as error:
+            self._roll()  # what may be torn is not appended to
             if error.errno in _FULL:
                 raise SpoolFullError(f"{self._folder}: {error}", disk=True) from None
             raise SpoolError(f"{self._folder}: {error}") from error
@@ -210,6 +209,8 @@ class Spool:
         if self._active is not None:
             self._unsynced.append(self._active)
             self._active = None
+            if not self._segments[-1].count:
+                self._remove(self._segments[-1])
 
     def sync(self) -> None:
         """Make everything appended so far durable. May run in a thread of its own.
@@ -362,15 +363,23 @@ class Spool:
         return next((s for s in self._segments if s.first > sent and s.count), None)
 
     def _drop(self, segment: Segment, reason: str) -> None:
-        """Drop a segment that was never sent.
-
-        Nothing needs to be noted on disk: what is missing beyond the last segment that
-        was sent is gone; `sent_segment` is never saved without `gone`.
-        """
+        """Drop a segment that was never sent."""
         before = self.depth
         self.numbers.drop(segment.first, segment.last)
-        self._remove(segment)
+        self._remove_noted([segment])
         self._dropped(reason, before - self.depth)
+
+    def _remove_noted(self, segments: list[Segment]) -> None:
+        """Note on disk that nothing of some segments is left, and delete them.
+
+        A full disk may not take the note; then deleting them makes room, and should the
+        process end before the next note, what is missing is taken for damage: that
+        costs a new epoch, no batch.
+        """
+        with contextlib.suppress(OSError):
+            save(self.numbers, self._folder)
+        for segment in segments:
+            self._remove(segment)
 
     def _remove(self, segment: Segment) -> None:
         if segment is self._segments[-1]:
@@ -390,13 +399,8 @@ class Spool:
             for s in self._segments
             if s is not active and numbers.skip_gone(s.first) > s.last
         ]
-        for segment in done:
-            self._remove(segment)
         if done:
-            # Should this fail, the next one does it: older numbers only mean that the
-            # server tells us what it has.
-            with contextlib.suppress(OSError):
-                save(numbers, self._folder)
+            self._remove_noted(done)
 
     def _miss(self, first: int, last: int) -> None:
         """Take note that records are damaged or their file is missing."""

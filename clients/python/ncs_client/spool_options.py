@@ -40,3 +40,5 @@ class SpoolOptions:
             raise ValueError("max_bytes must be at least 4 * segment_bytes")
         if self.max_age_s is not None and self.max_age_s <= 0:
             raise ValueError("max_age_s must be above 0")
+        if self.fsync_interval_s <= 0:
+            raise ValueError("fsync_interval_s must be above 0")
