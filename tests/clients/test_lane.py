@@ -25,8 +25,16 @@ pytestmark = pytest.mark.unit
 class Bench:
     """A lane on a spool, and a server made of lines in the test."""
 
-    def __init__(self, folder: Path, *, pushed: int = 0, **changes: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        pushed: int = 0,
+        options: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> None:
         self.folder = folder
+        self.options = options or {}
         self.changes = changes
         self.now = 0.0
         self.clock_ns = 1000
@@ -39,9 +47,8 @@ class Bench:
 
     def restart(self) -> None:
         """Be a new process."""
-        if hasattr(self, "spool"):
-            abandon(self.spool)
-        self.spool: Spool = opened(self.folder, self.drops)
+        self.close()
+        self.spool: Spool = opened(self.folder, self.drops, **self.options)
         self.lane = Lane(
             self.spool,
             "p",
@@ -54,6 +61,13 @@ class Bench:
             on_pause=lambda *told: self.told.append(told),
         )
         self.lane.token = "TOKEN"
+
+    def close(self) -> None:
+        """Be killed."""
+        if hasattr(self, "spool"):
+            spool = self.spool
+            del self.spool
+            abandon(spool)
 
     def push(self, value: float, dimension: int = 2) -> None:
         payload = payload_of([[value] * dimension], "s", None, None)
@@ -385,8 +399,8 @@ def test_a_pace_is_kept(tmp_path: Path) -> None:
 class Wire:
     """A lane and a real session; the line and the process may break anywhere."""
 
-    def __init__(self, folder: Path) -> None:
-        self.bench = Bench(folder)
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.bench = Bench(folder, **changes)
         self.server = MemoryServer()
         self.link: MemoryLink | None = None
         self.out: deque[bytes] = deque()
@@ -458,7 +472,7 @@ def test_whatever_line_and_process_do_every_good_batch_counts_once(
                 case _:
                     wire.step(client=step == "client", server=step == "server")
         wire.settle()
-        abandon(wire.bench.spool)
+        wire.bench.close()
     model = wire.server.stream("acme", "s").model
     assert wire.given == model.engine.points_learned
     assert wire.bad == sum(code == "dimension_mismatch" for code, *_ in wire.bench.told)
