@@ -260,6 +260,17 @@ async def test_a_disk_that_cannot_be_synced_fails_the_push_that_waits(
         assert 2 == gateway.stats().depth_batches
 
 
+async def test_a_gateway_that_is_closed_says_so(tmp_path: Path) -> None:
+    gateway = gateway_to(NOBODY, tmp_path)
+    for use in (gateway.push([[1.0]]), gateway.flush()):
+        with pytest.raises(SpoolError, match="not open"):
+            await use
+    async with gateway:
+        assert await gateway.push([[1.0]])
+    with pytest.raises(SpoolError, match="not open"):
+        await gateway.push([[1.0]])
+
+
 async def test_a_lane_that_cannot_be_opened_leaves_the_other_unlocked(
     tmp_path: Path,
 ) -> None:

@@ -244,9 +244,10 @@ class GatewayClient:
         Raises:
             TimeoutError: if that takes more than `timeout` seconds.
             ConnectionEndedError: if another process speaks for the producer.
+            SpoolError: if the gateway is not open.
         """
         async with asyncio.timeout(timeout):
-            while any(link.lane.spool.depth for link in self._links.values()):
+            while self._live.lane.spool.depth + self._backfill.lane.spool.depth:
                 for link in self._links.values():
                     if link.is_replaced:
                         raise ConnectionEndedError(None, link.failure or "replaced")
@@ -284,11 +285,17 @@ class GatewayClient:
 
     @property
     def _live(self) -> Link:
-        return self._links["live"]
+        return self._link_named("live")
 
     @property
     def _backfill(self) -> Link:
-        return self._links["backfill"]
+        return self._link_named("backfill")
+
+    def _link_named(self, name: str) -> Link:
+        link = self._links.get(name)
+        if link is None:
+            raise SpoolError("the gateway is not open")
+        return link
 
     async def _append(self, payload: bytes) -> Link | None:
         """Append to the lane that is meant for it; None if there is no room."""

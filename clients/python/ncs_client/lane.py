@@ -21,9 +21,11 @@ acknowledged seq a, last seq s that may have been sent; a <= s):
 In the last row what may have been sent is dropped and reported, because it might be in
 the model already.
 In all rows before it, what is sent anew under a new epoch is not in the model: the
-server says so by the same mark. A new epoch is higher than E and e and at least the
-clock in nanoseconds, so that two lives of a spool do not choose the same; it is on disk
-before the next `hello` tells it.
+server says so by the same mark. (Marks tell what is durable. For damage alone a batch
+could matter that was admitted and not yet durable when the new connection said hello:
+milliseconds after the old one broke.) A new epoch is higher than E and e and at least
+the clock in nanoseconds, so that two lives of a spool do not choose the same; it is on
+disk before the next `hello` tells it.
 """
 
 from __future__ import annotations
