@@ -31,7 +31,7 @@ def opened(
         OWNER,
         options(**changes),
         epoch=epoch,
-        dropped=lambda reason, batches: told.append((reason, batches)),
+        on_drop=lambda reason, batches: told.append((reason, batches)),
     )
 
 

@@ -98,6 +98,31 @@ def test_acknowledged_segments_leave_the_disk(tmp_path: Path) -> None:
     spool.close()
 
 
+def test_the_oldest_is_the_first_that_is_not_acknowledged(tmp_path: Path) -> None:
+    spool = opened(tmp_path / "s", segment_bytes=10_000)
+    assert spool.oldest_at is None
+    for second in range(10):
+        spool.append(b"x", float(second))
+    rest_of(spool)
+    spool.acknowledge(4)
+    assert 4.0 == spool.oldest_at
+    spool.acknowledge(10)
+    assert spool.oldest_at is None
+    spool.close()
+
+
+def test_a_segment_that_is_deleted_while_it_is_open_costs_only_itself(
+    tmp_path: Path,
+) -> None:
+    spool = opened(tmp_path / "s")
+    payloads = [b"%04d" % n * 20 for n in range(10)]
+    for payload in payloads:
+        spool.append(payload, 1.0)
+    segments(tmp_path / "s")[1].unlink()
+    assert 9 == len(set(rest_of(spool)) & set(payloads))
+    spool.close()
+
+
 def test_an_index_is_not_given_again_after_everything_is_acknowledged(
     tmp_path: Path,
 ) -> None:

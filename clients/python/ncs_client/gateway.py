@@ -165,14 +165,18 @@ class GatewayClient:
         self._links.clear()
 
     async def _link(self, name: str, producer: str, pace: Pace) -> Link:
+        found: list[tuple[str, int]] = []
         spool = await asyncio.to_thread(
             Spool,
             self._folder / name,
             f"{producer}/{self._stream}",
             _share(self._options, name),
             epoch=time.time_ns(),
-            dropped=self._dropped,
+            on_drop=lambda *loss: found.append(loss),
         )
+        spool.on_drop = self._dropped
+        for loss in found:  # told here, not in that thread
+            self._dropped(*loss)
         lane = Lane(
             spool,
             producer,
@@ -345,12 +349,12 @@ class GatewayClient:
             await asyncio.sleep(step)
             now = time.monotonic()
             for link in self._links.values():
-                link.lane.spool.expire(time.time())
-                if link.lane.spool.needs_sync and now >= sync_due:
-                    try:
+                try:
+                    link.lane.spool.expire(time.time())
+                    if link.lane.spool.needs_sync and now >= sync_due:
                         await link.sync()
-                    except SpoolError as error:
-                        self._paused(DISK, _TICK_S, str(error))
+                except (OSError, SpoolError) as error:
+                    self._paused(DISK, _TICK_S, str(error))
             if now >= sync_due:
                 sync_due = now + self._options.fsync_interval_s
             if now >= ping_due:

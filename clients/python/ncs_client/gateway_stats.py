@@ -26,7 +26,7 @@ class GatewayStats:
     """Of `depth_batches`, those of the live lane."""
     backfill_batches: int
     oldest_age_s: float | None
-    """About how long the oldest batch has waited; None if there is none."""
+    """How long the oldest batch has waited; None if there is none."""
     last_acked: dict[str, tuple[int, int]]
     """Producer of each lane -> (epoch, seq) of the last acknowledged batch."""
     pushed_batches: int

@@ -186,6 +186,10 @@ class Link(Connection):
             except (OSError, SpoolError) as error:
                 self._on_pause(DISK, _RETRY_S, str(error))
                 wait = _RETRY_S
+            except Exception:  # it must not end while the gateway runs
+                log.exception("gateway: sending failed; it is tried again")
+                wait = _RETRY_S
+            self._end_if_over()
             if wait is not None:
                 loop.call_later(wait, self.wake)
 
@@ -204,6 +208,5 @@ class Link(Connection):
             return _YIELD_S
         now = time.monotonic()
         self.send_now(lane.frames(now))
-        self._end_if_over()
         wait = lane.pace.wait_s(now)
         return wait if wait > 0.0 else None

@@ -48,9 +48,10 @@ class Spool:
         owner: names producer and stream; a spool of another owner is not opened.
         options: bounds and durability.
         epoch: of the producer, for a spool that has none yet.
-        dropped: told of every loss.
+        on_drop: told of every loss, in the thread that comes upon it.
 
     Attributes:
+        on_drop: as given.
         numbers: epoch and numbers; changed by the methods here only.
         size: bytes of its files.
 
@@ -65,11 +66,11 @@ class Spool:
         options: SpoolOptions,
         *,
         epoch: int,
-        dropped: Dropped = lambda reason, batches: None,
+        on_drop: Dropped = lambda reason, batches: None,
     ) -> None:
         self._folder = folder
         self._options = options
-        self._dropped = dropped
+        self.on_drop = on_drop
         folder.mkdir(mode=0o700, exist_ok=True)
         self._lock = _lock(folder / "lock")
         try:
@@ -142,8 +143,15 @@ class Spool:
 
     @property
     def oldest_at(self) -> float | None:
-        """About when the oldest batch was appended, epoch seconds; None if empty."""
-        return self._segments[0].first_at if self.depth else None
+        """When the oldest batch was appended, epoch seconds; None if there is none."""
+        index = self.numbers.skip_gone(self.numbers.acked_index + 1)
+        for segment in self._segments:
+            if segment.first <= index <= segment.last:
+                with SegmentReader(segment.path, segment.first) as reader:
+                    reader.seek(index)
+                    record = reader.next()
+                return None if record is None else record.at
+        return None
 
     # In
 
@@ -274,7 +282,10 @@ class Spool:
         reader = self._reader
         if reader is None or reader.path != segment.path or reader.index > index:
             self._close_reader()
-            reader = self._reader = SegmentReader(segment.path, segment.first)
+            try:
+                reader = self._reader = SegmentReader(segment.path, segment.first)
+            except FileNotFoundError:
+                return None
         reader.seek(index)
         return reader.next() if reader.index == index else None
 
@@ -331,7 +342,7 @@ class Spool:
         self._forget()
         for reason, batches in (("damaged", lost), ("uncertain", uncertain)):
             if batches:
-                self._dropped(reason, batches)
+                self.on_drop(reason, batches)
 
     def expire(self, now: float) -> None:
         """Drop what is older than `max_age_s` and was never sent."""
@@ -367,7 +378,7 @@ class Spool:
         before = self.depth
         self.numbers.drop(segment.first, segment.last)
         self._remove_noted([segment])
-        self._dropped(reason, before - self.depth)
+        self.on_drop(reason, before - self.depth)
 
     def _remove_noted(self, segments: list[Segment]) -> None:
         """Note on disk that nothing of some segments is left, and delete them.
@@ -408,7 +419,7 @@ class Spool:
         self._lost += self.numbers.left_in(first, min(last, sent))
         for start, end in self.numbers.left_in(max(first, sent + 1), last):
             self.numbers.drop(start, end)
-            self._dropped("damaged", end - start + 1)
+            self.on_drop("damaged", end - start + 1)
 
 
 def _lock(path: Path) -> int:

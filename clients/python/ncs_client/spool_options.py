@@ -14,7 +14,8 @@ class SpoolOptions:
 
     Attributes:
         max_bytes: files of the spool take no more than this.
-        max_age_s: what is older and was never sent is dropped; None for no limit.
+        max_age_s: what is older, by this machine's clock, and was never sent is
+            dropped; None for no limit.
         overflow: what gives way when it is full: `block` (who pushes waits),
             `drop_oldest` (the oldest segment that was never sent), `drop_newest` (the
             batch that does not fit).
