@@ -159,7 +159,7 @@ def _centre_silhouette(tree: Tree, piece: Labels, nodes: Labels) -> float:
     a, b = np.sqrt(own + spread), np.sqrt(squared.min(axis=1) + spread)
     larger = np.maximum(a, b)
     ratio = np.zeros(len(piece))
-    np.divide(b - a, larger, out=ratio, where=larger > 0.0)
+    np.divide(b - a, larger, out=ratio, where=(larger > 0.0) & (b < np.inf))
     return float(crowds.w @ ratio) / float(crowds.w.sum())
 
 

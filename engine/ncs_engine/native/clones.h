@@ -25,6 +25,10 @@
 #define NCS_INLINE static inline
 #endif
 
+/* Accumulators side by side, for what would wait for itself in a single one. So many,
+ * because gcc makes no vectors of a loop of 16 or less, which it unrolls first. */
+#define NCS_ABREAST 32
+
 /* Return the name of the vectors in use. */
 static inline const char *ncs_vectors(void)
 {

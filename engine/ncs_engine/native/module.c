@@ -2,7 +2,6 @@
 #include "arrays.h"
 #include "clones.h"
 #include "distances.h"
-#include "partition.h"
 #include "tally.h"
 
 static PyObject *fits(PyObject *module, PyObject *const *args, Py_ssize_t n)
@@ -168,60 +167,11 @@ static PyObject *tally(PyObject *module, PyObject *const *args, Py_ssize_t n)
     return result;
 }
 
-/* Take the arrays of `partition`; return how many, with an error if not all. */
-static int take_crowd(PyObject *const *args, Py_buffer *views, Py_ssize_t count)
-{
-    static const char types[] = {'d', 'd', 'd', 'q', 'd', 'q'};
-    for (int i = 0; i < 6; i++) {
-        int two = i < 2 || i == 4, last = i == 5;
-        Py_ssize_t shape[2] = {-1, -1};
-        if (i == 1) {
-            shape[0] = views[0].shape[0];
-            shape[1] = views[0].shape[1];
-        } else if (i == 4)
-            shape[1] = views[0].shape[0];
-        else if (i)
-            shape[0] = last ? count : views[0].shape[1];
-        if (ncs_take(args[i], &views[i], types[i], last, two ? 2 : 1, shape))
-            return i;
-    }
-    return 6;
-}
-
-static PyObject *partition(PyObject *module, PyObject *const *args, Py_ssize_t n)
-{
-    (void)module;
-    if (n != 9)
-        return PyErr_Format(PyExc_TypeError, "partition takes 9 arguments, got %zd", n);
-    PyObject *const arrays[] = {args[0], args[1], args[2], args[3], args[5], args[8]};
-    Py_ssize_t count = PyLong_AsSsize_t(args[4]);
-    double threshold = PyFloat_AsDouble(args[6]), reach = PyFloat_AsDouble(args[7]);
-    if (PyErr_Occurred())
-        return NULL;
-    Py_buffer views[6];
-    PyObject *done = NULL;
-    int taken = take_crowd(arrays, views, count), failed = 0;
-    if (taken == 6 && (count < 0 || count > views[0].shape[1])) {
-        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
-    } else if (taken == 6) {
-        ncs_crowd crowd = {(int)count, (int)views[0].shape[0], (int)views[4].shape[0],
-                           (int)views[0].shape[1], views[0].buf, views[1].buf,
-                           views[2].buf, views[3].buf, views[4].buf, threshold, reach};
-        Py_BEGIN_ALLOW_THREADS
-        failed = ncs_partition(&crowd, views[5].buf);
-        Py_END_ALLOW_THREADS
-        done = failed ? PyErr_NoMemory() : Py_NewRef(Py_None);
-    }
-    while (taken > 0)
-        PyBuffer_Release(&views[--taken]);
-    return done;
-}
-
 static PyMethodDef functions[] = {
     {"fits", (PyCFunction)(void (*)(void))fits, METH_FASTCALL, NULL},
     {"pairwise_squared_distances", pairwise_squared_distances, METH_VARARGS, NULL},
     {"merge_closest", merge_closest, METH_VARARGS, NULL},
-    {"partition", (PyCFunction)(void (*)(void))partition, METH_FASTCALL, NULL},
+    {"partition", (PyCFunction)(void (*)(void))ncs_py_partition, METH_FASTCALL, NULL},
     {"tally", (PyCFunction)(void (*)(void))tally, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
