@@ -23,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .result import OUTLIER, Drift
 
 __all__ = ["DriftDetector", "Sample", "moved_weight"]
@@ -422,13 +423,15 @@ def moved_weight(
         new: int64 (m,), cluster from now on.
         weight: float64 (m,).
     """
-    parts: dict[tuple[int, int], float] = {}
+    parts = [
+        (before, now, part)
+        for before, now, part in kernel.active.overlaps(old, new, weight)
+        if before != OUTLIER and now != OUTLIER
+    ]
     whole: dict[int, float] = {}
-    for before, now, w in zip(old.tolist(), new.tolist(), weight.tolist(), strict=True):
-        if before >= 0 and now >= 0:
-            parts[before, now] = parts.get((before, now), 0.0) + w
-            whole[before] = whole.get(before, 0.0) + w
-    return [(b, n, part / whole[b]) for (b, n), part in sorted(parts.items())]
+    for before, _, part in parts:
+        whole[before] = whole.get(before, 0.0) + part
+    return [(before, now, part / whole[before]) for before, now, part in sorted(parts)]
 
 
 def _sorted(shares: dict[int, float]) -> dict[int, float]:

@@ -21,7 +21,7 @@ from .first_points import lead
 from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
 from .novelty import STRAY_MEMORY, Novelty
-from .numpy_kernel import BURST, END, FULL, PointLoop, place, short_of_outlier
+from .numpy_kernel import BURST, END, FULL, PointLoop, short_of_outlier
 from .outliers import LIMIT_RADII, Background, RecentGaps
 from .params import EngineParams
 from .recent import RecentPoints
@@ -303,8 +303,7 @@ class Model:
         if self._is_novel():
             self.novelty.forget()
         self.novelty.refresh()
-        self.book.follow_centroids(self.micro, self.scaler)
-        self.book.judge(self.micro)
+        self.book.review(self.micro, self.scaler)
         if drift is not None:
             result.drift.append(self._as_of_now(drift, carried))
         self.steps += 1
@@ -345,9 +344,11 @@ class Model:
             micro.drop_lightest_stray()
         if micro.count == micro.capacity:
             squared = micro.pairwise_squared_distances()
-            stray = micro.label[: micro.count] < 0
-            squared[stray], squared[:, stray] = np.inf, np.inf
-            squared[squared > self._reach**2] = np.inf
+            # Of strays there is none, or few; added so, they are infinite at once.
+            stray = np.where(micro.label[: micro.count] < 0, np.inf, 0.0)
+            squared += stray
+            squared += stray[:, None]
+            np.copyto(squared, np.inf, where=squared > self._reach**2)
             target = int(_KEPT_SHARE * micro.capacity)
             farthest = micro.merge_closest(target, squared)
             if farthest > 0.0:
@@ -389,18 +390,13 @@ class Model:
         before = self.micro
         self.micro = before.resized(self._capacity, keep=0)
         points, _ = self.recent.last(self.learned)
-        for z in self.standardize(points):
-            nearest = int(before.squared_distances(z).argmin())
-            self._place(z, int(before.label[nearest]))
-
-    def _place(self, z: NDArray[np.float64], cluster: int) -> None:
-        crowded = False
+        block, done, crowded = self.standardize(points), 0, False
         while True:
-            squared = self.micro.squared_distances(z)
             grain, rate = self.vigilance.grain, self.params.learning_rate
-            index = place(self.micro, z, squared, cluster, grain, rate, crowded=crowded)
-            if index >= 0:
-                self.micro.seen[index] = self.learned
+            done = kernel.active.refound(
+                self.micro, before, block, done, self.learned, grain, rate, crowded
+            )
+            if done == len(block):
                 return
             crowded = not self._make_room()
 

@@ -74,3 +74,25 @@ void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity
                 squared[i * count + j] = squared[j * count + i];
         }
 }
+
+void ncs_neighbours(const double *columns, ptrdiff_t dimension, ptrdiff_t count,
+                    ptrdiff_t every, ptrdiff_t k, double *scratch, double *squared)
+{
+    double *z = scratch, *row = z + dimension, *least = row + count; /* k + 1, rising */
+    for (ptrdiff_t i = 0; i < count; i += every) {
+        for (ptrdiff_t j = 0; j < dimension; j++)
+            z[j] = columns[j * count + i];
+        ncs_squared_distances(columns, dimension, count, count, z, row);
+        for (ptrdiff_t t = 0; t <= k; t++)
+            least[t] = INFINITY;
+        for (ptrdiff_t j = 0; j < count; j++) {
+            if (row[j] >= least[k])
+                continue;
+            ptrdiff_t t = k;
+            for (; t > 0 && least[t - 1] > row[j]; t--)
+                least[t] = least[t - 1];
+            least[t] = row[j];
+        }
+        squared[i / every] = least[k];
+    }
+}

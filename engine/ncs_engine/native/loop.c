@@ -139,26 +139,6 @@ static int agrees(const ncs_loop *loop, const verdict *v, double radius, int64_t
            micro->seen[v->nearest] > at - NCS_STRAY_MEMORY;
 }
 
-/* Let the nearest take the point, or found one; return 0 if there is no room. */
-static int place(ncs_loop *loop, const verdict *v, const ncs_dials *dials, int64_t at)
-{
-    ncs_micro *micro = &loop->micro;
-    ptrdiff_t index = v->nearest;
-    int joins = index >= 0 && loop->squared[index] <= dials->grain * dials->grain;
-    int full = micro->count == micro->capacity;
-    if (!joins && full && !dials->crowded)
-        return 0;
-    if (joins || full) {
-        ncs_absorb(micro, index, loop->z, dials->learning_rate);
-        if (micro->label[index] < 0)
-            micro->label[index] = v->label;
-    } else {
-        index = ncs_found(micro, loop->z, v->label);
-    }
-    micro->seen[index] = at;
-    return 1;
-}
-
 static void remember(ncs_loop *loop, const verdict *v, int agreeing)
 {
     ptrdiff_t d = loop->micro.dimension;
@@ -203,7 +183,9 @@ ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
         standardize(loop);
         verdict v = judge(loop, dials, progress->learned);
         int agreeing = agrees(loop, &v, dials->radius, progress->learned + 1);
-        if (!place(loop, &v, dials, progress->learned + 1))
+        if (!ncs_place(&loop->micro, loop->z, loop->squared, v.nearest, v.label,
+                       dials->grain, dials->learning_rate, dials->crowded,
+                       progress->learned + 1))
             return NCS_FULL;
         remember(loop, &v, agreeing);
         tell(verdicts, i, &v);

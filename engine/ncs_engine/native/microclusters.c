@@ -31,6 +31,48 @@ ptrdiff_t ncs_found(ncs_micro *micro, const double *z, int64_t label)
     return index;
 }
 
+int ncs_place(ncs_micro *micro, const double *z, const double *squared,
+              ptrdiff_t nearest, int64_t label, double grain, double rate, int crowded,
+              int64_t at)
+{
+    ptrdiff_t index = nearest;
+    int joins = nearest >= 0 && squared[nearest] <= grain * grain;
+    int full = micro->count == micro->capacity;
+    if (!joins && full && !crowded)
+        return 0;
+    if (joins || full) {
+        ncs_absorb(micro, index, z, rate);
+        if (micro->label[index] < 0)
+            micro->label[index] = label;
+    } else {
+        index = ncs_found(micro, z, label);
+    }
+    micro->seen[index] = at;
+    return 1;
+}
+
+static ptrdiff_t nearest_of(const ncs_micro *micro, const double *z, double *squared)
+{
+    ncs_squared_distances(micro->centres, micro->dimension, micro->capacity,
+                          micro->count, z, squared);
+    return ncs_argmin(squared, micro->count);
+}
+
+ptrdiff_t ncs_refound(ncs_micro *micro, const ncs_micro *before, const double *points,
+                      ptrdiff_t start, ptrdiff_t n, int64_t at, double grain,
+                      double rate, int crowded, double *squared)
+{
+    for (ptrdiff_t i = start; i < n; i++) {
+        const double *z = points + i * micro->dimension;
+        ptrdiff_t was = nearest_of(before, z, squared);
+        ptrdiff_t nearest = nearest_of(micro, z, squared);
+        if (!ncs_place(micro, z, squared, nearest, was < 0 ? -1 : before->label[was],
+                       grain, rate, crowded && i == start, at))
+            return i;
+    }
+    return n;
+}
+
 static int of_two_clusters(const ncs_micro *micro, ptrdiff_t a, ptrdiff_t b)
 {
     return micro->label[a] >= 0 && micro->label[b] >= 0 &&

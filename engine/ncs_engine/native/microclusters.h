@@ -31,6 +31,46 @@ void ncs_absorb(ncs_micro *micro, ptrdiff_t index, const double *z, double rate)
  */
 ptrdiff_t ncs_found(ncs_micro *micro, const double *z, int64_t label);
 
+/* Let the nearest micro-cluster take `z`, or found one; see numpy_kernel.place.
+ *
+ * INOUT micro
+ * IN    z        double (dimension)
+ * IN    squared  double (count), its squared distances
+ * IN    nearest  where the least of them is, -1 without any
+ * IN    at       number of points learned with it
+ *
+ * Returns 0 if there is no room; then nothing was done.
+ */
+int ncs_place(ncs_micro *micro, const double *z, const double *squared,
+              ptrdiff_t nearest, int64_t label, double grain, double rate, int crowded,
+              int64_t at);
+
+/* Place the points [start, n) anew; see numpy_kernel.refound.
+ *
+ * INOUT micro
+ * IN    before
+ * IN    points   double (n, dimension)
+ * OUT   squared  double (the larger of both counts), scratch
+ *
+ * Returns the first point for which there is no room, or n.
+ */
+ptrdiff_t ncs_refound(ncs_micro *micro, const ncs_micro *before, const double *points,
+                      ptrdiff_t start, ptrdiff_t n, int64_t at, double grain,
+                      double rate, int crowded, double *squared);
+
+/* Work out where clusters lie; see numpy_kernel.geometry.
+ *
+ * IN  micro
+ * IN  ids        int64 (clusters), rising
+ * OUT centroids  double (clusters, dimension)
+ * OUT variances  double (clusters, dimension)
+ * OUT total      double (clusters), scratch
+ * OUT place      ptrdiff_t (count), scratch
+ */
+void ncs_geometry(const ncs_micro *micro, const int64_t *ids, ptrdiff_t clusters,
+                  double *centroids, double *variances, double *total,
+                  ptrdiff_t *place);
+
 /* Merge the closest pairs until at most `target` are alive; see
  * MicroClusters.merge_closest. Entries that went are not yet taken out of the arrays.
  *

@@ -84,6 +84,133 @@ static int take_micro(PyObject *owner, Py_buffer *views, ncs_micro *micro)
     return 6;
 }
 
+/* Take the arrays of a MicroClusters, and how many are in use. */
+static int take_counted(PyObject *owner, Py_buffer *views, ncs_micro *micro)
+{
+    int taken = take_micro(owner, views, micro);
+    if (taken < 6)
+        return taken;
+    PyObject *count = PyObject_GetAttrString(owner, "count");
+    micro->count = count == NULL ? -1 : PyLong_AsSsize_t(count);
+    Py_XDECREF(count);
+    if (micro->count >= 0 && micro->count <= micro->capacity)
+        return 6;
+    if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
+    PyBuffer_Release(&views[5]);
+    return 5;
+}
+
+static PyObject *refound(PyObject *module, PyObject *args)
+{
+    PyObject *owner, *other, *points, *done = NULL;
+    Py_buffer views[13];
+    ncs_micro micro, before;
+    Py_ssize_t start;
+    long long at;
+    double grain, rate;
+    int crowded;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OOOnLddp:refound", &owner, &other, &points, &start, &at,
+                          &grain, &rate, &crowded))
+        return NULL;
+    int taken = take_counted(owner, views, &micro);
+    if (taken == 6)
+        taken += take_counted(other, views + 6, &before);
+    if (taken == 12 &&
+        !ncs_take(points, &views[12], 'd', 0, 2, (Py_ssize_t[]){-1, micro.dimension}))
+        taken++;
+    double *squared = NULL;
+    if (taken == 13 && (start < 0 || before.dimension != micro.dimension))
+        PyErr_SetString(PyExc_ValueError, "kernel: points outside of the block");
+    else if (taken == 13) {
+        squared = PyMem_Calloc(micro.capacity + before.capacity + 1, sizeof(double));
+        if (squared == NULL)
+            PyErr_NoMemory();
+    }
+    if (squared != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        start = ncs_refound(&micro, &before, views[12].buf, start, views[12].shape[0],
+                            at, grain, rate, crowded, squared);
+        Py_END_ALLOW_THREADS
+        PyMem_Free(squared);
+        PyObject *count = PyLong_FromSsize_t(micro.count);
+        if (count != NULL && PyObject_SetAttrString(owner, "count", count) == 0)
+            done = PyLong_FromSsize_t(start);
+        Py_XDECREF(count);
+    }
+    while (taken > 0)
+        PyBuffer_Release(&views[--taken]);
+    return done;
+}
+
+static PyObject *geometry(PyObject *module, PyObject *args)
+{
+    PyObject *owner, *out[3], *done = NULL;
+    Py_buffer views[9];
+    ncs_micro micro;
+    Py_ssize_t count, shape[2] = {-1, -1};
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OnOOO:geometry", &owner, &count, &out[0], &out[1],
+                          &out[2]))
+        return NULL;
+    int taken = take_micro(owner, views, &micro);
+    shape[1] = micro.dimension;
+    for (int i = 0; taken == 6 + i && i < 3; i++)
+        if (!ncs_take(out[i], &views[6 + i], i ? 'd' : 'q', i > 0, i ? 2 : 1, shape))
+            shape[0] = views[taken++].shape[0];
+    if (taken == 9 && (count < 0 || count > micro.capacity)) {
+        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
+    } else if (taken == 9) {
+        double *total = PyMem_Calloc(shape[0] + 1, sizeof *total);
+        ptrdiff_t *place = PyMem_Calloc(count + 1, sizeof *place);
+        micro.count = count;
+        if (total == NULL || place == NULL) {
+            PyErr_NoMemory();
+        } else {
+            ncs_geometry(&micro, views[6].buf, shape[0], views[7].buf, views[8].buf,
+                         total, place);
+            done = Py_NewRef(Py_None);
+        }
+        PyMem_Free(total);
+        PyMem_Free(place);
+    }
+    while (taken > 0)
+        PyBuffer_Release(&views[--taken]);
+    return done;
+}
+
+static PyObject *neighbours(PyObject *module, PyObject *args)
+{
+    PyObject *columns_object, *squared_object, *done = NULL;
+    Py_buffer columns, squared;
+    Py_ssize_t every, k;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OnnO:neighbours", &columns_object, &every, &k,
+                          &squared_object) ||
+        ncs_take(columns_object, &columns, 'd', 0, 2, (Py_ssize_t[]){-1, -1}))
+        return NULL;
+    Py_ssize_t d = columns.shape[0], n = columns.shape[1];
+    if (every < 1 || k < 0 || k >= n) {
+        PyErr_SetString(PyExc_ValueError, "kernel: no such neighbour");
+    } else if (!ncs_take(squared_object, &squared, 'd', 1, 1,
+                         (Py_ssize_t[]){(n + every - 1) / every})) {
+        double *scratch = PyMem_Calloc(d + n + k + 1, sizeof(double));
+        if (scratch == NULL) {
+            PyErr_NoMemory();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            ncs_neighbours(columns.buf, d, n, every, k, scratch, squared.buf);
+            Py_END_ALLOW_THREADS
+            done = Py_NewRef(Py_None);
+        }
+        PyMem_Free(scratch);
+        PyBuffer_Release(&squared);
+    }
+    PyBuffer_Release(&columns);
+    return done;
+}
+
 /* Merge with the memory that it takes; return the farthest, or -1 without memory. */
 static double merge(ncs_micro *micro, Py_ssize_t target, double *squared, uint8_t *alive)
 {
@@ -167,11 +294,56 @@ static PyObject *tally(PyObject *module, PyObject *const *args, Py_ssize_t n)
     return result;
 }
 
+/* Return the pairs as a list of tuples. */
+static PyObject *tell_shared(const ncs_shared *shared, ptrdiff_t count)
+{
+    PyObject *list = PyList_New(count);
+    for (ptrdiff_t i = 0; list != NULL && i < count; i++) {
+        PyObject *row = Py_BuildValue("LLd", (long long)shared[i].a,
+                                      (long long)shared[i].b, shared[i].weight);
+        if (row == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, i, row);
+    }
+    return list;
+}
+
+static PyObject *overlaps(PyObject *module, PyObject *const *args, Py_ssize_t n)
+{
+    static const char types[] = {'q', 'q', 'd'};
+    Py_buffer views[3];
+    Py_ssize_t shape[1] = {-1};
+    int taken = 0;
+    PyObject *done = NULL;
+    (void)module;
+    if (n != 3)
+        return PyErr_Format(PyExc_TypeError, "overlaps takes 3 arguments, got %zd", n);
+    while (taken < 3 && !ncs_take(args[taken], &views[taken], types[taken], 0, 1, shape))
+        shape[0] = views[taken++].shape[0];
+    if (taken == 3) {
+        ncs_shared *shared = PyMem_Calloc(shape[0] + 1, sizeof *shared);
+        if (shared == NULL)
+            PyErr_NoMemory();
+        else
+            done = tell_shared(shared, ncs_overlaps(views[0].buf, views[1].buf,
+                                                    views[2].buf, shape[0], shared));
+        PyMem_Free(shared);
+    }
+    while (taken > 0)
+        PyBuffer_Release(&views[--taken]);
+    return done;
+}
+
 static PyMethodDef functions[] = {
     {"fits", (PyCFunction)(void (*)(void))fits, METH_FASTCALL, NULL},
     {"pairwise_squared_distances", pairwise_squared_distances, METH_VARARGS, NULL},
     {"merge_closest", merge_closest, METH_VARARGS, NULL},
+    {"geometry", geometry, METH_VARARGS, NULL},
+    {"neighbours", neighbours, METH_VARARGS, NULL},
+    {"overlaps", (PyCFunction)(void (*)(void))overlaps, METH_FASTCALL, NULL},
     {"partition", (PyCFunction)(void (*)(void))ncs_py_partition, METH_FASTCALL, NULL},
+    {"refound", refound, METH_VARARGS, NULL},
     {"tally", (PyCFunction)(void (*)(void))tally, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -21,7 +21,8 @@ void ncs_ward_lay_out(ncs_ward *w, int m, int d, ncs_room *room)
     w->bar = ncs_room_take(room, m, sizeof(double));
     w->best = ncs_room_take(room, m, sizeof(double));
     w->later = ncs_room_take(room, m, sizeof(int));
-    w->rank = ncs_room_take(room, m, sizeof(int));
+    w->is = ncs_room_take(room, m, sizeof(int));
+    w->was = ncs_room_take(room, m, sizeof(int));
     w->node = ncs_room_take(room, m, sizeof(int));
 }
 
@@ -88,28 +89,46 @@ void ncs_ward_next(ncs_ward *w, int *a, int *b)
 /* Take the empty slots out, in order. */
 static void squeeze(ncs_ward *w)
 {
-    int m = w->m, kept = 0;
-    for (int i = 0; i < w->width; i++)
-        w->rank[i] = w->bar[i] == 0.0 ? kept++ : -1;
+    int m = w->m, kept = 0, *was = w->was, *is = w->is;
     for (int i = 0; i < w->width; i++) {
-        int at = w->rank[i];
-        if (at < 0)
-            continue;
-        double *to = w->cost + (long)at * m;
-        const double *from = w->cost + (long)i * m;
-        for (int j = i + 1; j < w->width; j++)
-            if (w->rank[j] >= 0)
-                to[w->rank[j]] = from[j];
+        is[i] = w->bar[i] == 0.0 ? kept : -1;
+        if (is[i] >= 0)
+            was[kept++] = i;
+    }
+    for (int i = 0; i < kept; i++) {
+        double *to = w->cost + (long)i * m;
+        const double *from = w->cost + (long)was[i] * m;
+        for (int j = i + 1; j < kept; j++)
+            to[j] = from[was[j]];
         for (int k = 0; k < w->d; k++)
-            w->place[(long)k * m + at] = w->place[(long)k * m + i];
-        w->mass[at] = w->mass[i];
-        w->best[at] = w->best[i];
-        w->later[at] = w->later[i] < 0 ? -1 : w->rank[w->later[i]];
-        w->node[at] = w->node[i];
+            w->place[(long)k * m + i] = w->place[(long)k * m + was[i]];
+        int later = w->later[was[i]];
+        w->later[i] = later < 0 ? -1 : is[later];
+        w->mass[i] = w->mass[was[i]];
+        w->best[i] = w->best[was[i]];
+        w->node[i] = w->node[was[i]];
     }
     w->width = kept;
+    w->empty = 0;
     for (int i = 0; i < kept; i++)
         w->bar[i] = 0.0;
+}
+
+/* Let the slots before `a` and before `b` know what it costs to merge with the new node
+ * in `a`, and that `b` is empty. */
+NCS_CLONES
+static void tell(const double *restrict row, int a, int b, double *restrict best,
+                 int *restrict later)
+{
+    for (int j = 0; j < a; j++) {
+        int gone = later[j] == a || later[j] == b;
+        int first = row[j] == best[j] && later[j] > a && !gone;
+        int better = row[j] < best[j] || first;
+        best[j] = better ? row[j] : best[j];
+        later[j] = better ? a : gone ? -1 : later[j];
+    }
+    for (int j = a + 1; j < b; j++)
+        later[j] = later[j] == b ? -1 : later[j];
 }
 
 void ncs_ward_replace(ncs_ward *w, int a, int b, int made, const double *mean,
@@ -125,21 +144,9 @@ void ncs_ward_replace(ncs_ward *w, int a, int b, int made, const double *mean,
     ncs_squared_distances(w->place, w->d, m, w->width, mean, row);
     weigh(w, a, row);
     search(w, a);
-    for (int j = 0; j < b; j++) {
-        if (j < a) {
-            w->cost[(long)j * m + a] = row[j];
-            int first = row[j] == w->best[j] && w->later[j] > a && w->later[j] != b;
-            if (row[j] < w->best[j] || first) {
-                w->best[j] = row[j];
-                w->later[j] = a;
-                continue;
-            }
-        }
-        if (j != a && (w->later[j] == a || w->later[j] == b))
-            w->later[j] = -1;
-    }
-    if (2 * ++w->empty > w->width) {
+    for (int j = 0; j < a; j++)
+        w->cost[(long)j * m + a] = row[j];
+    tell(row, a, b, w->best, w->later);
+    if (2 * ++w->empty > w->width)
         squeeze(w);
-        w->empty = 0;
-    }
 }

@@ -14,7 +14,7 @@ typedef struct {
     double *best;     /* (m) no later slot costs less */
     int *later;       /* (m) which costs that; -1 if that one has gone */
     int *node;        /* (m) */
-    int *rank;        /* scratch (m) */
+    int *is, *was;    /* scratch (m) */
 } ncs_ward;
 
 void ncs_ward_lay_out(ncs_ward *ward, int m, int d, ncs_room *room);
