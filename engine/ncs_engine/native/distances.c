@@ -6,23 +6,29 @@
 
 #define SQUARE 8
 
-/* Plain rows: sums in registers, tile by tile, were no faster where the compiler finds
- * vectors in them (10 dimensions, 256 centres: 0.24 us either way) and three times
- * slower where it does not. */
+/* Sums of a tile of centres stay in registers. */
 NCS_CLONES
 void ncs_squared_distances(const double *centres, ptrdiff_t dimension,
                            ptrdiff_t capacity, ptrdiff_t count, const double *z,
                            double *restrict squared)
 {
-    for (ptrdiff_t i = 0; i < count; i++)
+    ptrdiff_t from = 0;
+    for (; from + NCS_ABREAST <= count; from += NCS_ABREAST) {
+        double sum[NCS_ABREAST] = {0};
+        for (ptrdiff_t j = 0; j < dimension; j++) {
+            const double *row = centres + j * capacity + from;
+            for (int t = 0; t < NCS_ABREAST; t++)
+                sum[t] += (row[t] - z[j]) * (row[t] - z[j]);
+        }
+        for (int t = 0; t < NCS_ABREAST; t++)
+            squared[from + t] = sum[t];
+    }
+    for (ptrdiff_t i = from; i < count; i++)
         squared[i] = 0.0;
     for (ptrdiff_t j = 0; j < dimension; j++) {
         const double *row = centres + j * capacity;
-        const double here = z[j];
-        for (ptrdiff_t i = 0; i < count; i++) {
-            double gap = row[i] - here;
-            squared[i] += gap * gap;
-        }
+        for (ptrdiff_t i = from; i < count; i++)
+            squared[i] += (row[i] - z[j]) * (row[i] - z[j]);
     }
 }
 

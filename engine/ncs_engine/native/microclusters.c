@@ -31,23 +31,23 @@ ptrdiff_t ncs_found(ncs_micro *micro, const double *z, int64_t label)
     return index;
 }
 
-int ncs_place(ncs_micro *micro, const double *z, const double *squared,
-              ptrdiff_t nearest, int64_t label, double grain, double rate, int crowded,
-              int64_t at)
+int ncs_place(ncs_micro *micro, const double *z, ptrdiff_t nearest, double squared,
+              int64_t label, double grain, double rate, int crowded, int64_t at,
+              ptrdiff_t *index)
 {
-    ptrdiff_t index = nearest;
-    int joins = nearest >= 0 && squared[nearest] <= grain * grain;
+    int joins = nearest >= 0 && squared <= grain * grain;
     int full = micro->count == micro->capacity;
     if (!joins && full && !crowded)
         return 0;
     if (joins || full) {
-        ncs_absorb(micro, index, z, rate);
-        if (micro->label[index] < 0)
-            micro->label[index] = label;
+        *index = nearest;
+        ncs_absorb(micro, nearest, z, rate);
+        if (micro->label[nearest] < 0)
+            micro->label[nearest] = label;
     } else {
-        index = ncs_found(micro, z, label);
+        *index = ncs_found(micro, z, label);
     }
-    micro->seen[index] = at;
+    micro->seen[*index] = at;
     return 1;
 }
 
@@ -64,10 +64,11 @@ ptrdiff_t ncs_refound(ncs_micro *micro, const ncs_micro *before, const double *p
 {
     for (ptrdiff_t i = start; i < n; i++) {
         const double *z = points + i * micro->dimension;
-        ptrdiff_t was = nearest_of(before, z, squared);
+        ptrdiff_t index, was = nearest_of(before, z, squared);
         ptrdiff_t nearest = nearest_of(micro, z, squared);
-        if (!ncs_place(micro, z, squared, nearest, was < 0 ? -1 : before->label[was],
-                       grain, rate, crowded && i == start, at))
+        double gap = nearest < 0 ? INFINITY : squared[nearest];
+        if (!ncs_place(micro, z, nearest, gap, was < 0 ? -1 : before->label[was], grain,
+                       rate, crowded && i == start, at, &index))
             return i;
     }
     return n;

@@ -35,15 +35,16 @@ ptrdiff_t ncs_found(ncs_micro *micro, const double *z, int64_t label);
  *
  * INOUT micro
  * IN    z        double (dimension)
- * IN    squared  double (count), its squared distances
- * IN    nearest  where the least of them is, -1 without any
+ * IN    nearest  which is the nearest, -1 without any
+ * IN    squared  its squared distance
  * IN    at       number of points learned with it
+ * OUT   index    which took it
  *
  * Returns 0 if there is no room; then nothing was done.
  */
-int ncs_place(ncs_micro *micro, const double *z, const double *squared,
-              ptrdiff_t nearest, int64_t label, double grain, double rate, int crowded,
-              int64_t at);
+int ncs_place(ncs_micro *micro, const double *z, ptrdiff_t nearest, double squared,
+              int64_t label, double grain, double rate, int crowded, int64_t at,
+              ptrdiff_t *index);
 
 /* Place the points [start, n) anew; see numpy_kernel.refound.
  *

@@ -9,75 +9,84 @@
 #include "nearest.h"
 
 #include <math.h>
+#include <stdint.h>
 
+#include "bits.h"
 #include "clones.h"
 #include "distances.h"
+#include "room.h"
 
 #define U 0x1p-24
 #define MOST 16     /* more than that may be it: look at all */
 #define VAST 1e30   /* squares beyond are not for floats */
 
+/* Tile by tile, so that a tile is read in one go. */
+static float *place(const ncs_finder *f, ptrdiff_t index, ptrdiff_t j)
+{
+    ptrdiff_t tile = index / NCS_TILE;
+    return f->coarse + (tile * f->dimension + j) * NCS_TILE + index % NCS_TILE;
+}
+
 ncs_finder ncs_finder_of(const double *centres, ptrdiff_t dimension,
                          ptrdiff_t capacity, ptrdiff_t count, float *floats)
 {
-    ncs_finder f = {dimension, capacity, centres, floats, floats + dimension * capacity};
+    size_t over = (uintptr_t)floats % NCS_ROOM_LINE;
+    float *coarse = floats + (over ? (NCS_ROOM_LINE - over) / sizeof(float) : 0);
+    ptrdiff_t tiles = (capacity + NCS_TILE - 1) / NCS_TILE;
+    float *rough = coarse + tiles * NCS_TILE * dimension;
+    ncs_finder f = {dimension, capacity, centres, coarse, rough, rough + tiles * NCS_TILE};
     for (ptrdiff_t j = 0; j < dimension; j++)
-        for (ptrdiff_t i = 0; i < count; i++)
-            f.coarse[j * capacity + i] = (float)centres[j * capacity + i];
+        for (ptrdiff_t i = 0; i < tiles * NCS_TILE; i++)
+            *place(&f, i, j) = i < count ? (float)centres[j * capacity + i] : INFINITY;
     return f;
 }
 
 void ncs_finder_follow(const ncs_finder *f, ptrdiff_t index)
 {
     for (ptrdiff_t j = 0; j < f->dimension; j++)
-        f->coarse[j * f->capacity + index] = (float)f->centres[j * f->capacity + index];
+        *place(f, index, j) = (float)f->centres[j * f->capacity + index];
 }
 
 /* Work out the rough distances, squared; return the least. */
 NCS_CLONES
-static float measure(const ncs_finder *f, ptrdiff_t count, const double *z)
+static float measure(const ncs_finder *f, ptrdiff_t count)
 {
-    float *restrict rough = f->rough, lane[NCS_ABREAST], least = INFINITY;
-    for (ptrdiff_t i = 0; i < count; i++)
-        rough[i] = 0.0f;
-    for (ptrdiff_t j = 0; j < f->dimension; j++) {
-        const float *row = f->coarse + j * f->capacity;
-        const float here = (float)z[j];
-        for (ptrdiff_t i = 0; i < count; i++) {
-            float gap = row[i] - here;
-            rough[i] += gap * gap;
+    float lane[NCS_TILE];
+    for (int t = 0; t < NCS_TILE; t++)
+        lane[t] = INFINITY;
+    for (ptrdiff_t from = 0; from < count; from += NCS_TILE) {
+        const float *tile = f->coarse + from * f->dimension, *z = f->z;
+        float sum[NCS_TILE] = {0}, *restrict rough = f->rough + from;
+        for (ptrdiff_t j = 0; j < f->dimension; j++)
+            for (int t = 0; t < NCS_TILE; t++) {
+                float gap = tile[j * NCS_TILE + t] - z[j];
+                sum[t] += gap * gap;
+            }
+        for (int t = 0; t < NCS_TILE; t++) {
+            rough[t] = sum[t];
+            lane[t] = sum[t] < lane[t] ? sum[t] : lane[t];
         }
     }
-    for (int t = 0; t < NCS_ABREAST; t++)
-        lane[t] = INFINITY;
-    ptrdiff_t i = 0;
-    for (; i + NCS_ABREAST <= count; i += NCS_ABREAST)
-        for (int t = 0; t < NCS_ABREAST; t++)
-            lane[t] = rough[i + t] < lane[t] ? rough[i + t] : lane[t];
-    for (; i < count; i++)
-        least = rough[i] < least ? rough[i] : least;
-    for (int t = 0; t < NCS_ABREAST; t++)
-        least = lane[t] < least ? lane[t] : least;
-    return least;
+    for (int half = NCS_TILE / 2; half > 0; half /= 2)
+        for (int t = 0; t < half; t++)
+            lane[t] = lane[t + half] < lane[t] ? lane[t + half] : lane[t];
+    return lane[0];
 }
 
 /* List what is roughly within `limit`, up to MOST + 1; return how many. */
 NCS_CLONES
 static int list(const float *rough, ptrdiff_t count, float limit, ptrdiff_t *found)
 {
+    uint32_t bit[32];
     int listed = 0;
-    for (ptrdiff_t from = 0; from < count; from += NCS_ABREAST) {
-        ptrdiff_t to = from + NCS_ABREAST;
-        int any = to > count;
-        if (to <= count)
-            for (int t = 0; t < NCS_ABREAST; t++)
-                any |= rough[from + t] <= limit;
-        for (ptrdiff_t i = from; any && i < to && i < count; i++)
-            if (rough[i] <= limit) {
-                found[listed++] = i;
-                if (listed > MOST)
-                    return listed;
-            }
+    for (int t = 0; t < 32; t++)
+        bit[t] = (uint32_t)1 << t;
+    for (ptrdiff_t from = 0; from < count; from += 32) {
+        uint32_t set = 0;
+        for (int t = 0; t < 32; t++)
+            set |= bit[t] & (0 - (uint32_t)(rough[from + t] <= limit));
+        for (; set && listed <= MOST; set &= set - 1)
+            found[listed++] = from + ncs_lowest(set);
     }
     return listed;
 }
@@ -96,7 +105,9 @@ ptrdiff_t ncs_find_nearest(const ncs_finder *f, ptrdiff_t count, const double *z
                       double norm, double *squared, double *all)
 {
     ptrdiff_t found[MOST + 1], best = -1;
-    double r = sqrt(measure(f, count, z)), off = 8.0 * U * (sqrt(norm) + r);
+    for (ptrdiff_t j = 0; j < f->dimension; j++)
+        f->z[j] = (float)z[j];
+    double r = sqrt(measure(f, count)), off = 8.0 * U * (sqrt(norm) + r);
     double limit = (r + 2.0 * off) * (r + 2.0 * off);
     limit += limit * 4.0 * U * (double)(f->dimension + 9);
     limit += 0x1p-147 * (double)f->dimension;

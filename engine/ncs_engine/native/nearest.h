@@ -4,19 +4,23 @@
 
 #include <stddef.h>
 
+#define NCS_TILE 64
+
 /* Centres in single precision: half the work, and good enough to say which of them can
  * be the nearest at all. */
 typedef struct {
     ptrdiff_t dimension, capacity;
     const double *centres; /* (dimension, capacity) */
-    float *coarse;         /* (dimension, capacity) */
-    float *rough;          /* scratch (capacity) */
+    float *coarse;         /* (tiles, dimension, NCS_TILE); infinite where none is */
+    float *rough;          /* scratch (tiles, NCS_TILE) */
+    float *z;              /* scratch (dimension) */
 } ncs_finder;
 
-/* How many floats a finder needs. */
+/* How many floats a finder needs, one line of the cache among them to begin with one. */
 static inline size_t ncs_finder_floats(ptrdiff_t dimension, ptrdiff_t capacity)
 {
-    return ((size_t)dimension + 1) * (size_t)capacity;
+    size_t tiles = ((size_t)capacity + NCS_TILE - 1) / NCS_TILE;
+    return (dimension + 1) * tiles * NCS_TILE + dimension + 16;
 }
 
 /* INOUT floats  ncs_finder_floats of them, which the finder goes on using */

@@ -276,13 +276,13 @@ size_t ncs_partition_bytes(const ncs_crowd *in)
     choice t;
     ncs_room room = {NULL, 0};
     lay_out(&t, in, &room);
-    return room.used;
+    return room.used + NCS_ROOM_LINE;
 }
 
 void ncs_partition(const ncs_crowd *in, void *block, int64_t *component)
 {
     choice t;
-    ncs_room room = {block, 0};
+    ncs_room room = ncs_room_in(block);
     lay_out(&t, in, &room);
     ncs_tree_grow(&t.tree, most_pieces(in->count));
     choose(&t);

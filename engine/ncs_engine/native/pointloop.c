@@ -16,6 +16,7 @@ typedef struct {
     Py_buffer views[BOUND];
     int bound; /* how many of the views are taken */
     double *scratch;
+    float *coarse;
     ncs_loop loop;
     int busy;
 } PointLoop;
@@ -65,7 +66,8 @@ static int set_up(PointLoop *self)
     Py_buffer *views = self->views;
     Py_ssize_t d = views[CENTRES].shape[0], capacity = views[CENTRES].shape[1];
     self->scratch = PyMem_Calloc(2 * d + capacity, sizeof(double));
-    if (self->scratch == NULL) {
+    self->coarse = PyMem_Calloc(ncs_finder_floats(d, capacity), sizeof(float));
+    if (self->scratch == NULL || self->coarse == NULL) {
         PyErr_NoMemory();
         return -1;
     }
@@ -97,6 +99,7 @@ static int set_up(PointLoop *self)
     loop->raw = self->scratch;
     loop->z = self->scratch + d;
     loop->squared = self->scratch + 2 * d;
+    loop->coarse = self->coarse;
     return 0;
 }
 
@@ -121,6 +124,7 @@ static PyObject *point_loop_new(PyTypeObject *type, PyObject *args, PyObject *kw
     self->filled = PyUnicode_InternFromString("filled");
     self->bound = 0;
     self->scratch = NULL;
+    self->coarse = NULL;
     self->busy = 0;
     self->loop.cosine = cosine;
     self->loop.burst_window = window;
@@ -139,6 +143,7 @@ static void point_loop_dealloc(PointLoop *self)
     for (int i = 0; i < self->bound; i++)
         PyBuffer_Release(&self->views[i]);
     PyMem_Free(self->scratch);
+    PyMem_Free(self->coarse);
     Py_DECREF(self->micro);
     Py_DECREF(self->gaps);
     Py_DECREF(self->recent);
