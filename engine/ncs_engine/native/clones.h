@@ -29,6 +29,13 @@
  * because gcc makes no vectors of a loop of 16 or less, which it unrolls first. */
 #define NCS_ABREAST 32
 
+/* Return a row length of which nothing is left over when it is taken so many at a time.
+ * What is left over costs more than its share. */
+static inline int ncs_padded(int count)
+{
+    return (count + NCS_ABREAST - 1) / NCS_ABREAST * NCS_ABREAST;
+}
+
 /* Return the name of the vectors in use. */
 static inline const char *ncs_vectors(void)
 {

@@ -37,7 +37,7 @@ void ncs_squared_distances(const double *centres, ptrdiff_t dimension,
 NCS_CLONES
 ptrdiff_t ncs_argmin(const double *values, ptrdiff_t count)
 {
-    double lane[NCS_ABREAST], least = INFINITY;
+    double lane[NCS_ABREAST];
     for (int t = 0; t < NCS_ABREAST; t++)
         lane[t] = INFINITY;
     ptrdiff_t i = 0;
@@ -45,9 +45,11 @@ ptrdiff_t ncs_argmin(const double *values, ptrdiff_t count)
         for (int t = 0; t < NCS_ABREAST; t++)
             lane[t] = values[i + t] < lane[t] ? values[i + t] : lane[t];
     for (; i < count; i++)
-        least = values[i] < least ? values[i] : least;
-    for (int t = 0; t < NCS_ABREAST; t++)
-        least = lane[t] < least ? lane[t] : least;
+        lane[0] = values[i] < lane[0] ? values[i] : lane[0];
+    for (int half = NCS_ABREAST / 2; half > 0; half /= 2)
+        for (int t = 0; t < half; t++)
+            lane[t] = lane[t + half] < lane[t] ? lane[t + half] : lane[t];
+    const double least = lane[0];
     for (i = 0; i + NCS_ABREAST <= count; i += NCS_ABREAST) {
         int64_t found[NCS_ABREAST], any = 0;
         for (int t = 0; t < NCS_ABREAST; t++)
@@ -63,6 +65,16 @@ ptrdiff_t ncs_argmin(const double *values, ptrdiff_t count)
     return count > 0 ? 0 : -1;
 }
 
+void ncs_mirror(double *squared, ptrdiff_t stride, ptrdiff_t count)
+{
+    for (ptrdiff_t from = 0; from < count; from += SQUARE) /* which stays in the cache */
+        for (ptrdiff_t i = from + 1; i < count; i++) {
+            ptrdiff_t to = i < from + SQUARE ? i : from + SQUARE;
+            for (ptrdiff_t j = from; j < to; j++)
+                squared[i * stride + j] = squared[j * stride + i];
+        }
+}
+
 void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
                   ptrdiff_t count, double *scratch, double *squared)
 {
@@ -72,13 +84,7 @@ void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity
         ncs_squared_distances(centres + i, dimension, capacity, count - i, scratch,
                               squared + i * count + i);
     }
-    /* The other half, in squares that stay in the cache. */
-    for (ptrdiff_t from = 0; from < count; from += SQUARE)
-        for (ptrdiff_t i = from + 1; i < count; i++) {
-            ptrdiff_t to = i < from + SQUARE ? i : from + SQUARE;
-            for (ptrdiff_t j = from; j < to; j++)
-                squared[i * count + j] = squared[j * count + i];
-        }
+    ncs_mirror(squared, count, count);
 }
 
 void ncs_neighbours(const double *columns, ptrdiff_t dimension, ptrdiff_t count,

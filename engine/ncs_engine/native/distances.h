@@ -24,6 +24,12 @@ void ncs_squared_distances(const double *centres, ptrdiff_t dimension,
  */
 ptrdiff_t ncs_argmin(const double *values, ptrdiff_t count);
 
+/* Copy what is right of the diagonal to the left of it.
+ *
+ * INOUT squared  double (count, stride)
+ */
+void ncs_mirror(double *squared, ptrdiff_t stride, ptrdiff_t count);
+
 /* Work out the squared distances between all pairs of the first `count` centres; that
  * of two is the same either way.
  *

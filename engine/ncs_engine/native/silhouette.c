@@ -8,23 +8,26 @@
 
 void ncs_silhouettes_lay_out(ncs_silhouettes *s, ncs_tree *tree, ncs_room *room)
 {
-    size_t n = tree->in->recent_count, m = tree->m, most = n > m ? n : m;
+    size_t n = tree->in->recent_count, m = tree->m, most = ncs_padded(n > m ? n : m);
     s->tree = tree;
     s->n = (int)n;
+    s->stride = ncs_padded((int)n);
     s->rows = tree->board;
     s->row_of = ncs_room_take(room, 2 * m, sizeof(int));
     s->fresh = ncs_room_take(room, 2 * m, 1);
     s->nodes = ncs_room_take(room, m, sizeof(int));
     s->item = ncs_room_take(room, most, sizeof(double));
     s->other = ncs_room_take(room, most, sizeof(double));
-    s->spread = ncs_room_take(room, m, sizeof(double));
+    s->own = ncs_room_take(room, most, sizeof(double));
+    s->spread = ncs_room_take(room, ncs_padded(tree->m), sizeof(double));
     s->leaf = ncs_room_take(room, n, sizeof(int));
     s->before = ncs_room_take(room, m + 1, sizeof(int));
     s->filled = ncs_room_take(room, m, sizeof(int));
+    s->end = ncs_room_take(room, m, sizeof(int));
     s->who = ncs_room_take(room, n, sizeof(int));
     size_t floats = ncs_finder_floats(tree->d, tree->in->stride);
     s->floats = ncs_room_take(room, floats, sizeof(float));
-    s->points = ncs_room_take(room, n * tree->d, sizeof(double));
+    s->points = ncs_room_take(room, (size_t)s->stride * tree->d, sizeof(double));
 }
 
 /* other = min(other, row * factor) */
@@ -109,8 +112,10 @@ static void arrange_points(ncs_silhouettes *s)
     for (int i = 0; i < n; i++)
         s->who[next[s->leaf[i]]++] = i;
     for (int k = 0; k < d; k++)
-        for (int i = 0; i < n; i++)
-            s->points[(long)k * n + i] = in->recent[(long)s->who[i] * d + k];
+        for (int i = 0; i < s->stride; i++) {
+            int who = s->who[i < n ? i : 0]; /* the first once more, to fill up */
+            s->points[(long)k * s->stride + i] = in->recent[(long)who * d + k];
+        }
 }
 
 /* Return the first of the recent points in a node, and in `to` the one after the last. */
@@ -122,8 +127,8 @@ static int points_of(const ncs_silhouettes *s, int node, int *to)
     return s->before[first];
 }
 
-/* Put the pieces that have recent points in the order of those; return how many. */
-static int order_pieces(ncs_silhouettes *s, int k)
+/* List the pieces that have recent points in the order of those; return how many. */
+static int list_filled(ncs_silhouettes *s, int k)
 {
     int to, count = 0, *at = s->leaf; /* by the first point */
     memset(at, 0, s->n * sizeof *at);
@@ -133,8 +138,10 @@ static int order_pieces(ncs_silhouettes *s, int k)
             at[from] = s->nodes[j] + 1;
     }
     for (int i = 0; i < s->n; i++)
-        if (at[i])
-            s->filled[count++] = at[i] - 1;
+        if (at[i]) {
+            points_of(s, at[i] - 1, &s->end[count]);
+            s->filled[count++] = s->row_of[at[i] - 1];
+        }
     return count;
 }
 
@@ -142,22 +149,24 @@ static int order_pieces(ncs_silhouettes *s, int k)
  * distance is measured once, from the point that comes first. */
 static void measure_points(ncs_silhouettes *s, int k)
 {
-    int n = s->n, d = s->tree->d, to, end, count = order_pieces(s, k);
-    memset(s->rows, 0, (size_t)k * n * sizeof *s->rows);
-    for (int j = 0; j < count; j++) {
-        double *row = s->rows + (long)s->row_of[s->filled[j]] * n;
-        for (int i = points_of(s, s->filled[j], &to); i < to; i++) {
+    int stride = s->stride, d = s->tree->d, count = list_filled(s, k);
+    memset(s->rows, 0, (size_t)k * stride * sizeof *s->rows);
+    for (int j = 0, i = 0; j < count; j++) {
+        double *row = s->rows + (long)s->filled[j] * stride;
+        for (; i < s->end[j]; i++) {
             const double *z = s->tree->in->recent + (long)s->who[i] * d;
-            ncs_squared_distances(s->points + i, d, n, n - i, z, s->item);
-            add_roots(n - i, s->item, row + i);
-            for (int p = i + 1; p < to; p++)
-                row[i] += s->item[p - i];
-            for (int l = j + 1, p = to; l < count; l++) {
+            int from = i / NCS_ABREAST * NCS_ABREAST, p = i + 1;
+            ncs_squared_distances(s->points + from, d, stride, stride - from, z,
+                                  s->item + from);
+            memset(s->item + from, 0, (i - from) * sizeof *s->item);
+            add_roots(stride - from, s->item + from, row + from);
+            for (; p < s->end[j]; p++)
+                row[i] += s->item[p];
+            for (int l = j + 1; l < count; l++) {
                 double sum = 0.0;
-                points_of(s, s->filled[l], &end);
-                for (; p < end; p++)
-                    sum += s->item[p - i];
-                s->rows[(long)s->row_of[s->filled[l]] * n + i] = sum;
+                for (; p < s->end[l]; p++)
+                    sum += s->item[p];
+                s->rows[(long)s->filled[l] * stride + i] = sum;
             }
         }
     }
@@ -165,17 +174,18 @@ static void measure_points(ncs_silhouettes *s, int k)
 
 static double point_silhouette(const ncs_silhouettes *s, int k)
 {
-    int n = s->n, to;
+    int n = s->n, stride = s->stride, to;
     double total = 0.0;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < stride; i++)
         s->other[i] = INFINITY;
     for (int j = 0; j < k; j++) {
         int from = points_of(s, s->nodes[j], &to), count = to - from;
-        const double *row = s->rows + (long)s->row_of[s->nodes[j]] * n;
+        const double *row = s->rows + (long)s->row_of[s->nodes[j]] * stride;
         if (count == 0)
             continue;
-        take_nearer(row, 1.0 / count, from, s->other);
-        take_nearer(row + to, 1.0 / count, n - to, s->other + to);
+        memcpy(s->own, s->other + from, count * sizeof *s->own);
+        take_nearer(row, 1.0 / count, stride, s->other);
+        memcpy(s->other + from, s->own, count * sizeof *s->own);
         scale(row + from, count > 1 ? 1.0 / (count - 1) : 0.0, count, s->item + from);
     }
     for (int j = 0; j < k; j++) {
@@ -183,7 +193,7 @@ static double point_silhouette(const ncs_silhouettes *s, int k)
         if (to - from == 1) /* one alone has no silhouette */
             s->item[from] = s->other[from] = 0.0;
     }
-    compare(s->item, n, s->other);
+    compare(s->item, stride, s->other);
     for (int i = 0; i < n; i++)
         total += s->other[i];
     return total / n;
@@ -198,8 +208,8 @@ static void coarsen(ncs_silhouettes *s, int from, int to, int sums)
         s->row_of[made] = s->row_of[a];
         s->fresh[made] = 0;
         if (sums)
-            add(s->rows + (long)s->row_of[b] * s->n, s->n,
-                s->rows + (long)s->row_of[a] * s->n);
+            add(s->rows + (long)s->row_of[b] * s->stride, s->stride,
+                s->rows + (long)s->row_of[a] * s->stride);
     }
 }
 
@@ -232,22 +242,24 @@ void ncs_add_point_silhouettes(ncs_silhouettes *s, int count, const int *pieces,
 static double centre_silhouette(ncs_silhouettes *s, int k)
 {
     const ncs_nodes *nodes = &s->tree->nodes;
-    int m = nodes->m, d = nodes->d;
+    int m = nodes->m, d = nodes->d, stride = nodes->stride;
     double total = 0.0, all = 0.0;
-    for (int p = 0; p < m; p++)
+    for (int p = 0; p < stride; p++)
         s->other[p] = INFINITY;
     for (int j = 0; j < k; j++) {
         int node = s->nodes[j], from = nodes->first[node], own = nodes->size[node];
-        double *row = s->rows + (long)s->row_of[node] * m;
+        double *row = s->rows + (long)s->row_of[node] * stride;
         if (!s->fresh[node])
-            ncs_squared_distances(nodes->x, d, m, m, nodes->mean + (long)node * d, row);
+            ncs_squared_distances(nodes->x, d, stride, stride,
+                                  nodes->mean + (long)node * d, row);
         s->fresh[node] = 1;
-        take_nearer(row, 1.0, from, s->other);
-        take_nearer(row + from + own, 1.0, m - from - own, s->other + from + own);
+        memcpy(s->own, s->other + from, own * sizeof *s->own);
+        take_nearer(row, 1.0, stride, s->other);
+        memcpy(s->other + from, s->own, own * sizeof *s->own);
         memcpy(s->item + from, row + from, own * sizeof *row);
     }
-    widen(s->spread, m, s->item, s->other);
-    compare(s->item, m, s->other);
+    widen(s->spread, stride, s->item, s->other);
+    compare(s->item, stride, s->other);
     for (int p = 0; p < m; p++) {
         all += nodes->w[p];
         total += nodes->w[p] * s->other[p];
@@ -259,9 +271,9 @@ void ncs_add_centre_silhouettes(ncs_silhouettes *s, int count, const int *pieces
                                 double factor, double *value)
 {
     const ncs_nodes *nodes = &s->tree->nodes;
-    memset(s->spread, 0, nodes->m * sizeof *s->spread);
+    memset(s->spread, 0, nodes->stride * sizeof *s->spread);
     for (int k = 0; k < nodes->d; k++)
-        add(nodes->v + (long)k * nodes->m, nodes->m, s->spread);
+        add(nodes->v + (long)k * nodes->stride, nodes->m, s->spread);
     begin(s, pieces[count - 1]);
     for (int c = count - 1; c >= 0 && pieces[c] > 1; c--) {
         ncs_tree_cut(s->tree, pieces[c], s->nodes);

@@ -9,20 +9,22 @@
 
 typedef struct {
     ncs_tree *tree;
-    int n;
+    int n, stride;
     double *rows;   /* the board of the tree: a row for each node of a cut */
     int *row_of;    /* (2m) the row of a node */
     char *fresh;    /* (2m) whether it is there */
     int *nodes;     /* (m) of the cut */
-    int *filled;    /* (m) those of them with recent points, in the order of places */
-    double *item;   /* scratch (max(n, m)) */
-    double *other;  /* scratch (max(n, m)) */
-    double *spread; /* (m) total variance, by place */
+    int *filled;    /* (m) rows of those with recent points, in the order of places */
+    int *end;       /* (m) where the points of each of those end */
+    double *item;   /* scratch (max(n, m), padded) */
+    double *other;  /* scratch (max(n, m), padded) */
+    double *own;    /* scratch (max(n, m), padded) */
+    double *spread; /* (m, padded) total variance, by place */
     int *leaf;      /* (n) place of the nearest micro-cluster of each recent point */
     int *before;    /* (m + 1) how many recent points belong to places before */
     int *who;       /* (n) the recent points, by place */
     float *floats;  /* scratch of ncs_finder */
-    double *points; /* (d, n) recent points, by place */
+    double *points; /* (d, stride) recent points, by place */
 } ncs_silhouettes;
 
 void ncs_silhouettes_lay_out(ncs_silhouettes *s, ncs_tree *tree, ncs_room *room);

@@ -24,12 +24,12 @@
 
 void ncs_tree_lay_out(ncs_tree *t, const ncs_crowd *in, ncs_room *room)
 {
-    size_t m = in->count, n = in->recent_count, most = m > n ? m : n;
+    size_t m = in->count, n = in->recent_count, most = ncs_padded(m > n ? m : n);
     size_t words = m * ncs_words(in->count), each = sizeof(double);
     t->in = in;
     t->m = in->count;
     t->d = in->dimension;
-    t->board = ncs_room_take(room, (m + 1) * (most + 1), each);
+    t->board = ncs_room_take(room, (m + 1) * most, each);
     t->spacing = ncs_room_take(room, m, each);
     t->blur = ncs_room_take(room, m, each);
     t->touching = ncs_room_take(room, words, sizeof(uint64_t));
@@ -42,40 +42,35 @@ void ncs_tree_lay_out(ncs_tree *t, const ncs_crowd *in, ncs_room *room)
     t->count = ncs_room_take(room, 2 * m, each);
     t->order = ncs_room_take(room, m, sizeof(int));
     t->evidence = ncs_room_take(room, m, each);
-    t->ahead = ncs_room_take(room, m, each);
+    t->ahead = ncs_room_take(room, ncs_padded(in->count), each);
     t->tested = ncs_room_take(room, REMEMBERED, sizeof(uint64_t));
     t->valley = ncs_room_take(room, REMEMBERED, each);
-}
-
-/* Let the two least values, and the least of those that are somewhere else, follow. */
-NCS_INLINE void sift(double v, double *first, double *second, double *other)
-{
-    double larger = v > *first ? v : *first;
-    *first = v < *first ? v : *first;
-    *second = larger < *second ? larger : *second;
-    v = v > APART ? v : INFINITY;
-    *other = v < *other ? v : *other;
 }
 
 /* Return the distance to the second nearest, and in `apart` that to the nearest that is
  * somewhere else, 0 without any; all squared. */
 NCS_CLONES
-static double measure_spacing(const double *gap, int m, double *apart)
+static double measure_spacing(const double *gap, int stride, double *apart)
 {
     double first[NCS_ABREAST], second[NCS_ABREAST], other[NCS_ABREAST];
     for (int l = 0; l < NCS_ABREAST; l++)
         first[l] = second[l] = other[l] = INFINITY;
-    int j = 0;
-    for (; j + NCS_ABREAST <= m; j += NCS_ABREAST)
-        for (int l = 0; l < NCS_ABREAST; l++)
-            sift(gap[j + l], &first[l], &second[l], &other[l]);
-    for (; j < m; j++)
-        sift(gap[j], &first[0], &second[0], &other[0]);
-    for (int l = 1; l < NCS_ABREAST; l++) {
-        sift(first[l], &first[0], &second[0], &other[0]);
-        sift(second[l], &first[0], &second[0], &other[0]);
-        other[0] = other[l] < other[0] ? other[l] : other[0];
-    }
+    for (int j = 0; j < stride; j += NCS_ABREAST)
+        for (int l = 0; l < NCS_ABREAST; l++) {
+            double v = gap[j + l], larger = v > first[l] ? v : first[l];
+            first[l] = v < first[l] ? v : first[l];
+            second[l] = larger < second[l] ? larger : second[l];
+            v = v > APART ? v : INFINITY;
+            other[l] = v < other[l] ? v : other[l];
+        }
+    for (int half = NCS_ABREAST / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) {
+            double larger = first[l] > first[l + half] ? first[l] : first[l + half];
+            first[l] = first[l] < first[l + half] ? first[l] : first[l + half];
+            second[l] = second[l] < second[l + half] ? second[l] : second[l + half];
+            second[l] = second[l] < larger ? second[l] : larger;
+            other[l] = other[l] < other[l + half] ? other[l] : other[l + half];
+        }
     *apart = other[0] < INFINITY ? other[0] : 0.0;
     return second[0] < INFINITY ? second[0] : first[0];
 }
@@ -98,67 +93,64 @@ static void plant(ncs_tree *t, int i, double apart)
     memset(scatter, 0, n->s * sizeof *scatter);
     for (int k = 0; k < d; k++) {
         double v = in->spread[(long)k * in->stride + i];
-        n->mean[(long)i * d + k] = in->centres[(long)k * in->stride + i];
         scatter[n->full ? ncs_packed(k, k) : k] = w * (v + least);
-    }
-}
-
-/* Return a number for each of the NCS_ABREAST bits whose gap is within their limit and
- * within `most`, the bit or 0. */
-NCS_INLINE void pick(const double *gap, const double *limit, double most,
-                     const uint64_t *bit, uint64_t *picked)
-{
-    for (int l = 0; l < NCS_ABREAST; l++) {
-        double least = limit[l] < most ? limit[l] : most;
-        uint64_t within = gap[l] <= least;
-        picked[l] |= bit[l] & (0 - within);
     }
 }
 
 /* Make the set of all whose gap is within their limit and within `most`. */
 NCS_CLONES
-static void collect(const double *gap, int m, const double *limit, double most,
+static void collect(const double *gap, int stride, const double *limit, double most,
                     uint64_t *set)
 {
-    uint64_t bit[64];
-    for (int l = 0; l < 64; l++)
+    uint64_t bit[NCS_ABREAST];
+    for (int l = 0; l < NCS_ABREAST; l++)
         bit[l] = (uint64_t)1 << l;
-    memset(set, 0, ncs_words(m) * sizeof *set);
-    int j = 0;
-    for (; j + 64 <= m; j += 64) {
-        uint64_t picked[NCS_ABREAST] = {0}, word = 0;
-        for (int l = 0; l < 64; l += NCS_ABREAST)
-            pick(gap + j + l, limit + j + l, most, bit + l, picked);
-        for (int l = 0; l < NCS_ABREAST; l++)
-            word |= picked[l];
-        set[j / 64] = word;
+    for (int j = 0; j < stride; j += NCS_ABREAST, gap += NCS_ABREAST) {
+        const double *own = limit + j;
+        uint64_t word = 0;
+        for (int l = 0; l < NCS_ABREAST; l++) {
+            double least = own[l] < most ? own[l] : most;
+            uint64_t within = gap[l] <= least;
+            word |= bit[l] & (0 - within);
+        }
+        set[j / 64] = j % 64 ? set[j / 64] | word << 32 : word;
     }
-    for (; j < m; j++)
-        if (gap[j] <= limit[j] && gap[j] <= most)
-            ncs_set_bit(set, j);
 }
 
 /* Measure the gaps between micro-clusters, and what depends on them alone. */
 static void measure(ncs_tree *t)
 {
     const ncs_crowd *in = t->in;
-    int m = t->m, words = ncs_words(m);
+    int m = t->m, d = t->d, stride = t->ward.stride, words = ncs_words(m);
     double apart, *limit = t->ahead, reach = in->reach * in->reach;
-    ncs_pairwise(in->centres, t->d, in->stride, m, t->ward.place, t->board);
+    for (int k = 0; k < d; k++)
+        for (int i = 0; i < stride; i++)
+            t->ward.place[(long)k * stride + i] =
+                i < m ? in->centres[(long)k * in->stride + i] : INFINITY;
+    for (int i = 0; i < m; i++) { /* of each row what is right of the diagonal */
+        int from = i / NCS_ABREAST * NCS_ABREAST;
+        for (int k = 0; k < d; k++)
+            t->nodes.mean[(long)i * d + k] = t->ward.place[(long)k * stride + i];
+        ncs_squared_distances(t->ward.place + from, d, stride, stride - from,
+                              t->nodes.mean + (long)i * d,
+                              t->board + (long)i * stride + from);
+    }
+    ncs_mirror(t->board, stride, m);
     for (int i = 0; i < m; i++) {
-        double *gap = t->board + (long)i * m;
+        double *gap = t->board + (long)i * stride;
         gap[i] = INFINITY;
-        t->spacing[i] = measure_spacing(gap, m, &apart);
+        t->spacing[i] = measure_spacing(gap, stride, &apart);
         plant(t, i, apart);
     }
+    for (int i = 0; i < stride; i++)
+        limit[i] = i < m ? TOUCH * TOUCH * t->spacing[i] : 0.0;
     for (int i = 0; i < m; i++)
-        limit[i] = TOUCH * TOUCH * t->spacing[i];
+        collect(t->board + (long)i * stride, stride, limit, limit[i],
+                t->touching + i * words);
+    for (int i = 0; i < stride; i++)
+        limit[i] = i < m ? reach : 0.0;
     for (int i = 0; i < m; i++)
-        collect(t->board + (long)i * m, m, limit, limit[i], t->touching + i * words);
-    for (int i = 0; i < m; i++)
-        limit[i] = reach;
-    for (int i = 0; i < m; i++)
-        collect(t->board + (long)i * m, m, limit, reach, t->near + i * words);
+        collect(t->board + (long)i * stride, stride, limit, reach, t->near + i * words);
 }
 
 NCS_CLONES
@@ -192,7 +184,7 @@ static void merge(ncs_tree *t)
 {
     const ncs_nodes *n = &t->nodes;
     int m = t->m, a, b;
-    ncs_ward_begin(&t->ward, t->board, t->in->centres, t->in->stride, t->in->weight);
+    ncs_ward_begin(&t->ward, t->board, t->in->weight);
     for (int step = 0; step < m - 1; step++) {
         int made = m + step;
         ncs_ward_next(&t->ward, &a, &b);
@@ -225,8 +217,9 @@ static void arrange(ncs_tree *t)
     }
     for (int k = 0; k < t->d; k++)
         for (int p = 0; p < m; p++) {
-            n->x[(long)k * m + p] = in->centres[(long)k * in->stride + t->order[p]];
-            n->v[(long)k * m + p] = in->spread[(long)k * in->stride + t->order[p]];
+            long from = (long)k * in->stride + t->order[p];
+            n->x[(long)k * n->stride + p] = in->centres[from];
+            n->v[(long)k * n->stride + p] = in->spread[from];
         }
 }
 

@@ -48,8 +48,9 @@ void ncs_nodes_lay_out(ncs_nodes *t, int m, int d, ncs_room *room)
     t->d = d;
     t->full = d <= FULL_COVARIANCE_TO;
     t->s = t->full ? ncs_packed(d, 0) : d;
-    t->x = ncs_room_take(room, (size_t)m * d, each);
-    t->v = ncs_room_take(room, (size_t)m * d, each);
+    t->stride = ncs_padded(m);
+    t->x = ncs_room_take(room, (size_t)t->stride * d, each);
+    t->v = ncs_room_take(room, (size_t)t->stride * d, each);
     t->w = ncs_room_take(room, m, each);
     t->blur = ncs_room_take(room, m, each);
     t->first = ncs_room_take(room, 2 * m, sizeof(int));
@@ -186,8 +187,8 @@ NCS_INLINE void add_features(const ncs_nodes *t, int node, const axes *by, int l
     for (int j = 0; j < n; j++)
         where[j] = width[j] = pull[j] = 0.0;
     for (int k = 0; k < d; k++) {
-        const double *x = t->x + (long)k * m + t->first[node];
-        const double *v = t->v + (long)k * m + t->first[node];
+        const double *x = t->x + (long)k * t->stride + t->first[node];
+        const double *v = t->v + (long)k * t->stride + t->first[node];
         double *y = to->y + (t->full ? (long)k * m : 0) + at;
         double mean = t->mean[(long)node * d + k];
         double axis = by->axis[k][lane], inverse = by->inverse[k][lane];

@@ -9,8 +9,9 @@
 /* Nodes of a tree; the members of each lie side by side. */
 typedef struct {
     int m, d, full, s;      /* full: covariances; else variances; s numbers of them */
-    double *x;              /* (d, m) centres, by place */
-    double *v;              /* (d, m) variances, by place */
+    int stride;
+    double *x;              /* (d, stride) centres, by place */
+    double *v;              /* (d, stride) variances, by place */
     double *w;              /* (m) weights, by place */
     double *blur;           /* (m) variance added where points coincide, by place */
     int *first, *size;      /* (2m) first place, number of places */

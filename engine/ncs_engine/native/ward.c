@@ -14,54 +14,57 @@
 
 void ncs_ward_lay_out(ncs_ward *w, int m, int d, ncs_room *room)
 {
+    size_t stride = ncs_padded(m);
     w->m = m;
     w->d = d;
-    w->place = ncs_room_take(room, (size_t)m * d, sizeof(double));
-    w->mass = ncs_room_take(room, m, sizeof(double));
-    w->bar = ncs_room_take(room, m, sizeof(double));
-    w->best = ncs_room_take(room, m, sizeof(double));
-    w->later = ncs_room_take(room, m, sizeof(int));
-    w->is = ncs_room_take(room, m, sizeof(int));
-    w->was = ncs_room_take(room, m, sizeof(int));
+    w->stride = (int)stride;
+    w->place = ncs_room_take(room, stride * d, sizeof(double));
+    w->mass = ncs_room_take(room, stride, sizeof(double));
+    w->bar = ncs_room_take(room, stride, sizeof(double));
+    w->best = ncs_room_take(room, stride, sizeof(double));
+    w->later = ncs_room_take(room, stride, sizeof(int));
+    w->is = ncs_room_take(room, stride, sizeof(int));
+    w->was = ncs_room_take(room, stride, sizeof(int));
     w->node = ncs_room_take(room, m, sizeof(int));
 }
 
 /* Turn squared distances to slot `a` into costs. */
 NCS_CLONES
-static void weigh(const ncs_ward *w, int a, double *row)
+static void weigh(const ncs_ward *w, int a, double *restrict row)
 {
-    double own = w->mass[a];
+    const double *mass = w->mass, *bar = w->bar;
+    double own = mass[a];
     for (int j = 0; j < w->width; j++) {
-        double cost = row[j] * (w->mass[j] * own / (w->mass[j] + own));
-        row[j] = (cost < FARTHEST ? cost : FARTHEST) + w->bar[j];
+        double cost = row[j] * (mass[j] * own / (mass[j] + own));
+        row[j] = (cost < FARTHEST ? cost : FARTHEST) + bar[j];
     }
 }
 
-/* Find the cheapest partner of slot `a` among the later ones. */
+/* Find the cheapest partner of slot `a` among the later ones; forget the costs with the
+ * others. */
 static void search(ncs_ward *w, int a)
 {
-    double *row = w->cost + (long)a * w->m;
-    int from = a + 1, count = w->width - from;
-    w->later[a] = count > 0 ? from + (int)ncs_argmin(row + from, count) : -1;
-    w->best[a] = count > 0 ? row[w->later[a]] : INFINITY;
+    double *row = w->cost + (long)a * w->stride;
+    for (int j = 0; j <= a; j++)
+        row[j] = INFINITY;
+    w->later[a] = (int)ncs_argmin(row, w->width);
+    w->best[a] = row[w->later[a]];
 }
 
-void ncs_ward_begin(ncs_ward *w, double *cost, const double *centres, int stride,
-                    const double *weight)
+void ncs_ward_begin(ncs_ward *w, double *cost, const double *weight)
 {
-    int m = w->m;
     w->cost = cost;
-    w->width = m;
-    w->empty = 0;
-    for (int k = 0; k < w->d; k++)
-        memcpy(w->place + (long)k * m, centres + (long)k * stride, m * sizeof(double));
-    for (int i = 0; i < m; i++) {
-        w->mass[i] = weight[i];
-        w->bar[i] = 0.0;
-        w->node[i] = i;
+    w->width = w->stride;
+    w->filled = w->m;
+    for (int i = 0; i < w->stride; i++) {
+        w->mass[i] = i < w->m ? weight[i] : 1.0;
+        w->bar[i] = i < w->m ? 0.0 : INFINITY;
+        w->best[i] = INFINITY;
+        w->later[i] = -1;
     }
-    for (int i = 0; i < m; i++) {
-        weigh(w, i, cost + (long)i * m);
+    for (int i = 0; i < w->m; i++) {
+        w->node[i] = i;
+        weigh(w, i, cost + (long)i * w->stride);
         search(w, i);
     }
 }
@@ -69,8 +72,8 @@ void ncs_ward_begin(ncs_ward *w, double *cost, const double *centres, int stride
 /* Search a row again without what has gone. */
 static void search_again(ncs_ward *w, int a)
 {
-    double *row = w->cost + (long)a * w->m;
-    for (int j = a + 1; j < w->width; j++)
+    double *row = w->cost + (long)a * w->stride;
+    for (int j = 0; j < w->width; j++)
         row[j] += w->bar[j];
     search(w, a);
 }
@@ -89,29 +92,30 @@ void ncs_ward_next(ncs_ward *w, int *a, int *b)
 /* Take the empty slots out, in order. */
 static void squeeze(ncs_ward *w)
 {
-    int m = w->m, kept = 0, *was = w->was, *is = w->is;
+    int stride = w->stride, kept = 0, *was = w->was, *is = w->is;
     for (int i = 0; i < w->width; i++) {
         is[i] = w->bar[i] == 0.0 ? kept : -1;
         if (is[i] >= 0)
             was[kept++] = i;
     }
     for (int i = 0; i < kept; i++) {
-        double *to = w->cost + (long)i * m;
-        const double *from = w->cost + (long)was[i] * m;
+        double *to = w->cost + (long)i * stride;
+        const double *from = w->cost + (long)was[i] * stride;
         for (int j = i + 1; j < kept; j++)
             to[j] = from[was[j]];
         for (int k = 0; k < w->d; k++)
-            w->place[(long)k * m + i] = w->place[(long)k * m + was[i]];
+            w->place[(long)k * stride + i] = w->place[(long)k * stride + was[i]];
         int later = w->later[was[i]];
         w->later[i] = later < 0 ? -1 : is[later];
         w->mass[i] = w->mass[was[i]];
         w->best[i] = w->best[was[i]];
         w->node[i] = w->node[was[i]];
     }
-    w->width = kept;
-    w->empty = 0;
-    for (int i = 0; i < kept; i++)
-        w->bar[i] = 0.0;
+    w->width = ncs_padded(kept);
+    for (int i = 0; i < w->width; i++)
+        w->bar[i] = i < kept ? 0.0 : INFINITY;
+    for (int i = kept; i < w->width; i++)
+        w->best[i] = INFINITY;
 }
 
 /* Let the slots before `a` and before `b` know what it costs to merge with the new node
@@ -134,19 +138,19 @@ static void tell(const double *restrict row, int a, int b, double *restrict best
 void ncs_ward_replace(ncs_ward *w, int a, int b, int made, const double *mean,
                       double mass)
 {
-    int m = w->m;
-    double *row = w->cost + (long)a * m;
+    int stride = w->stride;
+    double *row = w->cost + (long)a * stride;
     for (int k = 0; k < w->d; k++)
-        w->place[(long)k * m + a] = mean[k];
+        w->place[(long)k * stride + a] = mean[k];
     w->mass[a] = mass;
     w->node[a] = made;
     w->bar[b] = w->best[b] = INFINITY;
-    ncs_squared_distances(w->place, w->d, m, w->width, mean, row);
+    ncs_squared_distances(w->place, w->d, stride, w->width, mean, row);
     weigh(w, a, row);
-    search(w, a);
     for (int j = 0; j < a; j++)
-        w->cost[(long)j * m + a] = row[j];
+        w->cost[(long)j * stride + a] = row[j];
     tell(row, a, b, w->best, w->later);
-    if (2 * ++w->empty > w->width)
+    search(w, a);
+    if (ncs_padded(--w->filled) <= w->width / 2)
         squeeze(w);
 }

@@ -5,10 +5,11 @@
 #include "room.h"
 
 typedef struct {
-    int m, d;
-    int width, empty; /* slots in use, and how many of them are empty */
-    double *cost;     /* (m, m) of a merge with a later slot */
-    double *place;    /* (d, m) */
+    int m, d, stride;
+    int width;        /* slots that are looked at, a whole number of vectors */
+    int filled;       /* how many of them are not empty */
+    double *cost;     /* (m, stride) of a merge with a later slot */
+    double *place;    /* (d, stride) */
     double *mass;     /* (m) */
     double *bar;      /* (m) 0, or infinite where nothing is left */
     double *best;     /* (m) no later slot costs less */
@@ -19,14 +20,12 @@ typedef struct {
 
 void ncs_ward_lay_out(ncs_ward *ward, int m, int d, ncs_room *room);
 
-/* Begin with `m` micro-clusters, a slot each.
+/* Begin with `m` micro-clusters, a slot each, whose centres are in `place`.
  *
- * INOUT cost     double (m, m), their squared distances; it is used up
- * IN    centres  double (d, stride)
- * IN    weight   double (m)
+ * INOUT cost    double (m, stride), their squared distances; it is used up
+ * IN    weight  double (m)
  */
-void ncs_ward_begin(ncs_ward *ward, double *cost, const double *centres, int stride,
-                    const double *weight);
+void ncs_ward_begin(ncs_ward *ward, double *cost, const double *weight);
 
 /* Find the cheapest pair of slots, a < b; the first of equal ones. */
 void ncs_ward_next(ncs_ward *ward, int *a, int *b);
