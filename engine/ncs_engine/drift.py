@@ -157,6 +157,13 @@ class DriftDetector:
                 the parts of one cluster add up to 1.
         """
         parents = {old for old, _, _ in moved}
+        if all(old == new for old, new, _ in moved):  # as it is most of the time
+            for shares in (self.fast, self.slow, self.visits):
+                for old in parents - shares.keys():
+                    shares[old] = 0.0
+            self.fast, self.slow = _sorted(self.fast), _sorted(self.slow)
+            self._spread = None
+            return
         for shares in (self.fast, self.slow, self.visits):
             whole = {old: shares.pop(old, 0.0) for old in parents}
             for old, new, part in moved:

@@ -345,9 +345,9 @@ class Model:
         if micro.count == micro.capacity:
             squared = micro.pairwise_squared_distances()
             # Of strays there is none, or few; added so, they are infinite at once.
-            stray = np.where(micro.label[: micro.count] < 0, np.inf, 0.0)
-            squared += stray
-            squared += stray[:, None]
+            stray = micro.label[: micro.count] < 0
+            if stray.any():
+                squared[stray], squared[:, stray] = np.inf, np.inf
             np.copyto(squared, np.inf, where=squared > self._reach**2)
             target = int(_KEPT_SHARE * micro.capacity)
             farthest = micro.merge_closest(target, squared)

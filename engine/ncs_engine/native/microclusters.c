@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "clones.h"
 #include "distances.h"
 
 void ncs_absorb(ncs_micro *micro, ptrdiff_t index, const double *z, double rate)
@@ -74,12 +75,6 @@ ptrdiff_t ncs_refound(ncs_micro *micro, const ncs_micro *before, const double *p
     return n;
 }
 
-static int of_two_clusters(const ncs_micro *micro, ptrdiff_t a, ptrdiff_t b)
-{
-    return micro->label[a] >= 0 && micro->label[b] >= 0 &&
-           micro->label[a] != micro->label[b];
-}
-
 /* Let `a` take what `b` has. */
 static void take_in(ncs_micro *micro, ptrdiff_t a, ptrdiff_t b)
 {
@@ -115,14 +110,23 @@ static void look_again(merging *m, ptrdiff_t i)
     m->least[i] = row[m->nearest[i]];
 }
 
+/* Bar an entry with a label from those of other clusters. */
+NCS_CLONES
+static void bar_others(const int64_t *label, int64_t own, ptrdiff_t count, double *row)
+{
+    for (ptrdiff_t j = 0; j < count; j++)
+        row[j] = (label[j] < 0) | (label[j] == own) ? row[j] : INFINITY;
+}
+
 static void begin(merging *m)
 {
     ptrdiff_t count = m->micro->count;
+    const int64_t *label = m->micro->label;
     for (ptrdiff_t i = 0; i < count; i++) {
         double *row = m->squared + i * count;
-        for (ptrdiff_t j = 0; j < count; j++)
-            if (i == j || of_two_clusters(m->micro, i, j))
-                row[j] = INFINITY;
+        row[i] = INFINITY;
+        if (label[i] >= 0)
+            bar_others(label, label[i], count, row);
         m->alive[i] = 1;
         look_again(m, i);
     }
