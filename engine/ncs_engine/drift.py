@@ -469,9 +469,15 @@ def _rate(block: float, points: float, memory: float) -> float:
 def _blend(
     average: dict[int, float], share: dict[int, float], rate: float
 ) -> dict[int, float]:
+    kept = 1.0 - rate
+    if share.keys() <= average.keys():  # as it is most of the time
+        return {
+            cluster: value
+            for cluster, past in average.items()
+            if (value := kept * past + rate * share.get(cluster, 0.0)) > 1e-6
+        }
     blended = {
-        cluster: (1.0 - rate) * average.get(cluster, 0.0)
-        + rate * share.get(cluster, 0.0)
+        cluster: kept * average.get(cluster, 0.0) + rate * share.get(cluster, 0.0)
         for cluster in sorted(average.keys() | share.keys())
     }
     return {cluster: value for cluster, value in blended.items() if value > 1e-6}

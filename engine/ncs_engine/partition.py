@@ -73,6 +73,8 @@ def partition(
     links = _links(tree.squared)
     best, answer = -math.inf, np.zeros(m, dtype=np.int64)
     for value, k in _short_list(tree, recent):
+        if value + _AGREEMENT <= best:  # no more than that can be agreed
+            break
         piece, nodes = tree.cut(k)
         whole = _put_together(tree, piece, nodes, links, threshold)
         value += _AGREEMENT * _agreement(whole, label, weight)

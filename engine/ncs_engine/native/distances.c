@@ -67,7 +67,7 @@ ptrdiff_t ncs_argmin(const double *values, ptrdiff_t count)
 
 void ncs_mirror(double *squared, ptrdiff_t stride, ptrdiff_t count)
 {
-    for (ptrdiff_t from = 0; from < count; from += SQUARE) /* which stays in the cache */
+    for (ptrdiff_t from = 0; from < count; from += SQUARE) /* they stay in the cache */
         for (ptrdiff_t i = from + 1; i < count; i++) {
             ptrdiff_t to = i < from + SQUARE ? i : from + SQUARE;
             for (ptrdiff_t j = from; j < to; j++)
@@ -87,24 +87,51 @@ void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity
     ncs_mirror(squared, count, count);
 }
 
+/* Put a value in its place among the k + 1 least, which rise. */
+NCS_INLINE void insert(double value, double *least, ptrdiff_t k)
+{
+    ptrdiff_t t = k;
+    for (; t > 0 && least[t - 1] > value; t--)
+        least[t] = least[t - 1];
+    least[t] = value;
+}
+
+/* Return the k-th least value; of the least of NCS_ABREAST parts it is not less, and few
+ * values are below that. */
+NCS_CLONES
+static double kth_least(const double *values, ptrdiff_t count, ptrdiff_t k,
+                        double *least)
+{
+    double lane[NCS_ABREAST], limit = INFINITY;
+    for (int t = 0; t < NCS_ABREAST; t++)
+        lane[t] = INFINITY;
+    for (ptrdiff_t i = 0; i + NCS_ABREAST <= count; i += NCS_ABREAST)
+        for (int t = 0; t < NCS_ABREAST; t++)
+            lane[t] = values[i + t] < lane[t] ? values[i + t] : lane[t];
+    for (ptrdiff_t t = 0; t <= k; t++)
+        least[t] = INFINITY;
+    if (k < NCS_ABREAST) {
+        for (int t = 0; t < NCS_ABREAST; t++)
+            if (lane[t] < least[k])
+                insert(lane[t], least, k);
+        limit = least[k];
+        for (ptrdiff_t t = 0; t <= k; t++)
+            least[t] = INFINITY;
+    }
+    for (ptrdiff_t i = 0; i < count; i++)
+        if (values[i] <= limit && values[i] < least[k])
+            insert(values[i], least, k);
+    return least[k];
+}
+
 void ncs_neighbours(const double *columns, ptrdiff_t dimension, ptrdiff_t count,
                     ptrdiff_t every, ptrdiff_t k, double *scratch, double *squared)
 {
-    double *z = scratch, *row = z + dimension, *least = row + count; /* k + 1, rising */
+    double *z = scratch, *row = z + dimension, *least = row + count;
     for (ptrdiff_t i = 0; i < count; i += every) {
         for (ptrdiff_t j = 0; j < dimension; j++)
             z[j] = columns[j * count + i];
         ncs_squared_distances(columns, dimension, count, count, z, row);
-        for (ptrdiff_t t = 0; t <= k; t++)
-            least[t] = INFINITY;
-        for (ptrdiff_t j = 0; j < count; j++) {
-            if (row[j] >= least[k])
-                continue;
-            ptrdiff_t t = k;
-            for (; t > 0 && least[t - 1] > row[j]; t--)
-                least[t] = least[t - 1];
-            least[t] = row[j];
-        }
-        squared[i / every] = least[k];
+        squared[i / every] = kth_least(row, count, k, least);
     }
 }

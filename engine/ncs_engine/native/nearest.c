@@ -1,11 +1,11 @@
 /* The nearest by way of a coarse copy: rough distances tell which few can be it.
 
    With u = 2^-24 a coarse coordinate is off by u |c| at most, so a rough distance by
-   E <= 2.1 u (|c| + |z|), besides (d + 5) u of its own square for the arithmetic. With r
-   the least rough distance, the nearest is within 1.001 r + E, and no centre as near as
-   that has |c| > |z| + 1.001 r + E. So E <= 8 u (|z| + r) for the nearest as for
-   the one at r, and the rough distance of the nearest is at most r + 2 E, and some of
-   its square. What float underflows to is off by 2^-149 at most. */
+   E <= 2.1 u (|c| + |z|), and its square by (d + 5) u of itself for the arithmetic. With
+   r the least rough distance, the nearest is within 1.001 r + E, and no centre that near
+   has |c| > |z| + 1.001 r + E. So E <= 8 u (|z| + r) for the nearest and for the one at
+   r, and the rough distance of the nearest is at most r + 2 E, and a little for the
+   arithmetic. What floats underflow to is off by 2^-149 at most. */
 #include "nearest.h"
 
 #include <math.h>
@@ -34,7 +34,8 @@ ncs_finder ncs_finder_of(const double *centres, ptrdiff_t dimension,
     float *coarse = floats + (over ? (NCS_ROOM_LINE - over) / sizeof(float) : 0);
     ptrdiff_t tiles = (capacity + NCS_TILE - 1) / NCS_TILE;
     float *rough = coarse + tiles * NCS_TILE * dimension;
-    ncs_finder f = {dimension, capacity, centres, coarse, rough, rough + tiles * NCS_TILE};
+    ncs_finder f = {dimension, capacity, centres,
+                    coarse,    rough,    rough + tiles * NCS_TILE};
     for (ptrdiff_t j = 0; j < dimension; j++)
         for (ptrdiff_t i = 0; i < tiles * NCS_TILE; i++)
             *place(&f, i, j) = i < count ? (float)centres[j * capacity + i] : INFINITY;

@@ -16,7 +16,7 @@ typedef struct {
     float *z;              /* scratch (dimension) */
 } ncs_finder;
 
-/* How many floats a finder needs, one line of the cache among them to begin with one. */
+/* How many floats a finder needs, with a line of the cache to begin with one. */
 static inline size_t ncs_finder_floats(ptrdiff_t dimension, ptrdiff_t capacity)
 {
     size_t tiles = ((size_t)capacity + NCS_TILE - 1) / NCS_TILE;

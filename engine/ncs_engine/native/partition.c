@@ -40,7 +40,8 @@ typedef struct {
     int k;
 } candidate;
 
-static const int BEYOND_16[] = {18, 21, 24, 28, 32, 37, 43, 50, 57, 66, 76, 87, 100, 115};
+static const int BEYOND_16[] = {18, 21, 24, 28, 32, 37,  43,
+                                50, 57, 66, 76, 87, 100, 115};
 
 #define GRID (16 + (int)(sizeof BEYOND_16 / sizeof *BEYOND_16))
 
@@ -83,8 +84,9 @@ static int short_list(choice *t, candidate *list)
         double share = top > 1e-6 ? tree->evidence[pieces[c] - 1] / top : 0.0;
         value[c] = EVIDENCE * (share > -1.0 ? share : -1.0) - PRICE * log(pieces[c]);
     }
-    ncs_add_point_silhouettes(&t->silhouettes, count, pieces, POINT_SILHOUETTE, value);
-    ncs_add_centre_silhouettes(&t->silhouettes, count, pieces, CENTRE_SILHOUETTE, value);
+    ncs_silhouettes *s = &t->silhouettes;
+    ncs_add_point_silhouettes(s, count, pieces, POINT_SILHOUETTE, value);
+    ncs_add_centre_silhouettes(s, count, pieces, CENTRE_SILHOUETTE, value);
     for (int c = 0; c < count; c++) {
         int at = listed < SHORT_LIST ? listed++ : SHORT_LIST;
         for (; at > 0 && list[at - 1].value < value[c]; at--)
@@ -211,7 +213,7 @@ static void choose(choice *t)
     memset(t->best, 0, m * sizeof *t->best);
     number_old(t);
     int count = short_list(t, list);
-    for (int c = 0; c < count; c++) {
+    for (int c = 0; c < count && list[c].value + AGREEMENT > best; c++) {
         cut(t, t->quilt.k = list[c].k);
         meet(t);
         ncs_quilt_sew(&t->quilt, t->tree.in->threshold - TILING);

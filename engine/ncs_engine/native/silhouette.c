@@ -103,7 +103,8 @@ static void arrange_points(ncs_silhouettes *s)
         double norm = 0.0, gap;
         for (int k = 0; k < d; k++)
             norm += z[k] * z[k];
-        s->leaf[i] = t->nodes.first[ncs_find_nearest(&finder, m, z, norm, &gap, s->item)];
+        ptrdiff_t near = ncs_find_nearest(&finder, m, z, norm, &gap, s->item);
+        s->leaf[i] = t->nodes.first[near];
         s->before[s->leaf[i] + 1]++;
     }
     for (int p = 0; p < m; p++)
@@ -118,7 +119,7 @@ static void arrange_points(ncs_silhouettes *s)
         }
 }
 
-/* Return the first of the recent points in a node, and in `to` the one after the last. */
+/* Return the first of the recent points in a node, in `to` the one after the last. */
 static int points_of(const ncs_silhouettes *s, int node, int *to)
 {
     const ncs_nodes *nodes = &s->tree->nodes;

@@ -223,6 +223,12 @@ static void arrange(ncs_tree *t)
         }
 }
 
+/* How many members the smaller of two nodes has. */
+static double smaller(const ncs_tree *t, int a, int b)
+{
+    return t->count[a] < t->count[b] ? t->count[a] : t->count[b];
+}
+
 void ncs_tree_seen(ncs_tree *t, int count, const int *a, const int *b,
                    double pseudo_members, double *seen)
 {
@@ -248,7 +254,7 @@ void ncs_tree_seen(ncs_tree *t, int count, const int *a, const int *b,
         t->valley[at] = seen[place[i]] = valley[i];
     }
     for (int i = 0; i < count; i++) {
-        double fewer = t->count[a[i]] < t->count[b[i]] ? t->count[a[i]] : t->count[b[i]];
+        double fewer = smaller(t, a[i], b[i]);
         seen[i] = (fewer * seen[i] + pseudo_members) / (fewer + pseudo_members);
     }
 }
@@ -259,9 +265,9 @@ static void look_ahead(ncs_tree *t)
     int m = t->m;
     t->ahead[m - 1] = 0.0;
     for (int k = m; k > 1; k--) { /* undoing merge m - k makes k pieces */
-        double a = t->count[t->left[m - k]], b = t->count[t->right[m - k]];
-        double fewer = a < b ? a : b;
-        double most = fewer * (t->in->threshold - PSEUDO_MEMBERS / (fewer + PSEUDO_MEMBERS));
+        double fewer = smaller(t, t->left[m - k], t->right[m - k]);
+        double least = PSEUDO_MEMBERS / (fewer + PSEUDO_MEMBERS);
+        double most = fewer * (t->in->threshold - least);
         t->ahead[k - 2] = t->ahead[k - 1] + (most > 0.0 ? most : 0.0);
     }
 }
@@ -284,7 +290,7 @@ static void find_evidence(ncs_tree *t, int cuts)
         }
         ncs_tree_seen(t, count, a, b, PSEUDO_MEMBERS, seen);
         for (int i = 0; i < count; i++) {
-            double fewer = t->count[a[i]] < t->count[b[i]] ? t->count[a[i]] : t->count[b[i]];
+            double fewer = smaller(t, a[i], b[i]);
             last += fewer * (t->in->threshold - seen[i]);
             t->evidence[t->known++] = last;
             peak = last > peak ? last : peak;

@@ -24,7 +24,7 @@ typedef struct {
     double *count;         /* (2m) points that do not coincide */
     int *order;            /* (m) micro-cluster at each place */
     double *evidence;      /* (m) for a cut into k, at k - 1 */
-    double *ahead;         /* (m, padded) what the cuts into more may add to it at most */
+    double *ahead;         /* (m, padded) what further cuts may add to it at most */
     int known;             /* for how many cuts the evidence is worked out */
     uint64_t *tested;      /* pairs of nodes whose valleys are remembered */
     double *valley;

@@ -329,12 +329,13 @@ static double valley_along(const ncs_nodes *t, int a, int b, const axes *by, int
     double sd = sqrt(va < vb ? va : vb), both = sqrt((va * ma + vb * mb) / (ma + mb));
     if (sd < NARROWEST * both)
         sd = NARROWEST * both;
-    /* Silverman 1986, for each side; wider in few dimensions, where Ward cuts at gaps. */
+    /* Silverman 1986, of each side; wider in few dimensions: Ward cuts at gaps. */
     double wider = 1.0 + 1.0 / ((double)t->d * t->d);
     double h = wider * sd * pow(fewer > 1.0 ? fewer : 1.0, -0.2);
     if (h < FINEST * apart)
         h = FINEST * apart;
-    double low = left - MARGIN * apart, step = (1.0 + 2.0 * MARGIN) * apart / (GRID - 1);
+    double step = (1.0 + 2.0 * MARGIN) * apart / (GRID - 1);
+    double low = left - MARGIN * apart;
     add_density(t, a, to->where, to->width, h, low, step, f);
     add_density(t, b, where_b, width_b, h, low, step, f);
     return deepest(f);
