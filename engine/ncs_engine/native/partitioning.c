@@ -2,11 +2,11 @@
 #include "arrays.h"
 #include "partition.h"
 
-/* Memory that partitions work in is kept from one to the next: to get it from the system
- * anew, page by page, took longer than the partition. There is a block for each of those
- * that run at once, up to KEPT; what is above LARGEST goes back at once. For 256
- * micro-clusters and 256 recent points it is 1.0 MB in 10 dimensions, 2.7 in 128. Only
- * touched with the GIL held. */
+/* Memory that partitions work in is kept from one to the next: to get it from the
+ * system anew, page by page, took longer than the partition. There is a block for each
+ * of those that run at once, up to KEPT; what is above LARGEST goes back at once. With
+ * 256 micro-clusters and 256 recent points it is 1.0 MB in 10 dimensions, 2.9 in 128.
+ * Only touched with the GIL held. */
 #define KEPT 2
 #define LARGEST ((size_t)4 << 20)
 
