@@ -48,6 +48,9 @@ class ClusterBook:
         self._entries: dict[int, _Entry] = {}
         self.next_id = next_id
         self.outliers = 0
+        self._reviewed: list[int] | None = None
+        self._long_runs: NDArray[np.float64] = np.empty((0, 0))
+        """Those of all reviewed clusters; the entries have the rows."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -79,6 +82,7 @@ class ClusterBook:
             for cluster in self.ids()
         ]
         self._entries.clear()
+        self._reviewed = None
         self.outliers = 0
         return changes
 
@@ -138,18 +142,15 @@ class ClusterBook:
     def review(self, micro: MicroClusters, scaler: Standardizer) -> None:
         """Let every long-run centroid follow the recent one, and judge; at steps."""
         ids, centroids, variances = self._geometry(micro)
-        entries = [self._entries[cluster] for cluster in ids]
-        if entries:
-            raw = scaler.invert(centroids)
-            before = np.array(
-                [
-                    row if entry.long_run is None else entry.long_run
-                    for entry, row in zip(entries, raw, strict=True)
-                ]
-            )
-            before += _LONG_RUN * (raw - before)
-            for entry, row in zip(entries, before, strict=True):
+        raw = scaler.invert(centroids)
+        if ids != self._reviewed:
+            self._long_runs, self._reviewed = raw.copy(), ids
+            for cluster, row in zip(ids, self._long_runs, strict=True):
+                entry = self._entries[cluster]
+                if entry.long_run is not None:
+                    row[:] = entry.long_run
                 entry.long_run = row
+        self._long_runs += _LONG_RUN * (raw - self._long_runs)
         self._judge(ids, centroids, variances)
 
     def judge(self, micro: MicroClusters) -> None:

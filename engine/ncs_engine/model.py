@@ -348,9 +348,8 @@ class Model:
             stray = micro.label[: micro.count] < 0
             if stray.any():
                 squared[stray], squared[:, stray] = np.inf, np.inf
-            np.copyto(squared, np.inf, where=squared > self._reach**2)
             target = int(_KEPT_SHARE * micro.capacity)
-            farthest = micro.merge_closest(target, squared)
+            farthest = micro.merge_closest(target, squared, self._reach)
             if farthest > 0.0:
                 self.vigilance.widen(farthest)
         if micro.count == micro.capacity:

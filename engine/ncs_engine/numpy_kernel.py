@@ -195,11 +195,12 @@ def merge_closest(
     target: int,
     squared: NDArray[np.float64],
     alive: NDArray[np.bool_],
+    limit: float,
 ) -> float:
     """Merge the closest pairs until `target` are alive; return the farthest merged.
 
     Of several equally close pairs the one with the lowest indices. Pairs of two
-    different clusters are left alone.
+    different clusters are left alone, and those that are beyond `limit` now.
 
     Args:
         micro: INOUT, all arrays; what went is still in them.
@@ -207,13 +208,14 @@ def merge_closest(
         target: stop at so many.
         squared: INOUT, float64 (count, count), squared distances; used up.
         alive: OUT, bool (count,), false for what went into another one.
+        limit: squared distance.
 
     Returns:
         The largest squared distance of a merged pair, 0 for none.
     """
     label = micro.label[:count]
     apart = (label[:, None] != label) & (label[:, None] >= 0) & (label >= 0)
-    squared[apart] = np.inf
+    squared[apart | (squared > limit)] = np.inf
     np.fill_diagonal(squared, np.inf)
     alive[:] = True
     farthest = 0.0

@@ -53,8 +53,8 @@ class Standardizer:
         reach[reach == 0.0] = np.inf  # mostly one value: the others are the variation
         block = np.minimum(np.maximum(block, middle - reach), middle + reach)
         count = float(len(block))
-        mean = block.mean(axis=0)
-        var = np.square(block - mean).mean(axis=0)
+        mean = np.add.reduce(block, axis=0) / count
+        var = np.add.reduce(np.square(block - mean), axis=0) / count
         kept = min(self.rows, _FORGET_ROWS)
         total = kept + count
         delta = mean - self.mean

@@ -211,15 +211,19 @@ def test_pairwise_distances_are_the_same_bits(seed: int) -> None:
     assert len(found) == 1
 
 
-@given(seeds, st.sampled_from([0, 1, 3]), st.floats(0, 1))
+@given(
+    seeds, st.sampled_from([0, 1, 3]), st.floats(0, 1), st.sampled_from([3.0, np.inf])
+)
 @MANY
-def test_merging_leaves_the_same_bits(seed: int, labels: int, share: float) -> None:
+def test_merging_leaves_the_same_bits(
+    seed: int, labels: int, share: float, reach: float
+) -> None:
     left = []
     for kernel in both():
         with running_on(kernel):
             micro = drawn(seed, labels=labels)
             squared = micro.pairwise_squared_distances()
-            farthest = micro.merge_closest(int(share * micro.count), squared)
+            farthest = micro.merge_closest(int(share * micro.count), squared, reach)
         arrays = [getattr(micro, name)[..., : micro.count] for name in micro.ARRAYS]
         left.append((farthest, [array.tobytes() for array in arrays]))
     assert left[0] == left[1]

@@ -128,7 +128,7 @@ PyObject *ncs_py_geometry(PyObject *module, PyObject *args)
 
 /* Merge with the memory that it takes; return the farthest, or -1 without memory. */
 static double merge(ncs_micro *micro, Py_ssize_t target, double *squared,
-                    uint8_t *alive)
+                    uint8_t *alive, double limit)
 {
     size_t doubles = micro->dimension + micro->count + 1;
     double *scratch = PyMem_Calloc(doubles, sizeof(double));
@@ -136,7 +136,8 @@ static double merge(ncs_micro *micro, Py_ssize_t target, double *squared,
     double farthest = -1.0;
     if (scratch != NULL && nearest != NULL) {
         Py_BEGIN_ALLOW_THREADS
-        farthest = ncs_merge_closest(micro, target, squared, alive, scratch, nearest);
+        farthest = ncs_merge_closest(micro, target, squared, alive, limit, scratch,
+                                     nearest);
         Py_END_ALLOW_THREADS
     } else {
         PyErr_NoMemory();
@@ -150,11 +151,12 @@ PyObject *ncs_py_merge_closest(PyObject *module, PyObject *args)
 {
     PyObject *owner, *squared, *alive, *done = NULL;
     Py_ssize_t count, target;
+    double limit;
     Py_buffer views[8];
     ncs_micro micro;
     (void)module;
-    if (!PyArg_ParseTuple(args, "OnnOO:merge_closest", &owner, &count, &target,
-                          &squared, &alive))
+    if (!PyArg_ParseTuple(args, "OnnOOd:merge_closest", &owner, &count, &target,
+                          &squared, &alive, &limit))
         return NULL;
     int taken = take_micro(owner, views, &micro);
     if (taken == 6 &&
@@ -166,7 +168,7 @@ PyObject *ncs_py_merge_closest(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
     } else if (taken == 8) {
         micro.count = count;
-        double farthest = merge(&micro, target, views[6].buf, views[7].buf);
+        double farthest = merge(&micro, target, views[6].buf, views[7].buf, limit);
         if (farthest >= 0.0)
             done = PyFloat_FromDouble(farthest);
     }

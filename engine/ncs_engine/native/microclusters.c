@@ -110,23 +110,27 @@ static void look_again(merging *m, ptrdiff_t i)
     m->least[i] = row[m->nearest[i]];
 }
 
-/* Bar an entry with a label from those of other clusters. */
+/* Bar an entry from those beyond the limit, and one with a label from those of other
+ * clusters. */
 NCS_CLONES
-static void bar_others(const int64_t *label, int64_t own, ptrdiff_t count, double *row)
+static void bar(const int64_t *label, int64_t own, ptrdiff_t count, double limit,
+                double *row)
 {
     for (ptrdiff_t j = 0; j < count; j++)
-        row[j] = (label[j] < 0) | (label[j] == own) ? row[j] : INFINITY;
+        row[j] = row[j] > limit ? INFINITY : row[j];
+    if (own >= 0)
+        for (ptrdiff_t j = 0; j < count; j++)
+            row[j] = (label[j] < 0) | (label[j] == own) ? row[j] : INFINITY;
 }
 
-static void begin(merging *m)
+static void begin(merging *m, double limit)
 {
     ptrdiff_t count = m->micro->count;
     const int64_t *label = m->micro->label;
     for (ptrdiff_t i = 0; i < count; i++) {
         double *row = m->squared + i * count;
         row[i] = INFINITY;
-        if (label[i] >= 0)
-            bar_others(label, label[i], count, row);
+        bar(label, label[i], count, limit, row);
         m->alive[i] = 1;
         look_again(m, i);
     }
@@ -165,11 +169,12 @@ static void follow(merging *m, ptrdiff_t a, ptrdiff_t b)
 }
 
 double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double *squared,
-                         uint8_t *alive, double *scratch, int64_t *nearest)
+                         uint8_t *alive, double limit, double *scratch,
+                         int64_t *nearest)
 {
     double *least = scratch + micro->dimension, farthest = 0.0;
     merging m = {micro, squared, scratch, least, nearest, alive};
-    begin(&m);
+    begin(&m, limit);
     for (ptrdiff_t left = micro->count; left > target; left--) {
         ptrdiff_t a = ncs_argmin(m.least, micro->count);
         if (m.least[a] == INFINITY)

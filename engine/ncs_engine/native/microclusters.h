@@ -78,6 +78,7 @@ void ncs_geometry(const ncs_micro *micro, const int64_t *ids, ptrdiff_t clusters
  * INOUT micro    its count stays
  * INOUT squared  double (count, count), the squared distances between the centres
  * OUT   alive    uint8 (count), 0 for what went into another one
+ * IN    limit    squared distance beyond which pairs are left alone
  * OUT   scratch  double (dimension + count)
  * OUT   nearest  int64 (count)
  *
@@ -85,6 +86,7 @@ void ncs_geometry(const ncs_micro *micro, const int64_t *ids, ptrdiff_t clusters
  * O(count^2) for the beginning and O(count * dimension) for most merges.
  */
 double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double *squared,
-                         uint8_t *alive, double *scratch, int64_t *nearest);
+                         uint8_t *alive, double limit, double *scratch,
+                         int64_t *nearest);
 
 #endif
