@@ -7,7 +7,6 @@
 #include "score.h"
 
 #define OUTLIER (-1)
-#define POINTS_WORTH_A_COPY 8
 
 /* Rows of either type become doubles here, one at a time: no block is ever copied. */
 static void load(const ncs_block *block, ptrdiff_t row, double *raw)
@@ -75,11 +74,11 @@ typedef struct {
     int strange;
 } verdict;
 
-/* Whether rough distances pay off: the coarse copy is made in every call anew. */
-static int begin(ncs_loop *loop, ptrdiff_t points)
+/* Make the coarse copy where there is room for one; return whether there is. */
+static int begin(ncs_loop *loop)
 {
     const ncs_micro *m = &loop->micro;
-    if (points < POINTS_WORTH_A_COPY)
+    if (loop->coarse == NULL)
         return 0;
     loop->finder = ncs_finder_of(m->centres, m->dimension, m->capacity, m->count,
                                  loop->coarse);
@@ -216,7 +215,7 @@ ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
                      const ncs_verdicts *verdicts, ptrdiff_t *taken)
 {
     uint32_t window = ((uint32_t)1 << loop->burst_window) - 1;
-    int coarse = begin(loop, stop - start);
+    int coarse = begin(loop);
     *taken = 0;
     for (ptrdiff_t i = start; i < stop; i++) {
         load(block, i, loop->raw);
@@ -245,7 +244,7 @@ ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
 void ncs_judge(ncs_loop *loop, const ncs_block *block, const ncs_dials *dials,
                int64_t learned, const ncs_verdicts *verdicts)
 {
-    int coarse = begin(loop, block->count);
+    int coarse = begin(loop);
     for (ptrdiff_t i = 0; i < block->count; i++) {
         load(block, i, loop->raw);
         standardize(loop);

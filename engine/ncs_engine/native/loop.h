@@ -34,7 +34,7 @@ typedef struct {
     double *raw;     /* (dimension), scratch */
     double *z;       /* (dimension), scratch */
     double *squared; /* (micro.capacity), scratch */
-    float *coarse;   /* ncs_finder_floats, scratch */
+    float *coarse;   /* ncs_finder_floats, scratch; NULL for few points */
     ncs_finder finder;
 } ncs_loop;
 

@@ -16,16 +16,10 @@
 #include "distances.h"
 #include "room.h"
 
-#define U 0x1p-24
+#define U (1.0 / (1 << 24))
+#define LEAST 1.4e-45 /* float above 0 */
 #define MOST 16     /* more than that may be it: look at all */
 #define VAST 1e30   /* squares beyond are not for floats */
-
-/* Tile by tile, so that a tile is read in one go. */
-static float *place(const ncs_finder *f, ptrdiff_t index, ptrdiff_t j)
-{
-    ptrdiff_t tile = index / NCS_TILE;
-    return f->coarse + (tile * f->dimension + j) * NCS_TILE + index % NCS_TILE;
-}
 
 ncs_finder ncs_finder_of(const double *centres, ptrdiff_t dimension,
                          ptrdiff_t capacity, ptrdiff_t count, float *floats)
@@ -36,16 +30,24 @@ ncs_finder ncs_finder_of(const double *centres, ptrdiff_t dimension,
     float *rough = coarse + tiles * NCS_TILE * dimension;
     ncs_finder f = {dimension, capacity, centres,
                     coarse,    rough,    rough + tiles * NCS_TILE};
-    for (ptrdiff_t j = 0; j < dimension; j++)
-        for (ptrdiff_t i = 0; i < tiles * NCS_TILE; i++)
-            *place(&f, i, j) = i < count ? (float)centres[j * capacity + i] : INFINITY;
+    for (ptrdiff_t from = 0; from < tiles * NCS_TILE; from += NCS_TILE)
+        for (ptrdiff_t j = 0; j < dimension; j++, coarse += NCS_TILE) {
+            const double *row = centres + j * capacity + from;
+            ptrdiff_t left = count - from, n = left < NCS_TILE ? left : NCS_TILE;
+            for (ptrdiff_t t = 0; t < n; t++)
+                coarse[t] = (float)row[t];
+            for (ptrdiff_t t = n > 0 ? n : 0; t < NCS_TILE; t++)
+                coarse[t] = INFINITY;
+        }
     return f;
 }
 
 void ncs_finder_follow(const ncs_finder *f, ptrdiff_t index)
 {
+    ptrdiff_t tile = index / NCS_TILE;
+    float *column = f->coarse + tile * f->dimension * NCS_TILE + index % NCS_TILE;
     for (ptrdiff_t j = 0; j < f->dimension; j++)
-        *place(f, index, j) = (float)f->centres[j * f->capacity + index];
+        column[j * NCS_TILE] = (float)f->centres[j * f->capacity + index];
 }
 
 /* Work out the rough distances, squared; return the least. */
@@ -103,7 +105,7 @@ static double exact(const ncs_finder *f, ptrdiff_t index, const double *z)
 }
 
 ptrdiff_t ncs_find_nearest(const ncs_finder *f, ptrdiff_t count, const double *z,
-                      double norm, double *squared, double *all)
+                           double norm, double *squared, double *all)
 {
     ptrdiff_t found[MOST + 1], best = -1;
     for (ptrdiff_t j = 0; j < f->dimension; j++)
@@ -111,7 +113,7 @@ ptrdiff_t ncs_find_nearest(const ncs_finder *f, ptrdiff_t count, const double *z
     double r = sqrt(measure(f, count)), off = 8.0 * U * (sqrt(norm) + r);
     double limit = (r + 2.0 * off) * (r + 2.0 * off);
     limit += limit * 4.0 * U * (double)(f->dimension + 9);
-    limit += 0x1p-147 * (double)f->dimension;
+    limit += 4.0 * LEAST * (double)f->dimension;
     int few = limit < VAST ? list(f->rough, count, (float)limit, found) : MOST + 1;
     if (few > MOST) {
         ncs_squared_distances(f->centres, f->dimension, f->capacity, count, z, all);

@@ -41,6 +41,6 @@ void ncs_finder_follow(const ncs_finder *finder, ptrdiff_t index);
  * OUT all      double (count), scratch
  */
 ptrdiff_t ncs_find_nearest(const ncs_finder *finder, ptrdiff_t count, const double *z,
-                      double norm, double *squared, double *all);
+                           double norm, double *squared, double *all);
 
 #endif

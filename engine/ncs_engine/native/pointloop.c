@@ -3,6 +3,7 @@
 #include "score.h"
 
 #define WORK_WORTH_A_RELEASE 65536 /* differences; about 10 us */
+#define POINTS_WORTH_A_COPY 8
 
 enum {
     CENTRES, SPREAD, WEIGHT, POINTS, LABEL, SEEN, SHIFT, SCALE, GAPS, BACKGROUND, NOVELTY,
@@ -16,7 +17,6 @@ typedef struct {
     Py_buffer views[BOUND];
     int bound; /* how many of the views are taken */
     double *scratch;
-    float *coarse;
     ncs_loop loop;
     int busy;
 } PointLoop;
@@ -66,8 +66,7 @@ static int set_up(PointLoop *self)
     Py_buffer *views = self->views;
     Py_ssize_t d = views[CENTRES].shape[0], capacity = views[CENTRES].shape[1];
     self->scratch = PyMem_Calloc(2 * d + capacity, sizeof(double));
-    self->coarse = PyMem_Calloc(ncs_finder_floats(d, capacity), sizeof(float));
-    if (self->scratch == NULL || self->coarse == NULL) {
+    if (self->scratch == NULL) {
         PyErr_NoMemory();
         return -1;
     }
@@ -99,7 +98,6 @@ static int set_up(PointLoop *self)
     loop->raw = self->scratch;
     loop->z = self->scratch + d;
     loop->squared = self->scratch + 2 * d;
-    loop->coarse = self->coarse;
     return 0;
 }
 
@@ -124,7 +122,6 @@ static PyObject *point_loop_new(PyTypeObject *type, PyObject *args, PyObject *kw
     self->filled = PyUnicode_InternFromString("filled");
     self->bound = 0;
     self->scratch = NULL;
-    self->coarse = NULL;
     self->busy = 0;
     self->loop.cosine = cosine;
     self->loop.burst_window = window;
@@ -143,7 +140,6 @@ static void point_loop_dealloc(PointLoop *self)
     for (int i = 0; i < self->bound; i++)
         PyBuffer_Release(&self->views[i]);
     PyMem_Free(self->scratch);
-    PyMem_Free(self->coarse);
     Py_DECREF(self->micro);
     Py_DECREF(self->gaps);
     Py_DECREF(self->recent);
@@ -277,6 +273,17 @@ static int is_worth_a_release(const PointLoop *self, ptrdiff_t points)
     return points * (micro->count + 1) * micro->dimension >= WORK_WORTH_A_RELEASE;
 }
 
+/* Find room for a coarse copy of the centres, in this call alone: an engine that waits
+ * for points needs none. Without room, and for few points, there is no copy. */
+static void make_room(PointLoop *self, ptrdiff_t points)
+{
+    const ncs_micro *micro = &self->loop.micro;
+    size_t floats = ncs_finder_floats(micro->dimension, micro->capacity);
+    self->loop.coarse = NULL;
+    if (points >= POINTS_WORTH_A_COPY)
+        self->loop.coarse = PyMem_RawMalloc(floats * sizeof(float));
+}
+
 static PyObject *point_loop_learn(PointLoop *self, PyObject *const *args, Py_ssize_t n)
 {
     int64_t start, stop, burst, crowded;
@@ -302,6 +309,7 @@ static PyObject *point_loop_learn(PointLoop *self, PyObject *const *args, Py_ssi
     dials.crowded = crowded != 0;
     ptrdiff_t taken;
     ncs_reason reason;
+    make_room(self, stop - start);
     if (is_worth_a_release(self, stop - start)) {
         self->busy = 1;
         Py_BEGIN_ALLOW_THREADS
@@ -313,6 +321,7 @@ static PyObject *point_loop_learn(PointLoop *self, PyObject *const *args, Py_ssi
         reason = ncs_learn(&self->loop, &c.block, start, stop, &dials, &progress,
                            &c.verdicts, &taken);
     }
+    PyMem_RawFree(self->loop.coarse);
     end_call(&c);
     if (put_numbers(self))
         return NULL;
@@ -330,11 +339,13 @@ static PyObject *point_loop_judge(PointLoop *self, PyObject *const *args, Py_ssi
     if (take_integers(args + 4, 1, integers) || take_floats(args + 5, 3, floats) || enter(self) ||
         begin_call(self, &c, args[0], args + 1))
         return NULL;
+    make_room(self, c.block.count);
     self->busy = 1;
     Py_BEGIN_ALLOW_THREADS
     ncs_judge(&self->loop, &c.block, &dials, learned, &c.verdicts);
     Py_END_ALLOW_THREADS
     self->busy = 0;
+    PyMem_RawFree(self->loop.coarse);
     end_call(&c);
     Py_RETURN_NONE;
 }

@@ -10,14 +10,15 @@ typedef struct {
     int filled;       /* how many of them are not empty */
     double *cost;     /* (m, stride) of a merge with a later slot */
     double *place;    /* (d, stride) */
-    double *mass;     /* (m) */
-    double *bar;      /* (m) 0, or infinite where nothing is left */
-    double *best;     /* (m) no later slot costs less */
-    int *later;       /* (m) which costs that; -1 if that one has gone */
+    double *mass;     /* (stride) */
+    double *bar;      /* (stride) 0, or infinite where nothing is left */
+    double *best;     /* (stride) no later slot costs less */
+    int *later;       /* (stride) which costs that; -1 if that one has gone */
     int *node;        /* (m) */
-    int *is, *was;    /* scratch (m) */
+    int *is, *was;    /* scratch (stride) */
 } ncs_ward;
 
+/* Take the arrays. */
 void ncs_ward_lay_out(ncs_ward *ward, int m, int d, ncs_room *room);
 
 /* Begin with `m` micro-clusters, a slot each, whose centres are in `place`.
