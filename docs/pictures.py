@@ -99,6 +99,13 @@ def counts(make: Callable[[np.random.Generator], Floats]) -> Iterator[int]:
         yield engine.cluster_count
 
 
+def convoy(rng: np.random.Generator) -> Floats:
+    """Return float64 (n, 2): two blobs that move one behind the other."""
+    n = 6000
+    way = 4.5 * rng.integers(2, size=n) + np.arange(n) / 1000.0 + rng.normal(size=n)
+    return np.stack([way, rng.normal(size=n)], axis=1)
+
+
 # The pictures
 
 
@@ -182,11 +189,24 @@ def ids() -> str:
     return document(width + 2 * GAP, parts, TOP + height + 24)
 
 
+def motion() -> str:
+    """Return where points of two moving blobs were, in the colours of their ids."""
+    points = convoy(np.random.default_rng(0))
+    result = Engine().learn(points)
+    width = 3 * (SIDE + GAP) - GAP
+    time = np.linspace(0.01, 0.99, len(points)) * width / SIDE
+    place = np.stack([time, inside(points)[:, 0]], axis=1)
+    parts = frame(GAP, "position on the way, by time", width)
+    parts += dots(place, result.cluster_ids, GAP)
+    return document(width + 2 * GAP, parts)
+
+
 PICTURES = {
     "clusters": clusters,
     "evidence": evidence,
     "projection": projection,
     "ids": ids,
+    "motion": motion,
 }
 
 

@@ -20,8 +20,9 @@ from .drift import DriftDetector, Sample, moved_weight
 from .first_points import lead
 from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
+from .motion import Motion
 from .novelty import STRAY_MEMORY, Novelty
-from .numpy_kernel import BURST, END, FULL, PointLoop, short_of_outlier
+from .numpy_kernel import BURST, END, FULL, PointLoop, place, short_of_outlier
 from .outliers import LIMIT_RADII, Background, RecentGaps
 from .params import EngineParams
 from .recent import RecentPoints
@@ -36,6 +37,7 @@ _RING = 256  # points remembered
 _FIRST_STEP = 32  # points; no scale is known before
 _SOONER = 0.15  # of the points so far: between steps while there are few
 _QUICK = 256  # points between steps while clusters come and go
+_MOVING = 128  # while they move
 _CALM = 4096  # points between steps at the most
 _LOOK = 256  # points between looks for drift
 _MAX_MICROCLUSTERS = 256
@@ -97,6 +99,7 @@ class Model:
         self.novelty = Novelty()
         self.recent = RecentPoints(_RING, dimension)
         self.drift = DriftDetector()
+        self.motion = Motion()
         self.learned = 0
         self.steps = 0
         self.revision = 0
@@ -164,7 +167,7 @@ class Model:
                 self.burst,
                 self._crowded,
                 vigilance.grain,
-                vigilance.radius,
+                vigilance.unit,
                 self.gaps.usual,
                 params.outlier_threshold,
                 params.learning_rate,
@@ -227,7 +230,7 @@ class Model:
             result.is_outlier,
             result.outlier_scores,
             self.learned,
-            self.vigilance.radius,
+            self.vigilance.unit,
             self.gaps.usual,
             threshold,
         )
@@ -297,6 +300,7 @@ class Model:
             self.background.begin()
         self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
         self._forget()
+        self._follow()
         carried = self._relabel(result.changes)
         self.gaps.refresh()
         self.background.refresh()
@@ -328,6 +332,33 @@ class Model:
         micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
+
+    def _follow(self) -> None:
+        """Found clusters that have moved anew from the points that came last."""
+        micro = self.micro
+        if self.learned <= _RING or not micro.count:  # all is founded anew anyway
+            return
+        recent, _ = self.recent.last(_RING)
+        points = np.ascontiguousarray(self.standardize(recent))
+        index = np.empty(_RING, dtype=np.int64)
+        kernel.active.nearest(micro.centres, micro.count, points, index)
+        cluster = micro.label[index]
+        moved = self.motion.moved(points, cluster, micro)
+        if moved:
+            micro.keep(~np.isin(micro.label[: micro.count], moved))
+            for i in np.flatnonzero(np.isin(cluster, moved)).tolist():
+                self._place(points[i], int(cluster[i]))
+
+    def _place(self, z: NDArray[np.float64], cluster: int) -> None:
+        crowded = False
+        while True:
+            squared = self.micro.squared_distances(z)
+            grain, rate = self.vigilance.grain, self.params.learning_rate
+            index = place(self.micro, z, squared, cluster, grain, rate, crowded=crowded)
+            if index >= 0:
+                self.micro.seen[index] = self.learned
+                return
+            crowded = not self._make_room()
 
     def _make_room(self) -> bool:
         """Free an entry, as all are in use; return whether that was possible.
@@ -415,8 +446,12 @@ class Model:
         micro.label[: micro.count] = carried.label
         told = self.book.follow(carried, micro, self.learned)
         changes.extend(told)
-        restless = told or self._is_novel() or self.drift.reported
-        self.pace = _QUICK if restless else min(2 * self.pace, _CALM)
+        if self.motion.going_on:
+            self.pace = _MOVING
+        elif told or self._is_novel() or self.drift.reported:
+            self.pace = _QUICK
+        else:
+            self.pace = min(2 * self.pace, _CALM)
         return carried
 
     def _components(self) -> NDArray[np.int64]:
@@ -439,8 +474,11 @@ class Model:
 
     @property
     def _reach(self) -> float:
-        """What is further than this from a cluster is not in it; standardised units."""
-        return LIMIT_RADII * self.vigilance.radius
+        """What is further than this from a cluster is not in it; standardised units.
+
+        Nothing finer than the grain is known, whatever the radius of the last points.
+        """
+        return LIMIT_RADII * max(self.vigilance.radius, self.vigilance.grain)
 
     @property
     def _weight_to_be_born(self) -> float:
@@ -457,6 +495,7 @@ class Model:
             "scalars": {name: getattr(self, name) for name in self._SCALARS},
             "vigilance": vars(self.vigilance),
             "drift": self.drift.state(),
+            "moving": self.motion.going_on,
             "rows": self.scaler.rows,
             "gaps": [self.gaps.filled, self.gaps.at, usual if usual < np.inf else None],
             "recent_at": self.recent.at,
@@ -486,6 +525,7 @@ class Model:
         for name, value in values["vigilance"].items():
             setattr(self.vigilance, name, float(value))
         self.drift = DriftDetector.restore(values["drift"])
+        self.motion.going_on = bool(values.get("moving", False))
         self.scaler.rows = float(values["rows"])
         self.gaps.filled, self.gaps.at, usual = values["gaps"]
         self.gaps.usual = np.inf if usual is None else float(usual)

@@ -32,6 +32,7 @@ __all__ = [
     "fits",
     "geometry",
     "merge_closest",
+    "nearest",
     "neighbours",
     "overlaps",
     "pairwise_squared_distances",
@@ -187,6 +188,28 @@ def pairwise_squared_distances(
         difference = row[:, None] - row
         difference *= difference
         squared += difference
+
+
+def nearest(
+    centres: NDArray[np.float64],
+    count: int,
+    points: NDArray[np.float64],
+    index: NDArray[np.int64],
+) -> None:
+    """Find the nearest of the first `count` centres for each point. O(n count d).
+
+    Args:
+        centres: float64 (d, capacity).
+        count: at least 1.
+        points: float64 (n, d), C order.
+        index: OUT, int64 (n,); the first of equally near ones.
+    """
+    squared = np.zeros((len(points), count))
+    for row, column in zip(centres[:, :count], points.T, strict=True):
+        difference = row - column[:, None]
+        difference *= difference
+        squared += difference
+    squared.argmin(axis=1, out=index)
 
 
 def merge_closest(

@@ -16,7 +16,7 @@ from .valley import FULL_COVARIANCE_TO, Crowds, valleys
 
 __all__ = ["Tree"]
 
-_PSEUDO_MEMBERS = 8.0
+_PSEUDO_MEMBERS = 12.0
 _FLOOR = 0.5  # of the squared spacing: no crowd is thinner
 _SINGLE = 1.5  # weight up to which a micro-cluster may be an outlier
 _POINT = 1e-12  # total variance up to which all its points coincide

@@ -28,6 +28,7 @@ _RADIUS_MEMORY = 0.75
 _MAX_SWING = 0.05
 _NARROWER = 0.95
 _WIDER = 1.05
+_WITHIN = 0.7  # grains, from the centre of a micro-cluster to where its points may be
 
 
 class Vigilance:
@@ -45,6 +46,15 @@ class Vigilance:
         self.radius = 0.0
         self.grain = _SAME_PLACE
         self.threshold = threshold
+
+    @property
+    def unit(self) -> float:
+        """What strangeness is told in: the radius, if the grain shows that much.
+
+        In a slow series the last points lie closer together than the micro-clusters;
+        at a radius finer than these, half of the points would be strange.
+        """
+        return max(self.radius, _WITHIN * self.grain) if self.radius > 0.0 else 0.0
 
     @property
     def valley(self) -> float:

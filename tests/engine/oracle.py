@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 Vector = Sequence[float]
 
-PSEUDO_MEMBERS = 8.0
+PSEUDO_MEMBERS = 12.0
 
 
 def squared_distance(a: Vector, b: Vector) -> float:

@@ -69,7 +69,7 @@ def test_equal_points_have_their_place_as_centroid() -> None:
 def test_after_equal_points_new_clusters_are_still_found() -> None:
     engine, _ = all_equal(1000)
     result = engine.learn(50.0 + gaussian(5, 600, 3))
-    assert not result.is_outlier[-100:].any()
+    assert result.is_outlier[-100:].mean() <= 0.02
 
 
 def test_a_constant_feature_beside_a_varying_one_changes_nothing() -> None:
@@ -219,3 +219,17 @@ def test_a_young_cluster_lies_where_its_points_are_though_there_is_no_room() -> 
     engine = Engine(EngineParams(memory_limit_mb=0.05))
     engine.learn(points)
     assert all(cluster.centroid.any() for cluster in engine.clusters())
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_slow_sensor_is_a_few_clusters_and_hardly_ever_strange(seed: int) -> None:
+    # Four regimes with stays of 300 points, noise correlated over two hundred.
+    n = 6000
+    noise = gaussian(seed + 50, n, 6)
+    for i in range(1, n):
+        noise[i] = 0.995 * noise[i - 1] + 0.1 * noise[i]
+    truth = np.repeat(np.random.default_rng(seed).integers(4, size=n // 300), 300)
+    engine = Engine()
+    result = engine.learn(8.0 * np.eye(4, 6)[truth] + noise)
+    assert 4 <= engine.cluster_count <= 10
+    assert result.is_outlier.mean() < 0.05

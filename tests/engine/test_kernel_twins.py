@@ -355,3 +355,29 @@ def test_the_score_in_c_is_the_one_in_python(
     squared = float(np.float64(gap) * gap)
     plain = outlier_score(float(np.sqrt(squared)), radius, usual)
     assert scores[0] == np.float32(background.lift(plain, squared))
+
+
+@given(seeds, st.integers(1, 40), st.sampled_from([1, 3, 17]))
+@MANY
+def test_the_nearest_centres_are_the_same(
+    seed: int, count: int, dimension: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    centres = nasty(rng, dimension, 40)
+    points = np.concatenate([nasty(rng, 50, dimension), centres.T])  # ties as well
+    found = []
+    for kernel in both():
+        index = np.empty(len(points), dtype=np.int64)
+        kernel.nearest(centres, count, points, index)
+        found.append(index)
+    assert (found[0] == found[1]).all()
+    squared = np.square(points[:, None] - centres.T[None, :count]).sum(axis=2)
+    chosen = squared[np.arange(len(points)), found[0]]
+    np.testing.assert_allclose(chosen, squared.min(axis=1))
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_more_centres_than_there_are_or_none_are_refused(count: int) -> None:
+    index = np.empty(1, dtype=np.int64)
+    with pytest.raises(ValueError, match="centres"):
+        native().nearest(np.zeros((2, 4)), count, np.zeros((1, 2)), index)

@@ -245,3 +245,14 @@ def test_without_a_radius_the_threshold_is_the_base() -> None:
     vigilance = Vigilance(0.71)
     vigilance.adapt(0.6, np.zeros(100))
     assert vigilance.threshold == 0.6
+
+
+def test_nothing_is_strange_within_the_grain_however_close_the_last_points_lie() -> (
+    None
+):
+    vigilance = Vigilance(0.71)
+    assert vigilance.unit == 0.0
+    vigilance.measure(np.array([[0.0], [4.0]]), blend=False)
+    assert vigilance.unit == 4.0
+    vigilance.grain = 10.0
+    assert vigilance.unit == 7.0

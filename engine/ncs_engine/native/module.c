@@ -56,6 +56,43 @@ centres_taken:
     return done;
 }
 
+static PyObject *nearest(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)module;
+    if (nargs != 4)
+        return PyErr_Format(PyExc_TypeError, "nearest takes 4 arguments, got %zd", nargs);
+    Py_buffer views[3];
+    Py_ssize_t count = PyLong_AsSsize_t(args[1]);
+    if (PyErr_Occurred() || ncs_take(args[0], &views[0], 'd', 0, 2, (Py_ssize_t[]){-1, -1}))
+        return NULL;
+    Py_ssize_t d = views[0].shape[0], capacity = views[0].shape[1];
+    PyObject *done = NULL;
+    double *scratch = NULL;
+    if (ncs_take(args[2], &views[1], 'd', 0, 2, (Py_ssize_t[]){-1, d}))
+        goto centres_taken;
+    Py_ssize_t n = views[1].shape[0];
+    if (ncs_take(args[3], &views[2], 'q', 1, 1, (Py_ssize_t[]){n}))
+        goto points_taken;
+    if (count < 1 || count > capacity) {
+        PyErr_SetString(PyExc_ValueError, "kernel: more centres than there are, or none");
+    } else if ((scratch = PyMem_Calloc(count, sizeof(double))) == NULL) {
+        PyErr_NoMemory();
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        ncs_nearest(views[0].buf, d, capacity, count, views[1].buf, n, scratch,
+                    views[2].buf);
+        Py_END_ALLOW_THREADS
+        done = Py_NewRef(Py_None);
+    }
+    PyMem_Free(scratch);
+    PyBuffer_Release(&views[2]);
+points_taken:
+    PyBuffer_Release(&views[1]);
+centres_taken:
+    PyBuffer_Release(&views[0]);
+    return done;
+}
+
 static PyObject *neighbours(PyObject *module, PyObject *args)
 {
     PyObject *columns_object, *squared_object, *done = NULL;
@@ -167,6 +204,7 @@ static PyObject *overlaps(PyObject *module, PyObject *const *args, Py_ssize_t n)
 static PyMethodDef functions[] = {
     {"fits", (PyCFunction)(void (*)(void))fits, METH_FASTCALL, NULL},
     {"pairwise_squared_distances", pairwise_squared_distances, METH_VARARGS, NULL},
+    {"nearest", (PyCFunction)(void (*)(void))nearest, METH_FASTCALL, NULL},
     {"merge_closest", ncs_py_merge_closest, METH_VARARGS, NULL},
     {"geometry", ncs_py_geometry, METH_VARARGS, NULL},
     {"neighbours", neighbours, METH_VARARGS, NULL},

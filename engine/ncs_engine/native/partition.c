@@ -18,8 +18,8 @@
 
 #define SHORT_LIST 12
 #define EVIDENCE 1.0
-#define POINT_SILHOUETTE 0.7
-#define CENTRE_SILHOUETTE 0.7
+#define POINT_SILHOUETTE 1.0
+#define CENTRE_SILHOUETTE 0.5
 #define AGREEMENT 0.6
 #define PRICE 0.12         /* per e-fold of clusters */
 #define TILING 0.31        /* below the threshold: pieces of one tiling join */

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-#define PSEUDO_MEMBERS 8.0
+#define PSEUDO_MEMBERS 12.0
 #define FLOOR 0.5    /* of the squared spacing: no crowd is thinner */
 #define SINGLE 1.5   /* weight up to which a micro-cluster may be an outlier */
 #define POINT 1e-12  /* total variance up to which all its points coincide */

@@ -114,23 +114,33 @@ def _silhouettes(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _outliers(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return method -> scores on injected and on labelled outliers, and on none."""
+    """Return method -> scores on strewn, faulty and labelled streams, and on none.
+
+    Lone outliers are strewn into a stream of the kind `anomaly`; in other kinds what is
+    no class are faults as well, which last.
+    """
     result = {}
     for method, own in _by_method(row for row in rows if "auc" in row):
         labelled = [row for row in own if "outlier_label" in row["tasks"]]
-        injected = [row for row in own if row not in labelled]
+        others = [row for row in own if row not in labelled]
+        strewn = [row for row in others if row["kind"] == "anomaly"]
+        faults = [row for row in others if row["kind"] != "anomaly"]
         clean = [row for row in own if row["kind"] == "clean"]
         result[method] = {
-            "injected_streams": sum(row["auc"] is not None for row in injected),
-            "injected_auc": mean_of(injected, "auc"),
-            "precision": mean_of(injected, "precision"),
-            "recall": mean_of(injected, "recall"),
-            "f1": mean_of(injected, "f1"),
-            "labelled_streams": sum(row["auc"] is not None for row in labelled),
-            "labelled_auc": mean_of(labelled, "auc"),
+            **_flags("strewn", strewn),
+            **_flags("faults", faults),
+            **_flags("labelled", labelled),
             "clean_false_flag_rate": mean_of(clean, "false_flag_rate"),
         }
     return result
+
+
+def _flags(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+    scores = ("auc", "precision", "recall", "f1")
+    return {
+        f"{name}_streams": sum(row["auc"] is not None for row in rows),
+        **{f"{name}_{score}": mean_of(rows, score) for score in scores},
+    }
 
 
 def _drift(rows: Sequence[Row]) -> dict[str, Any]:

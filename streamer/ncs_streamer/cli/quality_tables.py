@@ -127,10 +127,11 @@ def _print_means(console: Console, summary: Any) -> None:
 def _print_outliers(console: Console, outliers: Any) -> None:
     if not outliers:
         return
-    heads = ("AUC\ninjected", "AUC\nlabelled", "precision", "recall", "F1")
+    kinds = ("strewn", "faults", "labelled")
+    heads = [f"{score}\n{kind}" for score in ("AUC", "F1") for kind in kinds]
     table = _table("Outliers, means", "method", (*heads, "flagged of\nclean data"))
     for method, mean in outliers.items():
-        names = ("injected_auc", "labelled_auc", "precision", "recall", "f1")
+        names = [f"{kind}_{score}" for score in ("auc", "f1") for kind in kinds]
         cells = [_shown(mean[name]) for name in names]
         table.add_row(method, *cells, _shown(mean["clean_false_flag_rate"], 4))
     console.print(table)
