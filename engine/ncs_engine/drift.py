@@ -23,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .result import OUTLIER, Drift
 
 __all__ = ["DriftDetector", "Sample", "moved_weight"]
@@ -156,6 +157,13 @@ class DriftDetector:
                 the parts of one cluster add up to 1.
         """
         parents = {old for old, _, _ in moved}
+        if all(old == new for old, new, _ in moved):  # as it is most of the time
+            for shares in (self.fast, self.slow, self.visits):
+                for old in parents - shares.keys():
+                    shares[old] = 0.0
+            self.fast, self.slow = _sorted(self.fast), _sorted(self.slow)
+            self._spread = None
+            return
         for shares in (self.fast, self.slow, self.visits):
             whole = {old: shares.pop(old, 0.0) for old in parents}
             for old, new, part in moved:
@@ -422,13 +430,15 @@ def moved_weight(
         new: int64 (m,), cluster from now on.
         weight: float64 (m,).
     """
-    parts: dict[tuple[int, int], float] = {}
+    parts = [
+        (before, now, part)
+        for before, now, part in kernel.active.overlaps(old, new, weight)
+        if before != OUTLIER and now != OUTLIER
+    ]
     whole: dict[int, float] = {}
-    for before, now, w in zip(old.tolist(), new.tolist(), weight.tolist(), strict=True):
-        if before >= 0 and now >= 0:
-            parts[before, now] = parts.get((before, now), 0.0) + w
-            whole[before] = whole.get(before, 0.0) + w
-    return [(b, n, part / whole[b]) for (b, n), part in sorted(parts.items())]
+    for before, _, part in parts:
+        whole[before] = whole.get(before, 0.0) + part
+    return [(before, now, part / whole[before]) for before, now, part in sorted(parts)]
 
 
 def _sorted(shares: dict[int, float]) -> dict[int, float]:
@@ -459,9 +469,15 @@ def _rate(block: float, points: float, memory: float) -> float:
 def _blend(
     average: dict[int, float], share: dict[int, float], rate: float
 ) -> dict[int, float]:
+    kept = 1.0 - rate
+    if share.keys() <= average.keys():  # as it is most of the time
+        return {
+            cluster: value
+            for cluster, past in average.items()
+            if (value := kept * past + rate * share.get(cluster, 0.0)) > 1e-6
+        }
     blended = {
-        cluster: (1.0 - rate) * average.get(cluster, 0.0)
-        + rate * share.get(cluster, 0.0)
+        cluster: kept * average.get(cluster, 0.0) + rate * share.get(cluster, 0.0)
         for cluster in sorted(average.keys() | share.keys())
     }
     return {cluster: value for cluster, value in blended.items() if value > 1e-6}

@@ -307,8 +307,7 @@ class Model:
         if self._is_novel():
             self.novelty.forget()
         self.novelty.refresh()
-        self.book.follow_centroids(self.micro, self.scaler)
-        self.book.judge(self.micro)
+        self.book.review(self.micro, self.scaler)
         if drift is not None:
             result.drift.append(self._as_of_now(drift, carried))
         self.steps += 1
@@ -350,6 +349,17 @@ class Model:
             for i in np.flatnonzero(np.isin(cluster, moved)).tolist():
                 self._place(points[i], int(cluster[i]))
 
+    def _place(self, z: NDArray[np.float64], cluster: int) -> None:
+        crowded = False
+        while True:
+            squared = self.micro.squared_distances(z)
+            grain, rate = self.vigilance.grain, self.params.learning_rate
+            index = place(self.micro, z, squared, cluster, grain, rate, crowded=crowded)
+            if index >= 0:
+                self.micro.seen[index] = self.learned
+                return
+            crowded = not self._make_room()
+
     def _make_room(self) -> bool:
         """Free an entry, as all are in use; return whether that was possible.
 
@@ -365,11 +375,12 @@ class Model:
             micro.drop_lightest_stray()
         if micro.count == micro.capacity:
             squared = micro.pairwise_squared_distances()
+            # Of strays there is none, or few; added so, they are infinite at once.
             stray = micro.label[: micro.count] < 0
-            squared[stray], squared[:, stray] = np.inf, np.inf
-            squared[squared > self._reach**2] = np.inf
+            if stray.any():
+                squared[stray], squared[:, stray] = np.inf, np.inf
             target = int(_KEPT_SHARE * micro.capacity)
-            farthest = micro.merge_closest(target, squared)
+            farthest = micro.merge_closest(target, squared, self._reach)
             if farthest > 0.0:
                 self.vigilance.widen(farthest)
         if micro.count == micro.capacity:
@@ -409,18 +420,13 @@ class Model:
         before = self.micro
         self.micro = before.resized(self._capacity, keep=0)
         points, _ = self.recent.last(self.learned)
-        for z in self.standardize(points):
-            nearest = int(before.squared_distances(z).argmin())
-            self._place(z, int(before.label[nearest]))
-
-    def _place(self, z: NDArray[np.float64], cluster: int) -> None:
-        crowded = False
+        block, done, crowded = self.standardize(points), 0, False
         while True:
-            squared = self.micro.squared_distances(z)
             grain, rate = self.vigilance.grain, self.params.learning_rate
-            index = place(self.micro, z, squared, cluster, grain, rate, crowded=crowded)
-            if index >= 0:
-                self.micro.seen[index] = self.learned
+            done = kernel.active.refound(
+                self.micro, before, block, done, self.learned, grain, rate, crowded
+            )
+            if done == len(block):
                 return
             crowded = not self._make_room()
 

@@ -30,11 +30,15 @@ __all__ = [
     "FULL",
     "PointLoop",
     "fits",
+    "geometry",
     "merge_closest",
     "nearest",
+    "neighbours",
+    "overlaps",
     "pairwise_squared_distances",
     "partition",
     "place",
+    "refound",
     "short_of_outlier",
     "tally",
 ]
@@ -99,6 +103,76 @@ def tally(
     return [(cluster, *count) for cluster, count in counts.items()]
 
 
+def overlaps(
+    a: NDArray[np.int64], b: NDArray[np.int64], weight: NDArray[np.float64]
+) -> list[tuple[int, int, float]]:
+    """Return (label in a, label in b, weight) for all pairs of labels that items have.
+
+    In the order in which the pairs first come.
+
+    Args:
+        a: int64 (n,).
+        b: int64 (n,).
+        weight: float64 (n,), added up in order.
+    """
+    shared: dict[tuple[int, int], float] = {}
+    for *pair, w in zip(a.tolist(), b.tolist(), weight.tolist(), strict=True):
+        shared[pair[0], pair[1]] = shared.get((pair[0], pair[1]), 0.0) + w
+    return [(*pair, total) for pair, total in shared.items()]
+
+
+def geometry(
+    micro: MicroClusters,
+    count: int,
+    ids: NDArray[np.int64],
+    centroids: NDArray[np.float64],
+    variances: NDArray[np.float64],
+) -> None:
+    """Work out where clusters lie, by the weight of their micro-clusters. O(count d).
+
+    Args:
+        micro: read only.
+        count: how many are in use.
+        ids: int64 (k,), rising; each has a micro-cluster.
+        centroids: OUT, float64 (k, d).
+        variances: OUT, float64 (k, d), those within the micro-clusters included.
+    """
+    label = micro.label[:count]
+    where = np.searchsorted(ids, label)
+    where[where == len(ids)] = 0
+    known = np.flatnonzero(ids[where] == label) if len(ids) else where[:0]
+    where, weight = where[known], micro.weight[known]
+    total = np.zeros(len(ids))
+    np.add.at(total, where, weight)
+    share = (weight / total[where])[:, None]
+    centroids[:], variances[:] = 0.0, 0.0
+    np.add.at(centroids, where, micro.centres[:, known].T * share)
+    offset = micro.centres[:, known].T - centroids[where]
+    squares = (offset * offset + micro.spread[:, known].T) * share
+    np.add.at(variances, where, squares)
+
+
+def neighbours(
+    columns: NDArray[np.float64], every: int, k: int, squared: NDArray[np.float64]
+) -> None:
+    """Work out of every `every`th point the squared distance to its k-th nearest.
+
+    A point is its own nearest, k = 0. O(n^2 d / every).
+
+    Args:
+        columns: float64 (d, n), points.
+        every: see above.
+        k: see above, below n.
+        squared: OUT, float64 (ceil(n / every),).
+    """
+    total = np.zeros((len(squared), columns.shape[1]))
+    for row in columns:
+        difference = row - row[::every, None]
+        difference *= difference
+        total += difference
+    squared[:] = np.partition(total, k, axis=1)[:, k]
+
+
 def pairwise_squared_distances(
     centres: NDArray[np.float64], count: int, squared: NDArray[np.float64]
 ) -> None:
@@ -144,11 +218,12 @@ def merge_closest(
     target: int,
     squared: NDArray[np.float64],
     alive: NDArray[np.bool_],
+    limit: float,
 ) -> float:
     """Merge the closest pairs until `target` are alive; return the farthest merged.
 
     Of several equally close pairs the one with the lowest indices. Pairs of two
-    different clusters are left alone.
+    different clusters are left alone, and those that are beyond `limit` now.
 
     Args:
         micro: INOUT, all arrays; what went is still in them.
@@ -156,13 +231,14 @@ def merge_closest(
         target: stop at so many.
         squared: INOUT, float64 (count, count), squared distances; used up.
         alive: OUT, bool (count,), false for what went into another one.
+        limit: squared distance.
 
     Returns:
         The largest squared distance of a merged pair, 0 for none.
     """
     label = micro.label[:count]
     apart = (label[:, None] != label) & (label[:, None] >= 0) & (label >= 0)
-    squared[apart] = np.inf
+    squared[apart | (squared > limit)] = np.inf
     np.fill_diagonal(squared, np.inf)
     alive[:] = True
     farthest = 0.0
@@ -222,6 +298,48 @@ def place(
     if micro.label[index] < 0:
         micro.label[index] = cluster
     return index
+
+
+def refound(
+    micro: MicroClusters,
+    before: MicroClusters,
+    points: NDArray[np.float64],
+    start: int,
+    learned: int,
+    grain: float,
+    rate: float,
+    crowded: bool,
+) -> int:
+    """Place the points from `start` on anew, each with the cluster its place was in.
+
+    Args:
+        micro: INOUT.
+        before: the micro-clusters until now.
+        points: float64 (n, d), standardised.
+        start: see above.
+        learned: points learned.
+        grain: see `place`.
+        rate: see `place`.
+        crowded: as for `place`, of the first of them alone.
+
+    Returns:
+        The first point for which there is no room, or n.
+    """
+    for i in range(start, len(points)):
+        nearest = int(before.squared_distances(points[i]).argmin())
+        index = place(
+            micro,
+            points[i],
+            micro.squared_distances(points[i]),
+            int(before.label[nearest]),
+            grain,
+            rate,
+            crowded=crowded and i == start,
+        )
+        if index < 0:
+            return i
+        micro.seen[index] = learned
+    return len(points)
 
 
 class PointLoop:

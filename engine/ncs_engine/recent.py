@@ -39,5 +39,9 @@ class RecentPoints:
 
     def last(self, n: int) -> tuple[NDArray[np.float64], list[int]]:
         """Return the last `n` points, oldest first: float64 (n, d), and their ids."""
-        where = np.arange(self.at - n, self.at) % self.capacity
-        return self.points[where], self.ids[where].tolist()
+        start = self.at - n
+        if start >= 0:
+            part = slice(start, self.at)
+            return self.points[part].copy(), self.ids[part].tolist()
+        points = np.concatenate([self.points[start:], self.points[: self.at]])
+        return points, self.ids[start:].tolist() + self.ids[: self.at].tolist()
