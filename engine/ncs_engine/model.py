@@ -22,7 +22,7 @@ from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
 from .motion import Motion
 from .novelty import STRAY_MEMORY, Novelty
-from .numpy_kernel import BURST, END, FULL, PointLoop, place, short_of_outlier
+from .numpy_kernel import BURST, END, FULL, PointLoop, short_of_outlier
 from .outliers import LIMIT_RADII, Background, RecentGaps
 from .params import EngineParams
 from .recent import RecentPoints
@@ -345,20 +345,9 @@ class Model:
         cluster = micro.label[index]
         moved = self.motion.moved(points, cluster, micro)
         if moved:
+            before = micro.resized(micro.capacity, keep=micro.count)
             micro.keep(~np.isin(micro.label[: micro.count], moved))
-            for i in np.flatnonzero(np.isin(cluster, moved)).tolist():
-                self._place(points[i], int(cluster[i]))
-
-    def _place(self, z: NDArray[np.float64], cluster: int) -> None:
-        crowded = False
-        while True:
-            squared = self.micro.squared_distances(z)
-            grain, rate = self.vigilance.grain, self.params.learning_rate
-            index = place(self.micro, z, squared, cluster, grain, rate, crowded=crowded)
-            if index >= 0:
-                self.micro.seen[index] = self.learned
-                return
-            crowded = not self._make_room()
+            self._refound(before, points[np.isin(cluster, moved)])
 
     def _make_room(self) -> bool:
         """Free an entry, as all are in use; return whether that was possible.
@@ -420,13 +409,17 @@ class Model:
         before = self.micro
         self.micro = before.resized(self._capacity, keep=0)
         points, _ = self.recent.last(self.learned)
-        block, done, crowded = self.standardize(points), 0, False
+        self._refound(before, self.standardize(points))
+
+    def _refound(self, before: MicroClusters, points: NDArray[np.float64]) -> None:
+        """Place standardised points, each with the cluster its place was in before."""
+        done, crowded = 0, False
         while True:
             grain, rate = self.vigilance.grain, self.params.learning_rate
             done = kernel.active.refound(
-                self.micro, before, block, done, self.learned, grain, rate, crowded
+                self.micro, before, points, done, self.learned, grain, rate, crowded
             )
-            if done == len(block):
+            if done == len(points):
                 return
             crowded = not self._make_room()
 
