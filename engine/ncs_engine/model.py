@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from . import kernel
 from .clusters import ClusterBook
-from .drift import DriftDetector, Sample, moved_weight
+from .distribution import NO_SHIFT, Distribution
+from .drift import DriftDetector, moved_weight
 from .first_points import lead
+from .histogram import Histogram
 from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
 from .motion import Motion
@@ -29,6 +31,7 @@ from .recent import RecentPoints
 from .result import Change, Drift, LearnResult
 from .selection import drop_light, limit
 from .standardizer import Standardizer, unit_vectors
+from .strangeness import Sample
 from .vigilance import Vigilance
 
 __all__ = ["Model"]
@@ -85,7 +88,15 @@ class Model:
         "_crowded",
     )
 
-    _OWNERS = ("scaler", "gaps", "background", "novelty", "recent")
+    _OWNERS = (
+        "scaler",
+        "gaps",
+        "background",
+        "novelty",
+        "recent",
+        "histogram",
+        "distribution",
+    )
 
     def __init__(self, dimension: int, params: EngineParams, book: ClusterBook) -> None:
         self.params = params
@@ -98,6 +109,8 @@ class Model:
         self.background = Background()
         self.novelty = Novelty()
         self.recent = RecentPoints(_RING, dimension)
+        self.histogram = Histogram(dimension, unit=params.metric == "cosine")
+        self.distribution = Distribution(self.histogram)
         self.drift = DriftDetector()
         self.motion = Motion()
         self.learned = 0
@@ -120,6 +133,7 @@ class Model:
         dimension = self.dimension
         bytes_each = 8 * (2 * dimension + 4) + ClusterBook.bytes_each(dimension)
         fixed = 8 * (_RING * (dimension + 2) + 4 * dimension)
+        fixed += Distribution.bytes(dimension)
         room = int(self.params.memory_limit_mb * 2**20) - fixed
         return max(_MIN_MICROCLUSTERS, min(_MAX_MICROCLUSTERS, room // bytes_each))
 
@@ -273,7 +287,29 @@ class Model:
         if not self.params.enable_drift_detection:
             return False
         strange = self._strangeness()
-        return self.drift.look(self.params.drift_sensitivity, strange)
+        found = self._compare()
+        return self.drift.look(self.params.drift_sensitivity, strange) or found
+
+    def _compare(self) -> bool:
+        """Return whether the points fall into other places than they did."""
+        at, sensitivity = self.learned, self.params.drift_sensitivity
+        return self.distribution.take(self.recent, at, self.scaler, sensitivity)
+
+    def _find_drift(self) -> Drift | None:
+        """Observe the points since the last time."""
+        sensitivity = self.params.drift_sensitivity
+        self._compare()
+        shift = self.distribution.shift(self.recent)
+        novel = self.novelty.share(sensitivity) or self.novelty.burst(
+            self.burst.bit_count(),
+            _BURST_WINDOW,
+            self.drift.shares.outliers,
+            sensitivity,
+        )
+        drift = self.drift.observe(sensitivity, novel, self._strangeness(), shift)
+        if drift is not None or shift is not NO_SHIFT:
+            self.distribution.begin()
+        return drift
 
     def _strangeness(self) -> Sample:
         """Return how strange the points since the last look are; the next begins."""
@@ -292,9 +328,7 @@ class Model:
         self._rescale(points)
         drift = None
         if self.params.enable_drift_detection:
-            sensitivity = self.params.drift_sensitivity
-            share = self.novelty.share(sensitivity)
-            drift = self.drift.observe(sensitivity, share, self._strangeness())
+            drift = self._find_drift()
         else:
             self.drift.skip()
             self.background.begin()
@@ -492,6 +526,7 @@ class Model:
             "rows": self.scaler.rows,
             "gaps": [self.gaps.filled, self.gaps.at, usual if usual < np.inf else None],
             "recent_at": self.recent.at,
+            "distribution": self.distribution.state(),
             "capacity": self.micro.capacity,
         }
         arrays = {
@@ -523,6 +558,7 @@ class Model:
         self.gaps.filled, self.gaps.at, usual = values["gaps"]
         self.gaps.usual = np.inf if usual is None else float(usual)
         self.recent.at = int(values["recent_at"])
+        self.distribution.restore(values.get("distribution", {}))
         self.micro = MicroClusters(self.dimension, int(values["capacity"]))
         self.micro.count = len(arrays["micro.weight"])
         for key, array in arrays.items():

@@ -37,6 +37,13 @@ class RecentPoints:
         self.ids[self.at] = cluster
         self.at = (self.at + 1) % self.capacity
 
+    def last_points(self, n: int) -> NDArray[np.float64]:
+        """Return the last `n` points, oldest first: float64 (n, d), maybe a view."""
+        begin = self.at - n
+        if begin >= 0:
+            return self.points[begin : self.at]
+        return np.concatenate([self.points[begin:], self.points[: self.at]])
+
     def last(self, n: int) -> tuple[NDArray[np.float64], list[int]]:
         """Return the last `n` points, oldest first: float64 (n, d), and their ids."""
         start = self.at - n
