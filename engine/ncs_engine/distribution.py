@@ -17,6 +17,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .dispersion import Dispersion
 from .histogram import CELLS, Histogram
 from .recent import RecentPoints
@@ -31,11 +32,11 @@ _PAST = 4 * _BLOCK  # points from which on there is a past to compare with
 _PAST_MEMORY = 8192.0  # points
 _COARSE = (16, 4, 2)  # coarse cells: the same ring of four neighbouring boxes
 _FAR = _KEPT - 1  # blocks apart
+_PAIRS = 4  # of counts that are compared
 _FOR_CELLS = 256  # points
 _ALL = CELLS + CELLS // _COARSE[1]
 _LEAST_SHARE = 0.01
 _DENSER = 1.0  # standard deviations: the cells of a cluster's points, on average
-_TINY = 1e-300
 _USEFUL = 0.25  # of the cells: if points fall into fewer, they are of the past
 
 Floats = NDArray[np.float64]
@@ -83,6 +84,7 @@ class Distribution:
         self.usual = np.zeros((2, 5))
         self.at = self.gathered = self.full = self.held = 0
         self.share = 0.0
+        self._told = np.empty((3, 2 * _PAIRS))
 
     @staticmethod
     def bytes(dimension: int) -> int:
@@ -137,7 +139,8 @@ class Distribution:
         """Take the block, compare it with the past, and let it become that."""
         leaves = self._push()
         first, second = self._pairs()
-        ratios, freedoms, likes = _chi_squares(first, second).tolist()
+        kernel.active.chi_squares(first, second, self._told)
+        ratios, freedoms, likes = self._told.reshape(3, 2, -1).tolist()
         for level, usual in enumerate(self.usual):
             dispersion = Dispersion(usual)
             ratio, freedom, like = ratios[level], freedoms[level], likes[level]
@@ -174,7 +177,7 @@ class Distribution:
 
         The windows with the past, the block with the one before, and with its one.
         """
-        first, second = np.empty((4, _ALL)), np.empty((4, _ALL))
+        first, second = np.empty((_PAIRS, _ALL)), np.empty((_PAIRS, _ALL))
         for i, blocks in enumerate(_WINDOWS):
             self.recent[-blocks:].sum(axis=0, out=first[i])
         first[2:] = self.recent[-1]
@@ -200,35 +203,6 @@ class Distribution:
         """Take over what `state` gave; nothing is there in an older snapshot."""
         for name, value in state.items():
             setattr(self, name, int(value))
-
-
-def _chi_squares(first: Floats, second: Floats) -> NDArray[np.float64]:
-    """Return chi-square of m pairs of samples as float64 (3, 2, m), fine and coarse.
-
-    Over its degrees of freedom; these; and those of the chi-square distribution which
-    has its variance, that is more where cells have few points (Haldane 1940). With n
-    and m points, of which r and s are in a cell, chi-square is
-    (n + m)^2 / (n m) (sum of r^2 / (r + s) - n^2 / (n + m)).
-
-    Args:
-        first: float64 (m, 160), points per cell and coarse cell.
-        second: float64 (m, 160).
-    """
-    n = first[:, :CELLS].sum(axis=1) + _TINY
-    m = second[:, :CELLS].sum(axis=1) + _TINY
-    both = first + second
-    filled = both > 0.0
-    part = np.divide(1.0, both, out=np.zeros_like(both), where=filled)
-    squared = first * first
-    squared *= part
-    squares, few, cells = (
-        np.add.reduceat(terms, (0, CELLS), axis=1).T
-        for terms in (squared, part, filled)
-    )
-    whole = (n + m) / n * (n + m) / m
-    freedom = np.maximum(cells - 1.0, 1.0)
-    like = freedom / np.maximum(1.0 + 0.5 * (whole - 6.0) * few / freedom, 1.0)
-    return np.stack([whole * (squares - n * n / (n + m)) / freedom, freedom, like])
 
 
 def _enough(sensitivity: float) -> float:

@@ -106,17 +106,20 @@ class DriftDetector:
             strange: see `observe`; it is taken.
         """
         self.strangeness.take(strange)
+        missing = self.silence.missing(self.shares, self.at)
         if self._is_trusted() and self._is_suspicious(
-            _threshold(sensitivity), strange.correlation
+            _threshold(sensitivity), strange.correlation, missing
         ):
             return True
-        self._follow_silence()
+        self._follow_silence(missing)
         for cluster, (points, visits) in self.counts.items():
             _add(self.calm, cluster, points, visits)
         self.counts, self.looked = {}, self.at
         return False
 
-    def _is_suspicious(self, threshold: float, correlation: float) -> bool:
+    def _is_suspicious(
+        self, threshold: float, correlation: float, missing: dict[int, float]
+    ) -> bool:
         """Whether a detector may find something among the points since the last look.
 
         As `observe` decides, but the shares of these points stand for the recent ones.
@@ -126,7 +129,8 @@ class DriftDetector:
             return True
         if n <= 0:
             return False
-        lost = self._share_of(self._silent(self.shares.slow))
+        enough = self.silence.enough
+        lost = self._share_of([c for c, missed in missing.items() if missed >= enough])
         occupancy = self.shares.distance_of(self.counts, n)
         return lost > 0.1 * threshold or occupancy >= _SUSPICIOUS * threshold
 
@@ -189,7 +193,7 @@ class DriftDetector:
     def _take(self, strange: Sample) -> None:
         """Let the averages take the points that were counted."""
         self.strangeness.take(strange)
-        self._follow_silence()
+        self._follow_silence(self.silence.missing(self.shares, self.at))
         # What is new shows better in the last points than in all of them.
         for counts in (self.calm, self.counts):
             if counts:
@@ -198,9 +202,9 @@ class DriftDetector:
                 self.silence.keep(known, self.at)
         self.skip()
 
-    def _follow_silence(self) -> None:
+    def _follow_silence(self, missing: dict[int, float]) -> None:
         n = self.at - self.looked
-        self.silence.look(self.counts, n, self.shares, self.at)
+        self.silence.look(self.counts, n, self.shares, missing)
 
     def _begin(self) -> None:
         """Let recent averages begin anew: they are of the time after the change."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .standardizer import Standardizer, unit_vectors
 
 __all__ = ["CELLS", "Histogram"]
@@ -85,31 +86,25 @@ class Histogram:
 
     def cells(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return int64 (n,): the cell of each of float64 (n, d) points. O(n d)."""
-        z = self._standardize(points)
-        flat, n = z.ravel(), len(points)
-        column = np.arange(n)
-        first = self.feature * n
-        node = np.ones(n, dtype=np.int64)
-        for _ in range(_DEPTH):
-            where = first.take(node)
-            where += column
-            right = flat.take(where) > self.cut.take(node)
-            node += node
-            node += right
-        node -= _BOXES
-        z -= self.middle.take(node, axis=1)
-        z *= z
-        outer = np.add.reduce(z, axis=0) > self.reach.take(node)
-        node += node
-        node += outer
-        return node
+        if self.unit:
+            points = unit_vectors(points)
+        cell = np.empty(len(points), dtype=np.int64)
+        kernel.active.histogram_cells(
+            np.ascontiguousarray(points),
+            self.shift,
+            self.scale,
+            self.feature,
+            self.cut,
+            self.middle,
+            self.reach,
+            _FARTHEST,
+            cell,
+        )
+        return cell
 
     def _standardize(self, points: NDArray[Any]) -> NDArray[np.float64]:
         """Return float64 (d, n)."""
         if self.unit:
             points = unit_vectors(points)
-        z: NDArray[np.float64] = np.subtract(points.T, self.shift[:, None], order="C")
-        z *= self.scale[:, None]
-        np.maximum(z, -_FARTHEST, out=z)
-        np.minimum(z, _FARTHEST, out=z)
-        return z
+        z: NDArray[np.float64] = (points.T - self.shift[:, None]) * self.scale[:, None]
+        return np.clip(z, -_FARTHEST, _FARTHEST)

@@ -29,8 +29,10 @@ __all__ = [
     "END",
     "FULL",
     "PointLoop",
+    "chi_squares",
     "fits",
     "geometry",
+    "histogram_cells",
     "merge_closest",
     "nearest",
     "neighbours",
@@ -50,6 +52,7 @@ or agree; the next point would found a micro-cluster and all are in use."""
 Floats = NDArray[np.floating[Any]]
 
 _ZERO = np.float32(0.0)
+_CELLS = 128
 
 
 class _Verdict(NamedTuple):
@@ -210,6 +213,73 @@ def nearest(
         difference *= difference
         squared += difference
     squared.argmin(axis=1, out=index)
+
+
+def histogram_cells(
+    points: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    feature: NDArray[np.int64],
+    cut: NDArray[np.float64],
+    middle: NDArray[np.float32],
+    reach: NDArray[np.float64],
+    farthest: float,
+    cell: NDArray[np.int64],
+) -> None:
+    """Find the cell of each point, O(n d).
+
+    `shift` to `reach` are the arrays of a `Histogram`.
+
+    Args:
+        points: float64 (n, d), raw.
+        farthest: standardised; what is further is taken to be there.
+        cell: OUT, int64 (n,).
+    """
+    z = ((points - shift) * scale).clip(-farthest, farthest)
+    every = np.arange(len(z))
+    boxes = len(cut)
+    node = np.ones(len(z), dtype=np.int64)
+    while len(node) and node[0] < boxes:  # all are on one level
+        node = 2 * node + (z[every, feature[node]] > cut[node])
+    node -= boxes
+    away = np.zeros(len(z))
+    for column, row in zip(z.T, middle, strict=True):
+        away += np.square(column - row[node])
+    cell[:] = 2 * node + (away > reach[node])
+
+
+def chi_squares(
+    first: NDArray[np.float64], second: NDArray[np.float64], told: NDArray[np.float64]
+) -> None:
+    """Compare counts in four pairs by chi-square, over 128 cells and 32 coarse ones.
+
+    With n and m points, of which r and s are in a cell, chi-square is
+    (n + m)^2 / (n m) (sum of r^2 / (r + s) - n^2 / (n + m)).
+
+    Args:
+        first: float64 (4, 160), points per cell and coarse cell.
+        second: float64 (4, 160).
+        told: OUT, float64 (3, 8), four times the cells, four times the coarse ones:
+            chi-square over its degrees of freedom; these; and those of the chi-square
+            distribution which has its variance, that is more where cells have few
+            points (Haldane 1940).
+    """
+    n = np.cumsum(first[:, :_CELLS], axis=1)[:, -1] + 1e-300
+    m = np.cumsum(second[:, :_CELLS], axis=1)[:, -1] + 1e-300
+    both = first + second
+    filled = both > 0.0
+    part = np.divide(1.0, both, out=np.zeros_like(both), where=filled)
+    whole = (n + m) / n * (n + m) / m
+    for level, cells in enumerate((slice(_CELLS), slice(_CELLS, None))):
+        terms = first[:, cells] * first[:, cells] * part[:, cells]
+        # One after the other, as the compiled loop adds them.
+        squares = np.cumsum(terms, axis=1)[:, -1]
+        few = np.cumsum(part[:, cells], axis=1)[:, -1]
+        freedom = np.maximum(filled[:, cells].sum(axis=1) - 1.0, 1.0)
+        sparse = np.maximum(1.0 + 0.5 * (whole - 6.0) * few / freedom, 1.0)
+        of_level = told[:, 4 * level : 4 * level + 4]
+        of_level[0] = whole * (squares - n * n / (n + m)) / freedom
+        of_level[1], of_level[2] = freedom, freedom / sparse
 
 
 def merge_closest(

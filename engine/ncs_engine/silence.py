@@ -61,20 +61,36 @@ class Silence:
         waits = at - self.seen.get(cluster, at)
         return waits * shares.visits.get(cluster, 0.0)
 
-    def is_silent(self, cluster: int, shares: Shares, at: int) -> bool:
-        """Whether it has missed more than could be chance, or usual here."""
-        enough = max(MISSED, _RECORD * self.record)
-        return self.missed(cluster, shares, at) >= enough
+    def missing(self, shares: Shares, at: int) -> dict[int, float]:
+        """Return cluster id -> visits missed, of those that missed many."""
+        seen, visits = self.seen, shares.visits
+        return {
+            cluster: missed
+            for cluster in sorted(shares.slow)
+            if (missed := (at - seen.get(cluster, at)) * visits.get(cluster, 0.0))
+            >= _LONG
+            and cluster != OUTLIER
+        }
 
-    def look(self, counts: Counts, n: int, shares: Shares, at: int) -> None:
-        """Learn from the last n points which waits have ended."""
+    @property
+    def enough(self) -> float:
+        """Visits missed that are more than could be chance, or usual here."""
+        return max(MISSED, _RECORD * self.record)
+
+    def is_silent(self, cluster: int, shares: Shares, at: int) -> bool:
+        """Whether it has missed enough."""
+        return self.missed(cluster, shares, at) >= self.enough
+
+    def look(
+        self, counts: Counts, n: int, shares: Shares, missing: dict[int, float]
+    ) -> None:
+        """Learn from the last n points which waits have ended; see `missing`."""
         self.record *= 0.5 ** (n / _RECORD_HALF_LIFE)
         for cluster, missed in self.waiting.items():
             points, _ = counts.get(cluster, (0, 0))
             if points > _BACK * shares.slow.get(cluster, 0.0) * n:
                 self.record = max(self.record, missed)
-        missed_now = ((c, self.missed(c, shares, at)) for c in sorted(shares.slow))
-        self.waiting = {c: missed for c, missed in missed_now if missed >= _LONG}
+        self.waiting = missing
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes, as plain JSON values."""

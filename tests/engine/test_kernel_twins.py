@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ncs_engine import Engine, EngineParams
+from ncs_engine.histogram import Histogram
 from ncs_engine.microclusters import MicroClusters
 from ncs_engine.novelty import Novelty
 from ncs_engine.numpy_kernel import BURST, FULL
@@ -381,3 +382,42 @@ def test_more_centres_than_there_are_or_none_are_refused(count: int) -> None:
     index = np.empty(1, dtype=np.int64)
     with pytest.raises(ValueError, match="centres"):
         native().nearest(np.zeros((2, 4)), count, np.zeros((1, 2)), index)
+
+
+@given(seeds, st.sampled_from([1, 3, 17]), st.integers(1, 300))
+@MANY
+def test_cells_are_the_same(seed: int, dimension: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    histogram, scaler = Histogram(dimension), Standardizer(dimension)
+    scaler.shift = rng.normal(size=dimension)
+    scaler.scale = rng.choice([0.0, 0.3, 7.0], dimension)
+    built = nasty(rng, 256, dimension)
+    histogram.build(built, scaler)
+    points = np.concatenate([nasty(rng, n, dimension), built])
+    found = set()
+    for module in both():
+        with running_on(module):
+            found.add(histogram.cells(points).tobytes())
+    assert len(found) == 1
+
+
+@given(seeds)
+@MANY
+def test_chi_squares_are_the_same_bits(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.poisson(rng.choice([0.0, 0.5, 20.0], (4, 160))).astype(np.float64)
+    second = 0.7 * rng.poisson(rng.choice([0.0, 0.5, 20.0], (4, 160)))
+    first[int(rng.integers(4))] = 0.0
+    told = set()
+    for module in both():
+        out = np.empty((3, 8))
+        module.chi_squares(first, second, out)
+        told.add(out.tobytes())
+    assert len(told) == 1
+
+
+def test_a_cut_along_a_feature_that_is_not_there_is_refused() -> None:
+    histogram = Histogram(2)
+    histogram.feature[5] = 2
+    with running_on(native()), pytest.raises(ValueError, match="feature"):
+        histogram.cells(np.zeros((1, 2)))
