@@ -27,6 +27,7 @@ from ncs_protocol.messages import (
 )
 
 from .entry import Entry
+from .idempotency import Keys, Request
 from .sealed import DamagedError, seal, unseal
 
 __all__ = ["Applied", "Mark", "StreamModel", "StreamView"]
@@ -84,6 +85,7 @@ class StreamModel:
         epoch: names this life of the stream; offsets of two epochs do not compare.
         offset: of the last entry applied.
         marks: producer -> how far it is.
+        keys: of requests that were applied.
         lossless: offset of the last lossless event.
         keyed: offset of the last change of a cluster, told or not.
         keyed_told: the last such offset that an event has covered.
@@ -95,6 +97,7 @@ class StreamModel:
         self.engine = Engine(params)
         self.offset = 0
         self.marks: dict[str, Mark] = {}
+        self.keys = Keys()
         self.lossless = 0
         self.keyed = 0
         self.keyed_told = 0
@@ -106,6 +109,10 @@ class StreamModel:
         self.offset = offset
         if entry.producer is not None and not self._advance(entry):
             return Applied(offset, duplicate=True)
+        if entry.key is not None:
+            if self.keys.find(entry.key, entry.digest) is not None:
+                return Applied(offset, duplicate=True)
+            self.keys.add(entry.key, Request(offset, entry.digest))
         cause = Cause(offset=offset, producer=entry.producer, metadata=entry.metadata)
         if entry.producer is not None:
             cause.from_seq = cause.to_seq = entry.seq
@@ -188,6 +195,7 @@ class StreamModel:
             "epoch": self.epoch,
             "offset": self.offset,
             "marks": {name: [m.epoch, m.seq] for name, m in self.marks.items()},
+            "keys": self.keys.state(),
             "lossless": self.lossless,
             "keyed": self.keyed,
             "keyed_told": self.keyed_told,
@@ -216,6 +224,7 @@ class StreamModel:
         for name in ("offset", "lossless", "keyed", "keyed_told"):
             setattr(self, name, state[name])
         self.marks = {name: Mark(*mark) for name, mark in state["marks"].items()}
+        self.keys = Keys.restore(state.get("keys", []))
         self._traces = {
             cluster: msgspec.convert(trace, _Trace)
             for cluster, trace in state["traces"]

@@ -15,7 +15,15 @@ from ncs_client.lane import HOLD_S, Lane, Pace
 from ncs_client.payload import payload_of
 from ncs_client.spool import Spool
 from ncs_protocol import MSGPACK, Retry
-from ncs_protocol.messages import Ack, Error, Hello, Points, Resume, Welcome
+from ncs_protocol.messages import (
+    Ack,
+    Error,
+    Hello,
+    Points,
+    Resume,
+    SlowDown,
+    Welcome,
+)
 
 from .spools import abandon, opened
 
@@ -282,6 +290,14 @@ def test_a_credit_that_shrinks_is_obeyed(bench: Bench) -> None:
     assert [] == bench.sent()
     bench.ack(2, credit=0)
     assert [3] == [m.seq for m in bench.sent()], "one may always be in flight"
+
+
+def test_a_server_without_credit_is_told_of(bench: Bench) -> None:
+    assert [1] == [m.seq for m in bench.meet(credit=0)]
+    bench.lane.receive(SlowDown(reason="tenant_backlog", retry_after_ms=1500))
+    assert [("tenant_backlog", 1.5, "no credit is left")] == bench.told
+    bench.ack(1)
+    assert [2, 3, 4] == [m.seq for m in bench.sent()]
 
 
 def test_a_bad_batch_is_dropped_and_the_next_takes_its_number(bench: Bench) -> None:

@@ -35,7 +35,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ncs_protocol import Code, Retry
-from ncs_protocol.messages import Ack, Error, Hello, Resume, ServerMessage, Welcome
+from ncs_protocol.messages import (
+    Ack,
+    Error,
+    Hello,
+    Resume,
+    ServerMessage,
+    SlowDown,
+    Welcome,
+)
 
 from .connection import Outgoing
 from .payload import frame_of
@@ -205,6 +213,10 @@ class Lane:
                     self._acknowledged(message)
                 case Error() if message.stream == self.stream:
                     self._refused(message)
+                case SlowDown():
+                    # Nothing needs to be held back for it: the credit did that already.
+                    wait_s = message.retry_after_ms / 1000
+                    self._on_pause(message.reason, wait_s, "no credit is left")
         except OSError as error:  # the disk did not take the numbers: compare anew
             self.must_reconnect, self.welcome = True, None
             self._on_pause(DISK, None, str(error))
