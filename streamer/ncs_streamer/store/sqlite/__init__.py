@@ -28,6 +28,7 @@ class SqliteStore:
     durability: str = "local"
 
     def __init__(self, path: Path) -> None:
+        self.place = str(path)
         self._connections = Connections(path)
         self.journal: Journal = SqliteJournal(self._connections)
         self.snapshots: SnapshotStore = SqliteSnapshots(self._connections)
