@@ -59,7 +59,7 @@ class Progress:
 
     def as_dict(self, now: float) -> dict[str, float | None]:
         """Return it in numbers, with a guess of the time that is left."""
-        share = self.entries_done / self.entries if self.entries else 0.0
+        share = self.entries_done / self.entries if self.entries else 1.0
         elapsed = now - self.began
         left = round(elapsed / share - elapsed, 1) if share else None
         return {

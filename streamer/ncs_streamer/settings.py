@@ -86,8 +86,8 @@ class Settings:
     )
     snapshot_journal_mb: float = _setting(
         64.0,
-        "Journal of a stream after which its model is saved. Kept are two snapshots, and"
-        " the journal from the older on.",
+        "Journal of a stream after which its model is saved. Two snapshots are kept,"
+        " and the journal from the older one on.",
     )
     history_events: int = _setting(
         1000, "Lossless events of a stream that a reader can catch up on."

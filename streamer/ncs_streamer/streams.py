@@ -72,12 +72,8 @@ class Streams:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-        seconds = round(clock.monotonic() - self.progress.began, 3)
-        log.info(
-            "recovered",
-            **self.progress.as_dict(clock.monotonic()) | {"eta_s": 0},
-            seconds=seconds,
-        )
+        if keys:
+            log.info("recovered", **self.progress.as_dict(clock.monotonic()))
 
     async def _recover(self, key: StreamKey, at_once: asyncio.Semaphore) -> None:
         services = self.services

@@ -297,9 +297,8 @@ def test_any_changed_byte_of_a_snapshot_is_noticed() -> None:
 
 
 OTHERS = [SNAPSHOT[:1], SNAPSHOT[:ENGINE], SNAPSHOT[:-1], b"\x80" * 20]
-OTHERS.append(
-    seal(SNAPSHOT_FORMAT + 1, unseal(SNAPSHOT, {SNAPSHOT_FORMAT}))
-)  # of another format
+OTHER_FORMAT = seal(SNAPSHOT_FORMAT + 1, unseal(SNAPSHOT, {SNAPSHOT_FORMAT}))
+OTHERS.append(OTHER_FORMAT)
 
 
 @pytest.mark.parametrize("data", [b"", *OTHERS], ids=lambda data: repr(data[:12]))
