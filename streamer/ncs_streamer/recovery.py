@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
 
 from ncs_engine import EngineParams
@@ -117,10 +118,11 @@ async def recover(
     stored = await store.history.recent(key, model.lossless)
     events = [_event(payload) for _, payload in stored]
     loop = asyncio.get_running_loop()
-    async for chunk in read_ahead(store, key, model.offset):
-        applied = await loop.run_in_executor(threads, replay.run, chunk)
-        events += [event for one in applied for event in one.events]
-        progress.note(applied, clock.monotonic())
+    async with contextlib.aclosing(read_ahead(store, key, model.offset)) as chunks:
+        async for chunk in chunks:
+            applied = await loop.run_in_executor(threads, replay.run, chunk)
+            events += [event for one in applied for event in one.events]
+            progress.note(applied, clock.monotonic())
     tail = await store.journal.tail(key)
     if model.offset < tail:
         raise replay.missing(f"the journal ends at {tail}, and it is not there")
@@ -173,7 +175,7 @@ async def newest_model(store: Store, key: StreamKey) -> StreamModel:
 
 async def read_ahead(
     store: Store, key: StreamKey, after: int
-) -> AsyncIterator[list[tuple[int, bytes]]]:
+) -> AsyncGenerator[list[tuple[int, bytes]], None]:
     """Yield the journal in chunks, reading the next while one is worked off."""
 
     def read(after: int) -> asyncio.Task[list[tuple[int, bytes]]]:

@@ -93,7 +93,7 @@ class Replay:
         if entry.kind == "begin":
             self.diverged = False  # an epoch vouches for itself alone
         if entry.applied is not None:
-            self._check(entry.applied)
+            self.check(entry.applied)
         applied = self.model.apply(offset, entry)
         self._recent.append(self.model.checkpoint)
         self.entries += 1
@@ -105,7 +105,8 @@ class Replay:
         """Return the error that the next entry is not there."""
         return self._damage("journal_entry_missing", self.model.offset + 1, what)
 
-    def _check(self, told: Checkpoint) -> None:
+    def check(self, told: Checkpoint) -> None:
+        """Compare a hash with that of the replay at its offset, if it still knows."""
         index = told.offset - self._recent[0].offset
         if not 0 <= index < len(self._recent):
             return

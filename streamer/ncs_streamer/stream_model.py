@@ -30,12 +30,19 @@ from .entry import Entry
 from .sealed import DamagedError, seal, unseal
 from .state_hash import NO_HASH, Checkpoint, engine_name, next_hash
 
-__all__ = ["SNAPSHOT_FORMAT", "Applied", "Mark", "StreamModel", "StreamView"]
+__all__ = [
+    "READABLE_SNAPSHOTS",
+    "SNAPSHOT_FORMAT",
+    "Applied",
+    "Mark",
+    "StreamModel",
+    "StreamView",
+]
 
 SNAPSHOT_FORMAT = 2
-"""What is written: 2 has `hash` and `by`."""
+"""What is written: 2 has `hash`, `by` and `ingest_ns`."""
 
-_READABLE = (1, 2)
+READABLE_SNAPSHOTS = (1, 2)
 
 
 class Mark(msgspec.Struct):
@@ -89,6 +96,7 @@ class StreamModel:
         stream: name of the stream, for its events.
         epoch: names this life of the stream; offsets of two epochs do not compare.
         offset: of the last entry applied.
+        ingest_ns: when that one arrived, epoch nanoseconds; 0 if that is not known.
         marks: producer -> how far it is.
         lossless: offset of the last lossless event.
         keyed: offset of the last change of a cluster, told or not.
@@ -102,6 +110,7 @@ class StreamModel:
         self.epoch = epoch
         self.engine = Engine(params)
         self.offset = 0
+        self.ingest_ns = 0
         self.marks: dict[str, Mark] = {}
         self.lossless = 0
         self.keyed = 0
@@ -126,6 +135,7 @@ class StreamModel:
 
     def _apply(self, offset: int, entry: Entry) -> Applied:
         self.offset = offset
+        self.ingest_ns = entry.ingest_ns
         if entry.producer is not None and not self._advance(entry):
             return Applied(offset, duplicate=True)
         cause = Cause(offset=offset, producer=entry.producer, metadata=entry.metadata)
@@ -210,6 +220,7 @@ class StreamModel:
             "offset": self.offset,
             "hash": self.checkpoint.hash,
             "by": self.checkpoint.engine,
+            "ingest_ns": self.ingest_ns,
             "marks": {name: [m.epoch, m.seq] for name, m in self.marks.items()},
             "lossless": self.lossless,
             "keyed": self.keyed,
@@ -231,13 +242,14 @@ class StreamModel:
             ValueError: if the bytes are damaged or of an unknown format.
         """
         try:
-            state = msgpack.unpackb(unseal(snapshot, _READABLE))
+            state = msgpack.unpackb(unseal(snapshot, READABLE_SNAPSHOTS))
         except DamagedError as error:
             raise ValueError(f"stream snapshot: {error}") from None
         self = cls(state["stream"], state["epoch"], EngineParams())
         self.engine = Engine.restore(state["engine"])
         for name in ("offset", "lossless", "keyed", "keyed_told"):
             setattr(self, name, state[name])
+        self.ingest_ns = state.get("ingest_ns", 0)
         self.checkpoint = Checkpoint(
             self.offset, state.get("hash", NO_HASH), engine_name()
         )

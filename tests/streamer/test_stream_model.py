@@ -119,11 +119,11 @@ def test_a_batch_that_was_there_is_a_duplicate(epoch: int, seq: int) -> None:
     assert (applied.duplicate, applied.accepted, applied.events) == (True, 0, [])
 
 
-def test_a_duplicate_changes_nothing_but_offset_and_hash() -> None:
+def test_a_duplicate_changes_nothing_but_where_the_model_is() -> None:
     model = learned()
     before = state_of(model)
     model.apply(2, entry(2, BLOB + 50, producer="p", seq=1))
-    after = {"offset": 2, "hash": model.checkpoint.hash}
+    after = {"offset": 2, "ingest_ns": 2 * SECOND, "hash": model.checkpoint.hash}
     assert state_of(model) == {**before, **after}
 
 

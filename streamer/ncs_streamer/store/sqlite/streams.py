@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..contracts import Append, StoreError, StreamKey, within
 from .connections import Connections
 
-__all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots"]
+__all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots", "replace_stream"]
 
 
 def _stream_id(connection: sqlite3.Connection, key: StreamKey) -> int | None:
@@ -166,3 +166,16 @@ class SqliteHistory:
                 "DELETE FROM events WHERE stream=?", (_stream_id(c, key),)
             )
         )
+
+
+def replace_stream(
+    connection: sqlite3.Connection, key: StreamKey, offset: int, snapshot: bytes
+) -> None:
+    """See `SqliteStore.replace`; within a transaction."""
+    stream = _stream_id_made(connection, key)
+    for table in ("journal", "snapshots", "events"):
+        connection.execute(f"DELETE FROM {table} WHERE stream=?", (stream,))  # noqa: S608 - constants
+    connection.execute(
+        "INSERT INTO snapshots VALUES (?, ?, ?)", (stream, offset, snapshot)
+    )
+    connection.execute("UPDATE streams SET tail=? WHERE id=?", (offset, stream))
