@@ -16,7 +16,7 @@ from ncs_engine import EngineParams
 from .recovery import read_ahead
 from .replay import Replay
 from .sealed import unseal
-from .state_hash import NO_HASH, Checkpoint
+from .state_hash import Checkpoint
 from .store.contracts import Store, StoreError, StreamKey
 from .stream_model import READABLE_SNAPSHOTS, StreamModel
 
@@ -31,18 +31,13 @@ class SnapshotInfo:
     stream: str
     epoch: str
     offset: int
-    hash: bytes | None
-    engine: str | None
+    checkpoint: Checkpoint | None
+    """What a replay has to come to at its offset; None for format 1."""
     ingest_ns: int | None
     """When the last entry in it arrived."""
     bytes: int
-
-    @property
-    def checkpoint(self) -> Checkpoint | None:
-        """What a replay has to come to at its offset, if it tells."""
-        if self.hash is None or self.engine is None:
-            return None
-        return Checkpoint(self.offset, self.hash, self.engine)
+    producers: int
+    """Whose marks it holds."""
 
 
 def describe(payload: bytes) -> SnapshotInfo:
@@ -52,16 +47,17 @@ def describe(payload: bytes) -> SnapshotInfo:
         DamagedError: a ValueError, if it is damaged or of an unknown format.
     """
     state = msgpack.unpackb(unseal(payload, READABLE_SNAPSHOTS))
-    known = state.get("hash", NO_HASH) != NO_HASH
     return SnapshotInfo(
         format=payload[0],
         stream=state["stream"],
         epoch=state["epoch"],
         offset=state["offset"],
-        hash=state["hash"] if known else None,
-        engine=state.get("by"),
+        checkpoint=None
+        if "hash" not in state
+        else Checkpoint(state["offset"], state["hash"], state["by"], state["since"]),
         ingest_ns=state.get("ingest_ns"),
         bytes=len(payload),
+        producers=len(state["marks"]),
     )
 
 

@@ -36,6 +36,8 @@ class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
     hash: bytes
     engine: str
     """The engine that came to it, see `engine_name`."""
+    since: int = 0
+    """Where the hashes began: 0, or the offset of a snapshot that had none."""
 
 
 def next_hash(

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 SNAPSHOT_FORMAT = 2
-"""What is written: 2 has `hash`, `by` and `ingest_ns`."""
+"""What is written: 2 has `hash`, `by`, `since` and `ingest_ns`."""
 
 READABLE_SNAPSHOTS = (1, 2)
 
@@ -130,7 +130,8 @@ class StreamModel:
             applied.result,
             applied.changes,
         )
-        self.checkpoint = Checkpoint(offset, state, engine_name())
+        since = self.checkpoint.since
+        self.checkpoint = Checkpoint(offset, state, engine_name(), since)
         return applied
 
     def _apply(self, offset: int, entry: Entry) -> Applied:
@@ -220,6 +221,7 @@ class StreamModel:
             "offset": self.offset,
             "hash": self.checkpoint.hash,
             "by": self.checkpoint.engine,
+            "since": self.checkpoint.since,
             "ingest_ns": self.ingest_ns,
             "marks": {name: [m.epoch, m.seq] for name, m in self.marks.items()},
             "lossless": self.lossless,
@@ -250,9 +252,9 @@ class StreamModel:
         for name in ("offset", "lossless", "keyed", "keyed_told"):
             setattr(self, name, state[name])
         self.ingest_ns = state.get("ingest_ns", 0)
-        self.checkpoint = Checkpoint(
-            self.offset, state.get("hash", NO_HASH), engine_name()
-        )
+        since = state.get("since", self.offset)
+        state_hash = state.get("hash", NO_HASH)
+        self.checkpoint = Checkpoint(self.offset, state_hash, engine_name(), since)
         self.marks = {name: Mark(*mark) for name, mark in state["marks"].items()}
         self._traces = {
             cluster: msgspec.convert(trace, _Trace)
