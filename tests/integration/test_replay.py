@@ -9,15 +9,19 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 import orjson
 import pytest
 from commands import ncs
-from real_server import client_of, server_on
+from real_server import client_of, free_port, server_on, token
 
+from ncs_engine import EngineParams
+from ncs_streamer.cli.child import ServerProcess
 from ncs_streamer.cli.main import main
-from ncs_streamer.entry import decode_entry, encode_entry
+from ncs_streamer.entry import Entry, decode_entry, encode_entry
 from ncs_streamer.state_hash import Checkpoint
+from ncs_streamer.store import Append, SqliteStore, StreamKey
 
 pytestmark = pytest.mark.integration
 
@@ -93,6 +97,62 @@ async def told_meanwhile(*words: str, code: int = 0) -> Any:
 
 def kept(data: Path) -> list[int]:
     return [row["offset"] for row in told("snapshot", "list", *plant(data))]
+
+
+async def get(url: str, credential: str = "") -> tuple[int, str]:
+    """Return (status, body)."""
+    headers = {"Authorization": f"Bearer {credential}"} if credential else {}
+    async with aiohttp.request("GET", url, headers=headers) as answer:
+        return answer.status, await answer.text()
+
+
+async def health_of(server: ServerProcess) -> dict[str, Any]:
+    code, body = await get(server.url + "/health")
+    return {**orjson.loads(body), "code": code}
+
+
+# Recovery
+
+
+async def journal_of(folder: Path, entries: int) -> None:
+    """Write the journal of a stream that takes a while to be replayed."""
+    key = StreamKey("acme", "s")
+    points = np.random.default_rng(0).normal(size=(entries, 200, 100)).astype("f4")
+    params = EngineParams().as_dict()
+    steps = [Entry(kind="begin", ingest_ns=0, epoch="e", params=params)]
+    steps += [Entry(kind="points", ingest_ns=1, points=batch) for batch in points]
+    store = SqliteStore(folder / "ncs.db")
+    await store.open()
+    await store.journal.append(
+        [Append(key, at, encode_entry(step)) for at, step in enumerate(steps, 1)]
+    )
+    await store.close()
+
+
+async def test_a_server_tells_how_far_it_is_while_it_replays(tmp_path: Path) -> None:
+    await journal_of(tmp_path, entries=300)
+    port = free_port()
+    url, server = f"http://127.0.0.1:{port}", server_on(tmp_path, port=port)
+    starting = asyncio.create_task(server.start())
+    seen: list[dict[str, Any]] = []
+    while not starting.done():
+        await asyncio.sleep(0.01)
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            code, body = await get(url + "/readyz")
+            told = orjson.loads(body)
+            if told["status"] == "recovering":
+                assert (503, 200) == (code, (await get(url + "/livez"))[0])
+                seen.append(told)
+    await starting
+    assert 200 == (await get(url + "/readyz"))[0]
+    await server.stop()
+    assert seen
+    last = seen[-1]
+    assert (1, 301) == (last["streams_total"], last["entries_total"])
+    assert [row["percent"] for row in seen] == sorted(row["percent"] for row in seen)
+    assert 0 < last["entries_replayed"] <= 301
+    assert last["points_replayed"] >= 200 * (last["entries_replayed"] - 1)
+    assert last["eta_s"] >= 0
 
 
 # Replay
@@ -180,26 +240,28 @@ async def test_a_divergence_is_loud_and_begins_a_new_epoch(data: Path) -> None:
     report = await told_meanwhile("replay", *plant(data), code=1)
     (found,) = report["divergences"]
     assert (offset, "00" * 16) == (found["offset"], found["journal_hash"])
-    async with server_on(data) as server, client_of(server) as client:
+    async with server_on(data) as server:
         said = b"".join(server.lines).decode()
         assert '"event": "replay_diverged"' in said
         assert found["replay_hash"] in said
-        health = (await client.get_system_health()).components
-        assert "degraded" == health["journal"]["status"]
-        assert 1 == health["journal"]["streams_diverged"]
+        health = await health_of(server)
+        assert ("degraded", 200) == (health["status"], health["code"])
+        assert 1 == health["components"]["journal"]["streams_diverged"]
+        metrics = await get(server.url + "/metrics", token())
+        assert 'divergences_total{cause="unexplained"} 1.0' in metrics[1]
     entries = await asyncio.to_thread(dumped, data)
     assert ["begin", None] == [entries[-1]["kind"], entries[-1]["params"]]
-    async with server_on(data) as server, client_of(server) as client:
+    async with server_on(data) as server:
         assert b"replay_diverged" not in b"".join(server.lines)
 
 
 async def test_another_engine_is_expected_to_differ(data: Path) -> None:
     tamper(data, "0.0.9+00000000")
-    async with server_on(data) as server, client_of(server) as client:
+    async with server_on(data) as server:
         said = b"".join(server.lines).decode()
         assert '"event": "replay_differs_by_engine"' in said
         assert "0.0.9+00000000" in said
-        journal = (await client.get_system_health()).components["journal"]
+        journal = (await health_of(server))["components"]["journal"]
     assert ("healthy", 1) == (journal["status"], journal["streams_of_another_engine"])
 
 
