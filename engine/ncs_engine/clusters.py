@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .identity import Carried
 from .microclusters import MicroClusters
 from .result import OUTLIER, Change, ChangeKind, Cluster
@@ -47,6 +48,9 @@ class ClusterBook:
         self._entries: dict[int, _Entry] = {}
         self.next_id = next_id
         self.outliers = 0
+        self._reviewed: list[int] | None = None
+        self._long_runs: NDArray[np.float64] = np.empty((0, 0))
+        """Those of all reviewed clusters; the entries have the rows."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -78,6 +82,7 @@ class ClusterBook:
             for cluster in self.ids()
         ]
         self._entries.clear()
+        self._reviewed = None
         self.outliers = 0
         return changes
 
@@ -134,23 +139,32 @@ class ClusterBook:
                 totals[cluster] += w
         return totals
 
-    def follow_centroids(self, micro: MicroClusters, scaler: Standardizer) -> None:
-        """Let every long-run centroid follow the recent one; at density steps."""
-        ids, centroids, _ = self._geometry(micro)
-        for cluster, raw in zip(ids, scaler.invert(centroids), strict=True):
-            entry = self._entries[cluster]
-            if entry.long_run is None:
-                entry.long_run = raw.copy()
-            else:
-                entry.long_run += _LONG_RUN * (raw - entry.long_run)
+    def review(self, micro: MicroClusters, scaler: Standardizer) -> None:
+        """Let every long-run centroid follow the recent one, and judge; at steps."""
+        ids, centroids, variances = self._geometry(micro)
+        raw = scaler.invert(centroids)
+        if ids != self._reviewed:
+            self._long_runs, self._reviewed = raw.copy(), ids
+            for cluster, row in zip(ids, self._long_runs, strict=True):
+                entry = self._entries[cluster]
+                if entry.long_run is not None:
+                    row[:] = entry.long_run
+                entry.long_run = row
+        self._long_runs += _LONG_RUN * (raw - self._long_runs)
+        self._judge(ids, centroids, variances)
 
     def judge(self, micro: MicroClusters) -> None:
         """Work out the quality of every cluster anew."""
-        ids, centroids, variances = self._geometry(micro)
-        spreads = variances.sum(axis=1)
-        for cluster, quality in zip(
-            ids, _simplified_silhouettes(centroids, spreads), strict=True
-        ):
+        self._judge(*self._geometry(micro))
+
+    def _judge(
+        self,
+        ids: list[int],
+        centroids: NDArray[np.float64],
+        variances: NDArray[np.float64],
+    ) -> None:
+        qualities = _simplified_silhouettes(centroids, variances.sum(axis=1))
+        for cluster, quality in zip(ids, qualities, strict=True):
             self._entries[cluster].quality = quality
 
     def describe(
@@ -213,21 +227,12 @@ class ClusterBook:
         self, micro: MicroClusters
     ) -> tuple[list[int], NDArray[np.float64], NDArray[np.float64]]:
         """Return (ids, centroids (k, d), variances (k, d)), standardised."""
-        ids, label = self.ids(), micro.label[: micro.count]
-        order = np.argsort(label, kind="stable")
-        order = order[label[order] >= 0]
-        begin = np.searchsorted(label[order], ids)
-        if not ids:
-            empty = np.zeros((0, len(micro.centres)))
-            return ids, empty, empty
-        weight = micro.weight[order]
-        centres, spread = micro.centres[:, order], micro.spread[:, order]
-        size = np.diff(np.append(begin, len(order)))
-        share = weight / np.repeat(np.add.reduceat(weight, begin), size)
-        centroids = np.add.reduceat(centres * share, begin, axis=1)
-        offsets = centres - np.repeat(centroids, size, axis=1)
-        squares = (np.square(offsets) + spread) * share
-        return ids, centroids.T, np.add.reduceat(squares, begin, axis=1).T
+        ids, shape = self.ids(), (len(self._entries), len(micro.centres))
+        centroids, variances = np.empty(shape), np.empty(shape)
+        kernel.active.geometry(
+            micro, micro.count, np.array(ids, dtype=np.int64), centroids, variances
+        )
+        return ids, centroids, variances
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes, as plain JSON values."""
@@ -274,9 +279,14 @@ def _simplified_silhouettes(
     """
     if len(centroids) < 2:
         return [0.5] * len(centroids)
-    gaps = np.sqrt(np.square(centroids[:, None] - centroids[None]).sum(axis=2))
+    count = len(centroids)
+    squared = np.empty((count, count))
+    columns = np.ascontiguousarray(centroids.T)
+    kernel.active.pairwise_squared_distances(columns, count, squared)
+    gaps = np.sqrt(squared)
     np.fill_diagonal(gaps, np.inf)
     other, own = gaps.min(axis=1), np.sqrt(spreads)
     larger = np.maximum(other, own)
     ratio = np.divide(other - own, larger, out=np.ones_like(own), where=larger > 0)
-    return [float(value) for value in np.clip(ratio, 0.0, 1.0)]
+    qualities: list[float] = np.minimum(np.maximum(ratio, 0.0), 1.0).tolist()
+    return qualities

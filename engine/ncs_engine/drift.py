@@ -1,41 +1,44 @@
 """Drift: the points no longer fall where they used to.
 
-Four detectors, of which the one that finds the gravest is told. `novelty`: points come
-in a run to places that are new and near each other (`novelty.py`, point by point).
-`silence`: a cluster that should have taken many points by now has taken none.
-`occupancy`: the recent and the long-run share of points per cluster differ, in total
-variation distance, by more than sampling alone would give. `likelihood`: so does how
-strange points are on average, which sees a single cluster shift or widen.
+Five detectors, of which the one that finds the gravest is told. `novelty`: points come
+in a run to places that are new, near each other or all at once (`novelty.py`, point by
+point). `silence`: a cluster that should have taken many points by now has taken none
+(`silence.py`). `occupancy`: the recent and the long-run share of points per cluster
+differ, in total variation distance, by more than sampling alone would give
+(`shares.py`). `likelihood`: so does how strange points are on average, which sees a
+single cluster shift or widen (`strangeness.py`). `distribution`: points fall elsewhere
+within the clusters, or a little more here and less there (`distribution.py`).
 
 Points are counted as they come. Every so often they are looked at, which is cheap and
 tells only whether a density step is due now, in which `DriftDetector.observe` decides.
 
 One change is told once, and again only when it turns out graver; after 1,024 points the
 past is what came since it was first told, against which the next change is measured.
+New places are a change of their own after 512.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
+from .distribution import NO_SHIFT, Shift
+from .memory import TRUSTED_POINTS
 from .result import OUTLIER, Drift
+from .shares import Counts, Shares
+from .silence import MISSED, Silence
+from .strangeness import NO_POINTS, Sample, Strangeness
 
-__all__ = ["DriftDetector", "Sample", "moved_weight"]
+__all__ = ["DriftDetector", "moved_weight"]
 
-_FAST_POINTS = 600.0  # memory of the averages, in points
-_SLOW_POINTS = 8000.0
-_POINTS_BEFORE_TRUST = 1000
 _SETTLED_AFTER = 1024  # points after which a change is the past
+_NEWS_AFTER = 512  # points after which new places are not of the change told before
 _AFFECTED_FROM = 0.03
-_DEVIATIONS = 6.0
-_MISSED = 1.0  # visits, by which clusters are named when all points are new
+_MISSED_ONCE = 1.0  # visits, by which clusters are named when all points are new
 _SUSPICIOUS = 0.5  # of the threshold
-_SILENCE = 16.0  # points that a silent cluster should have taken: chance exp(-16)
 
 Severity = Literal["low", "medium", "high"]
 _SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high")
@@ -48,72 +51,6 @@ _ADVICE: dict[Severity, str] = {
 }
 
 
-Counts = dict[int, list[int]]
-"""Cluster id, -1 for outliers -> [points, visits], a visit being a run of points."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sample:
-    """How strange the points since the last look are, see `outliers.Background`."""
-
-    points: float
-    mean: float
-    square: float
-    """Mean of the squares."""
-    correlation: float
-    """Between neighbouring points in the stream, 0 .. 1."""
-
-
-_NO_POINTS = Sample(0.0, 0.0, 0.0, 0.0)
-
-
-class Strangeness:
-    """Recent and long-run average of how strange points are.
-
-    Attributes:
-        recent: average over the recent points.
-        past: average over the long run.
-        square: average square over the long run.
-        fresh: points in `recent`.
-        points: points in `past`.
-    """
-
-    SCALARS = ("recent", "past", "square", "fresh", "points")
-
-    def __init__(self) -> None:
-        self.recent = self.past = self.square = self.fresh = self.points = 0.0
-
-    def take(self, sample: Sample) -> None:
-        """Follow a block."""
-        if not sample.points:
-            return
-        self.fresh += sample.points
-        self.points += sample.points
-        fast = _rate(sample.points, self.fresh, _FAST_POINTS)
-        slow = _rate(sample.points, self.points, _SLOW_POINTS)
-        self.recent += fast * (sample.mean - self.recent)
-        self.past += slow * (sample.mean - self.past)
-        self.square += slow * (sample.square - self.square)
-
-    def distance(self, correlation: float) -> float:
-        """Return the share of points that fall elsewhere, or 0 if it may be chance.
-
-        Two normal distributions whose means are e standard deviations apart differ by
-        2 Phi(e / 2) - 1 < 0.4 e in total variation. By chance e is 6 times the root of
-        1 / n + 1 / m, times (1 + r) / (1 - r) for a series whose neighbours
-        correlate by r, less than once in 10^8.
-        """
-        variance = self.square - self.past * self.past
-        if variance <= 1e-12 or self.points < _POINTS_BEFORE_TRUST:
-            return 0.0
-        apart = abs(self.recent - self.past) / math.sqrt(variance)
-        inflation = (1.0 + correlation) / max(1.0 - correlation, 1e-3)
-        sizes = _sizes(self.fresh, self.points)
-        if apart < _DEVIATIONS * math.sqrt(sizes * inflation):
-            return 0.0
-        return min(1.0, 0.4 * apart)
-
-
 class DriftDetector:
     """Let it count points; look, or observe, once at least one came since last time.
 
@@ -123,29 +60,20 @@ class DriftDetector:
         last: id of the last point.
         at: number of points learned with it.
         looked: `at` of the last look or observation.
-        fast: cluster id -> recent share of points.
-        slow: cluster id -> long-run share of points.
-        visits: cluster id -> long-run rate of points that come to it from elsewhere.
-        seen: cluster id -> `at` of its last point.
-        fresh: points in `fast`.
-        points: points in `slow`.
+        shares: of the clusters.
+        silence: since when they are silent.
         strangeness: how strange the points are.
         reported: severity of the present drift that was reported: 0 for none, 1 to 3.
     """
 
     def __init__(self) -> None:
-        self.fast: dict[int, float] = {}
-        self.slow: dict[int, float] = {}
-        self.visits: dict[int, float] = {}
         self.counts: Counts = {}
         self.calm: Counts = {}
-        self.seen: dict[int, int] = {}
         self.last = OUTLIER
         self.at = self.looked = 0
-        self._spread: float | None = None  # sum of all `_noise`
+        self.shares = Shares()
+        self.silence = Silence()
         self.strangeness = Strangeness()
-        self.fresh = 0
-        self.points = 0
         self.reported = 0
 
     def follow(self, moved: list[tuple[int, int, float]]) -> None:
@@ -155,33 +83,16 @@ class DriftDetector:
             moved: (cluster id, id that a part of it has now, that part of its weight);
                 the parts of one cluster add up to 1.
         """
-        parents = {old for old, _, _ in moved}
-        for shares in (self.fast, self.slow, self.visits):
-            whole = {old: shares.pop(old, 0.0) for old in parents}
-            for old, new, part in moved:
-                shares[new] = shares.get(new, 0.0) + part * whole[old]
-        for old, new, _ in moved:
-            if new not in parents:
-                self.seen[new] = self.seen.get(old, self.at)
-        for old, new, part in moved:
-            if part == 1.0 and new != old:
-                gone = self.seen.pop(old, self.at)
-                self.seen[new] = max(gone, self.seen.get(new, gone))
-        self.fast, self.slow = _sorted(self.fast), _sorted(self.slow)
-        self._spread = None
+        self.shares.follow(moved)
+        self.silence.follow(moved, self.at)
 
     def count(self, cluster: int, points: int, visits: int, at: int) -> None:
         """Count points of one cluster, the last of them the one numbered `at`.
 
         The caller sets `last` and `at` when all of a call are counted.
         """
-        count = self.counts.get(cluster)
-        if count is None:
-            self.counts[cluster] = [points, visits]
-        else:
-            count[0] += points
-            count[1] += visits
-        self.seen[cluster] = at
+        _add(self.counts, cluster, points, visits)
+        self.silence.seen[cluster] = at
 
     def skip(self) -> None:
         """Forget the points that were counted."""
@@ -195,219 +106,170 @@ class DriftDetector:
             strange: see `observe`; it is taken.
         """
         self.strangeness.take(strange)
+        missing = self.silence.missing(self.shares, self.at)
         if self._is_trusted() and self._is_suspicious(
-            _threshold(sensitivity), strange.correlation
+            _threshold(sensitivity), strange.correlation, missing
         ):
             return True
-        calm = self.calm
+        self._follow_silence(missing)
         for cluster, (points, visits) in self.counts.items():
-            count = calm.get(cluster)
-            if count is None:
-                calm[cluster] = [points, visits]
-            else:
-                count[0] += points
-                count[1] += visits
+            _add(self.calm, cluster, points, visits)
         self.counts, self.looked = {}, self.at
         return False
 
-    def _is_suspicious(self, threshold: float, correlation: float) -> bool:
+    def _is_suspicious(
+        self, threshold: float, correlation: float, missing: dict[int, float]
+    ) -> bool:
         """Whether a detector may find something among the points since the last look.
 
         As `observe` decides, but the shares of these points stand for the recent ones.
         """
+        n = self.at - self.looked
         if self.strangeness.distance(correlation) >= threshold:
             return True
-        n, known, total, lost = self.at - self.looked, 0, 0.0, 0.0
         if n <= 0:
             return False
-        for cluster, share in self.slow.items():
-            count = self.counts.get(cluster)
-            if count is not None:
-                known += count[0]
-                total += abs(count[0] / n - share)
-            else:
-                total += share
-                if self._missed(cluster) >= _SILENCE:
-                    lost += share
-        total += (n - known) / n
-        if self._spread is None:
-            self._spread = sum(self._noise(cluster) for cluster in self.slow)
-        total -= self._spread * math.sqrt(_sizes(n, self.points))
-        return lost > 0.1 * threshold or 0.5 * total >= _SUSPICIOUS * threshold
+        enough = self.silence.enough
+        lost = self._share_of([c for c, missed in missing.items() if missed >= enough])
+        occupancy = self.shares.distance_of(self.counts, n)
+        return lost > 0.1 * threshold or occupancy >= _SUSPICIOUS * threshold
 
     def observe(
         self,
         sensitivity: float,
         novel: float = 0.0,
-        strange: Sample = _NO_POINTS,
+        strange: Sample = NO_POINTS,
+        shift: Shift = NO_SHIFT,
     ) -> Drift | None:
         """Take the points that were counted; return the drift that they complete.
 
         Args:
             sensitivity: 0 .. 1, see `EngineParams.drift_sensitivity`.
-            novel: share of agreeing points if `Novelty` found something, or 0.
+            novel: share of new points if `Novelty` found something, or 0.
             strange: how strange the points since the last look are.
+            shift: what `Distribution` found.
         """
-        at = self.at
-        self.strangeness.take(strange)
-        # What is new shows better in the last points than in all of them.
-        for counts in (self.calm, self.counts):
-            if counts:
-                self._take(counts)
-        self.skip()
-        if self.reported and self.fresh >= _SETTLED_AFTER:
-            self._settle()
+        self._take(strange)
         if not self._is_trusted():
             return None
-        threshold = _threshold(sensitivity)
-        lost = sum(self.slow[cluster] for cluster in self._silent(self.slow))
-        occupancy = self._distance()
-        likelihood = self.strangeness.distance(strange.correlation)
-        # The first two are certain, however few points they concern.
-        level, statistic, detector = max(
+        past_after = _NEWS_AFTER if novel else _SETTLED_AFTER
+        if self.reported and self.shares.fresh >= past_after:
+            self._settle()
+        level, statistic, detector = self._gravest(
+            _threshold(sensitivity), novel, strange.correlation, shift.share
+        )
+        if level <= self.reported:
+            return None
+        within = shift.clusters if detector == "distribution" else ()
+        severity = _SEVERITIES[level - 1]
+        affected = self._affected(severity, detector, within)
+        if not self.reported:
+            self._begin()
+        self.reported = level
+        statistic, advice = min(1.0, statistic), _ADVICE[severity]
+        return Drift(severity, statistic, affected, advice, self.at, detector)
+
+    def _gravest(
+        self, threshold: float, novel: float, correlation: float, moved: float
+    ) -> tuple[int, float, str]:
+        """Return (level, 0 for none; statistic; detector)."""
+        lost = self._share_of(self._silent(self.shares.slow))
+        occupancy = self.shares.distance()
+        likelihood = self.strangeness.distance(correlation)
+        # The first three are certain, however few points they concern.
+        return max(
             (_level(novel, threshold) or int(novel > 0.0), novel, "novelty"),
             (_level(lost, threshold) or int(lost > 0.1 * threshold), lost, "silence"),
+            (_level(moved, threshold) or int(moved > 0.0), moved, "distribution"),
             (_level(occupancy, threshold), occupancy, "occupancy"),
             (_level(likelihood, threshold), likelihood, "likelihood"),
             key=lambda found: found[0],
         )
-        if level <= self.reported:
-            return None
-        drift = self._report(_SEVERITIES[level - 1], statistic, at, detector)
-        if not self.reported:
-            self._begin()
-        self.reported = level
-        return drift
 
     def _is_trusted(self) -> bool:
         """Whether the past is known well enough to compare."""
-        return bool(self.reported) or self.points >= _POINTS_BEFORE_TRUST
+        return bool(self.reported) or self.shares.points >= TRUSTED_POINTS
 
-    def _take(self, counts: Counts) -> None:
-        n = sum(points for points, _ in counts.values())
-        self.fresh += n
-        self.points += n
-        quickly = _rate(n, self.fresh, _FAST_POINTS)
-        slowly = _rate(n, self.points, _SLOW_POINTS)
-        share = {cluster: points / n for cluster, (points, _) in counts.items()}
-        came = {cluster: visits / n for cluster, (_, visits) in counts.items()}
-        self.fast = _blend(self.fast, share, quickly)
-        self.slow = _blend(self.slow, share, slowly)
-        self.visits = _blend(self.visits, came, slowly)
-        known = self.slow.keys() | self.counts.keys()
-        self.seen = {c: self.seen.get(c, self.at) for c in sorted(known)}
-        self._spread = None
+    def _take(self, strange: Sample) -> None:
+        """Let the averages take the points that were counted."""
+        self.strangeness.take(strange)
+        self._follow_silence(self.silence.missing(self.shares, self.at))
+        # What is new shows better in the last points than in all of them.
+        for counts in (self.calm, self.counts):
+            if counts:
+                self.shares.take(counts)
+                known = self.shares.slow.keys() | self.counts.keys()
+                self.silence.keep(known, self.at)
+        self.skip()
+
+    def _follow_silence(self, missing: dict[int, float]) -> None:
+        n = self.at - self.looked
+        self.silence.look(self.counts, n, self.shares, missing)
 
     def _begin(self) -> None:
-        """Let the recent shares begin anew: they are of the time after the change."""
-        self.fast, self.fresh = {}, 0
-        self.strangeness.fresh = 0.0
+        """Let recent averages begin anew: they are of the time after the change."""
+        self.shares.begin()
+        self.strangeness.begin()
 
     def _settle(self) -> None:
         """Let what came since the change, and still comes, be the past."""
-        silent = self._silent(self.fast)
-        self.slow = {c: share for c, share in self.fast.items() if c not in silent}
-        self.strangeness.points = 0.0  # a change may come and go: look anew
-        self.points = self.fresh
+        self.shares.settle(self._silent(self.shares.fast))
+        self.strangeness.settle()
         self.reported = 0
-        self._spread = None
 
     def _silent(self, shares: dict[int, float]) -> list[int]:
-        """Return those of the clusters that missed 16 visits by now."""
-        return [c for c in sorted(shares) if self._missed(c) >= _SILENCE]
+        """Return those of the clusters that are silent."""
+        is_silent = self.silence.is_silent
+        return [c for c in sorted(shares) if is_silent(c, self.shares, self.at)]
 
-    def _missed(self, cluster: int) -> float:
-        """Return how often the cluster should have been visited since its last point.
+    def _share_of(self, clusters: list[int]) -> float:
+        return sum(self.shares.slow[cluster] for cluster in clusters)
 
-        Visits and not points: a stream that dwells in a cluster stays away for long,
-        too. A cluster of a share p has p (1 - p) visits per point in a stream without
-        memory, but its points come in runs in another one.
-        """
-        if cluster == OUTLIER:
-            return 0.0
-        waits = self.at - self.seen.get(cluster, self.at)
-        return waits * self.visits.get(cluster, 0.0)
-
-    def _distance(self) -> float:
-        noise, total = 0.0, 0.0
-        for cluster in sorted(self.fast.keys() | self.slow.keys()):
-            total += self._change(cluster)
-            noise += self._noise(cluster)
-        noise *= math.sqrt(_sizes(self.fresh, self.points))
-        return max(0.0, 0.5 * (total - noise))
-
-    def _noise(self, cluster: int) -> float:
-        """Return twice the mean absolute difference of two shares by chance.
-
-        That is, of the shares of n and m points, over sqrt(1 / n + 1 / m). Of binomial
-        shares it would be sqrt(2 / pi p (1 - p) (1 / n + 1 / m)). Being in
-        the cluster or not is taken for a Markov chain, of which neighbours correlate by
-        1 - x with x = visits / (p (1 - p)); that makes the variance (2 - x) / x-fold.
-        """
-        past = min(max(self.slow.get(cluster, 0.0), 0.0), 1.0)
-        spread = past * (1.0 - past)
-        if spread <= 0.0:
-            return 0.0
-        apart = min(1.0, max(self.visits.get(cluster, 0.0) / spread, 1e-3))
-        inflation = (2.0 - apart) / apart
-        return 2.0 * math.sqrt(2 / math.pi * spread * inflation)
-
-    def _report(
-        self, severity: Severity, statistic: float, at: int, detector: str
-    ) -> Drift:
-        missed = _MISSED if detector == "novelty" and severity == "high" else _SILENCE
-        clusters = [c for c in sorted(self.fast.keys() | self.slow.keys()) if c >= 0]
+    def _affected(
+        self, severity: Severity, detector: str, within: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        """Return the clusters that gained, lost or ended, or are among `within`."""
+        all_new = detector == "novelty" and severity == "high"
+        enough = _MISSED_ONCE if all_new else MISSED
+        shares, clusters = self.shares, [c for c in self.shares.clusters if c >= 0]
         affected = [
             c
             for c in clusters
-            if self._missed(c) >= missed or self._change(c) >= _AFFECTED_FROM
+            if c in within
+            or self.silence.missed(c, shares, self.at) >= enough
+            or shares.change(c) >= _AFFECTED_FROM
         ]
-        if detector == "likelihood" and not affected:  # it is within the clusters
-            affected = [c for c in clusters if self.fast.get(c, 0.0) >= _AFFECTED_FROM]
-        statistic, advice = min(1.0, statistic), _ADVICE[severity]
-        return Drift(severity, statistic, tuple(affected), advice, at, detector)
-
-    def _change(self, cluster: int) -> float:
-        return abs(self.fast.get(cluster, 0.0) - self.slow.get(cluster, 0.0))
+        if detector in ("likelihood", "distribution") and not affected:
+            # It is within the clusters, in some of those that take points.
+            affected = [c for c in clusters if shares.fast.get(c, 0) >= _AFFECTED_FROM]
+        return tuple(affected)
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes, as plain JSON values."""
         return {
-            "fast": sorted(self.fast.items()),
-            "slow": sorted(self.slow.items()),
-            "visits": sorted(self.visits.items()),
-            "last": self.last,
-            "strangeness": {
-                name: getattr(self.strangeness, name) for name in Strangeness.SCALARS
-            },
+            **self.shares.state(),
+            **self.silence.state(),
+            "strangeness": self.strangeness.state(),
             "counts": sorted(self.counts.items()),
             "calm": sorted(self.calm.items()),
-            "seen": sorted(self.seen.items()),
+            "last": self.last,
             "at": self.at,
             "looked": self.looked,
-            "fresh": self.fresh,
-            "points": self.points,
             "reported": self.reported,
         }
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> DriftDetector:
-        """Return the detector that gave `state`."""
+        """Return the detector that gave `state`; older snapshots lack some of it."""
         self = cls()
-        self.fast = {int(k): float(v) for k, v in state["fast"]}
-        self.slow = {int(k): float(v) for k, v in state["slow"]}
-        # Snapshots of format 1 that are older than the next ones have none of them.
-        self.visits = {int(k): float(v) for k, v in state.get("visits", [])}
-        self.last = int(state.get("last", OUTLIER))
-        for name, value in state.get("strangeness", {}).items():
-            setattr(self.strangeness, name, float(value))
+        self.shares.restore(state)
+        self.silence.restore(state)
+        self.strangeness.restore(state.get("strangeness", {}))
         for name in ("counts", "calm"):
             told = {int(k): [int(n) for n in v] for k, v in state.get(name, [])}
             setattr(self, name, told)
-        self.seen = {int(k): int(v) for k, v in state.get("seen", [])}
+        self.last = int(state.get("last", OUTLIER))
         self.at, self.looked = int(state.get("at", 0)), int(state.get("looked", 0))
-        self.fresh = int(state.get("fresh", state["points"]))
-        self.points = int(state["points"])
         self.reported = int(state["reported"])
         return self
 
@@ -422,18 +284,24 @@ def moved_weight(
         new: int64 (m,), cluster from now on.
         weight: float64 (m,).
     """
-    parts: dict[tuple[int, int], float] = {}
+    parts = [
+        (before, now, part)
+        for before, now, part in kernel.active.overlaps(old, new, weight)
+        if before != OUTLIER and now != OUTLIER
+    ]
     whole: dict[int, float] = {}
-    for before, now, w in zip(old.tolist(), new.tolist(), weight.tolist(), strict=True):
-        if before >= 0 and now >= 0:
-            parts[before, now] = parts.get((before, now), 0.0) + w
-            whole[before] = whole.get(before, 0.0) + w
-    return [(b, n, part / whole[b]) for (b, n), part in sorted(parts.items())]
+    for before, _, part in parts:
+        whole[before] = whole.get(before, 0.0) + part
+    return [(before, now, part / whole[before]) for before, now, part in sorted(parts)]
 
 
-def _sorted(shares: dict[int, float]) -> dict[int, float]:
-    """Return it in the order in which it is restored: sums go along it."""
-    return dict(sorted(shares.items()))
+def _add(counts: Counts, cluster: int, points: int, visits: int) -> None:
+    count = counts.get(cluster)
+    if count is None:
+        counts[cluster] = [points, visits]
+    else:
+        count[0] += points
+        count[1] += visits
 
 
 def _threshold(sensitivity: float) -> float:
@@ -444,24 +312,3 @@ def _level(statistic: float, threshold: float) -> int:
     """Return 0 for no drift, or 1, 2, 3 for low, medium, high."""
     bounds = threshold, min(0.6, 2 * threshold), min(0.8, 3 * threshold)
     return sum(statistic >= bound for bound in bounds)
-
-
-def _sizes(recent: float, past: float) -> float:
-    """Return 1 / n + 1 / m for averages of so many points, or as many as they keep."""
-    return 1.0 / max(1.0, min(recent, _FAST_POINTS)) + 1.0 / min(past, _SLOW_POINTS)
-
-
-def _rate(block: float, points: float, memory: float) -> float:
-    """Return the share that a block gets; at first, all points count equally."""
-    return max(1.0 - math.exp(-block / memory), block / points)
-
-
-def _blend(
-    average: dict[int, float], share: dict[int, float], rate: float
-) -> dict[int, float]:
-    blended = {
-        cluster: (1.0 - rate) * average.get(cluster, 0.0)
-        + rate * share.get(cluster, 0.0)
-        for cluster in sorted(average.keys() | share.keys())
-    }
-    return {cluster: value for cluster, value in blended.items() if value > 1e-6}

@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .result import OUTLIER
 
 __all__ = ["Carried", "carry_ids"]
@@ -47,7 +48,8 @@ def carry_ids(
         alive: ids that clusters carry until now.
         next_id: the first id that was never given.
     """
-    overlap = _overlaps(component, weight, old)
+    overlaps = kernel.active.overlaps(component, old, weight)
+    overlap = _heaviest_first(overlaps)
     id_of: dict[int, int] = {}
     taken: set[int] = set()
     for _, comp, cluster in overlap:
@@ -59,8 +61,9 @@ def carry_ids(
     for shared, comp, cluster in overlap:
         parent.setdefault(comp, (cluster, shared))
         whole[cluster] = whole.get(cluster, 0.0) + shared
-    result = Carried(np.full_like(old, OUTLIER), [], [], [], [], next_id)
-    for comp in _by_weight(component, weight):
+    result = Carried(old, [], [], [], [], next_id)
+    heaviest = _by_weight(overlaps)
+    for comp in heaviest:
         if comp not in id_of:
             id_of[comp] = result.next_id
             result.next_id += 1
@@ -69,7 +72,10 @@ def carry_ids(
                 result.split.append((id_of[comp], cluster, shared / whole[cluster]))
             else:
                 result.created.append(id_of[comp])
-        result.label[component == comp] = id_of[comp]
+    # The last one is for components at -1.
+    label = np.full(max(heaviest, default=-1) + 2, OUTLIER)
+    label[heaviest] = [id_of[comp] for comp in heaviest]
+    result.label = label[component]
     went_to: dict[int, int] = {}
     for _, comp, cluster in overlap:
         went_to.setdefault(cluster, id_of[comp])
@@ -81,25 +87,24 @@ def carry_ids(
     return result
 
 
-def _overlaps(
-    component: NDArray[np.int64], weight: NDArray[np.float64], old: NDArray[np.int64]
+def _heaviest_first(
+    overlaps: list[tuple[int, int, float]],
 ) -> list[tuple[float, int, int]]:
-    """Return (weight, component, old id), heaviest first, ties to the oldest id."""
-    shared: dict[tuple[int, int], float] = {}
-    for comp, cluster, w in zip(
-        component.tolist(), old.tolist(), weight.tolist(), strict=True
-    ):
-        if comp >= 0 and cluster >= 0:
-            shared[comp, cluster] = shared.get((comp, cluster), 0.0) + w
+    """Return (weight, component, old id), ties to the oldest id."""
     return sorted(
-        ((w, comp, cluster) for (comp, cluster), w in shared.items()),
+        (
+            (w, comp, cluster)
+            for comp, cluster, w in overlaps
+            if comp != OUTLIER and cluster != OUTLIER
+        ),
         key=lambda row: (-row[0], row[2], row[1]),
     )
 
 
-def _by_weight(component: NDArray[np.int64], weight: NDArray[np.float64]) -> list[int]:
+def _by_weight(overlaps: list[tuple[int, int, float]]) -> list[int]:
+    """Return the components, heaviest first."""
     total: dict[int, float] = {}
-    for comp, w in zip(component.tolist(), weight.tolist(), strict=True):
-        if comp >= 0:
+    for comp, _, w in overlaps:
+        if comp != OUTLIER:
             total[comp] = total.get(comp, 0.0) + w
     return sorted(total, key=lambda comp: (-total[comp], comp))

@@ -133,7 +133,9 @@ class MicroClusters:
             array[..., :kept] = array[..., : self.count][..., mask]
         self.count = kept
 
-    def merge_closest(self, target: int, squared: NDArray[np.float64]) -> float:
+    def merge_closest(
+        self, target: int, squared: NDArray[np.float64], reach: float = math.inf
+    ) -> float:
         """Merge the closest pairs until at most `target` are left.
 
         Pairs of two different clusters are left alone.
@@ -141,13 +143,14 @@ class MicroClusters:
         Args:
             target: see above.
             squared: INOUT, `pairwise_squared_distances`; used up.
+            reach: what is further apart now is left alone as well.
 
         Returns:
             The largest distance over which two were merged, 0 for none.
         """
         alive = np.ones(self.count, dtype=np.bool_)
         farthest: float = kernel.active.merge_closest(
-            self, self.count, target, squared, alive
+            self, self.count, target, squared, alive, reach * reach
         )
         self.keep(alive)
         return math.sqrt(farthest)

@@ -16,19 +16,22 @@ from numpy.typing import NDArray
 
 from . import kernel
 from .clusters import ClusterBook
-from .drift import DriftDetector, Sample, moved_weight
+from .distribution import NO_SHIFT, Distribution
+from .drift import DriftDetector, moved_weight
 from .first_points import lead
+from .histogram import Histogram
 from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
 from .motion import Motion
 from .novelty import STRAY_MEMORY, Novelty
-from .numpy_kernel import BURST, END, FULL, PointLoop, place, short_of_outlier
+from .numpy_kernel import BURST, END, FULL, PointLoop, short_of_outlier
 from .outliers import LIMIT_RADII, Background, RecentGaps
 from .params import EngineParams
 from .recent import RecentPoints
 from .result import Change, Drift, LearnResult
 from .selection import drop_light, limit
 from .standardizer import Standardizer, unit_vectors
+from .strangeness import Sample
 from .vigilance import Vigilance
 
 __all__ = ["Model"]
@@ -85,7 +88,15 @@ class Model:
         "_crowded",
     )
 
-    _OWNERS = ("scaler", "gaps", "background", "novelty", "recent")
+    _OWNERS = (
+        "scaler",
+        "gaps",
+        "background",
+        "novelty",
+        "recent",
+        "histogram",
+        "distribution",
+    )
 
     def __init__(self, dimension: int, params: EngineParams, book: ClusterBook) -> None:
         self.params = params
@@ -98,6 +109,8 @@ class Model:
         self.background = Background()
         self.novelty = Novelty()
         self.recent = RecentPoints(_RING, dimension)
+        self.histogram = Histogram(dimension, unit=params.metric == "cosine")
+        self.distribution = Distribution(self.histogram)
         self.drift = DriftDetector()
         self.motion = Motion()
         self.learned = 0
@@ -120,6 +133,7 @@ class Model:
         dimension = self.dimension
         bytes_each = 8 * (2 * dimension + 4) + ClusterBook.bytes_each(dimension)
         fixed = 8 * (_RING * (dimension + 2) + 4 * dimension)
+        fixed += Distribution.bytes(dimension)
         room = int(self.params.memory_limit_mb * 2**20) - fixed
         return max(_MIN_MICROCLUSTERS, min(_MAX_MICROCLUSTERS, room // bytes_each))
 
@@ -273,7 +287,29 @@ class Model:
         if not self.params.enable_drift_detection:
             return False
         strange = self._strangeness()
-        return self.drift.look(self.params.drift_sensitivity, strange)
+        found = self._compare()
+        return self.drift.look(self.params.drift_sensitivity, strange) or found
+
+    def _compare(self) -> bool:
+        """Return whether the points fall into other places than they did."""
+        at, sensitivity = self.learned, self.params.drift_sensitivity
+        return self.distribution.take(self.recent, at, self.scaler, sensitivity)
+
+    def _find_drift(self) -> Drift | None:
+        """Observe the points since the last time."""
+        sensitivity = self.params.drift_sensitivity
+        self._compare()
+        shift = self.distribution.shift(self.recent)
+        novel = self.novelty.share(sensitivity) or self.novelty.burst(
+            self.burst.bit_count(),
+            _BURST_WINDOW,
+            self.drift.shares.outliers,
+            sensitivity,
+        )
+        drift = self.drift.observe(sensitivity, novel, self._strangeness(), shift)
+        if drift is not None or shift is not NO_SHIFT:
+            self.distribution.begin()
+        return drift
 
     def _strangeness(self) -> Sample:
         """Return how strange the points since the last look are; the next begins."""
@@ -292,9 +328,7 @@ class Model:
         self._rescale(points)
         drift = None
         if self.params.enable_drift_detection:
-            sensitivity = self.params.drift_sensitivity
-            share = self.novelty.share(sensitivity)
-            drift = self.drift.observe(sensitivity, share, self._strangeness())
+            drift = self._find_drift()
         else:
             self.drift.skip()
             self.background.begin()
@@ -307,8 +341,7 @@ class Model:
         if self._is_novel():
             self.novelty.forget()
         self.novelty.refresh()
-        self.book.follow_centroids(self.micro, self.scaler)
-        self.book.judge(self.micro)
+        self.book.review(self.micro, self.scaler)
         if drift is not None:
             result.drift.append(self._as_of_now(drift, carried))
         self.steps += 1
@@ -346,9 +379,9 @@ class Model:
         cluster = micro.label[index]
         moved = self.motion.moved(points, cluster, micro)
         if moved:
+            before = micro.resized(micro.capacity, keep=micro.count)
             micro.keep(~np.isin(micro.label[: micro.count], moved))
-            for i in np.flatnonzero(np.isin(cluster, moved)).tolist():
-                self._place(points[i], int(cluster[i]))
+            self._refound(before, points[np.isin(cluster, moved)])
 
     def _make_room(self) -> bool:
         """Free an entry, as all are in use; return whether that was possible.
@@ -365,11 +398,12 @@ class Model:
             micro.drop_lightest_stray()
         if micro.count == micro.capacity:
             squared = micro.pairwise_squared_distances()
+            # Of strays there is none, or few; added so, they are infinite at once.
             stray = micro.label[: micro.count] < 0
-            squared[stray], squared[:, stray] = np.inf, np.inf
-            squared[squared > self._reach**2] = np.inf
+            if stray.any():
+                squared[stray], squared[:, stray] = np.inf, np.inf
             target = int(_KEPT_SHARE * micro.capacity)
-            farthest = micro.merge_closest(target, squared)
+            farthest = micro.merge_closest(target, squared, self._reach)
             if farthest > 0.0:
                 self.vigilance.widen(farthest)
         if micro.count == micro.capacity:
@@ -409,18 +443,17 @@ class Model:
         before = self.micro
         self.micro = before.resized(self._capacity, keep=0)
         points, _ = self.recent.last(self.learned)
-        for z in self.standardize(points):
-            nearest = int(before.squared_distances(z).argmin())
-            self._place(z, int(before.label[nearest]))
+        self._refound(before, self.standardize(points))
 
-    def _place(self, z: NDArray[np.float64], cluster: int) -> None:
-        crowded = False
+    def _refound(self, before: MicroClusters, points: NDArray[np.float64]) -> None:
+        """Place standardised points, each with the cluster its place was in before."""
+        done, crowded = 0, False
         while True:
-            squared = self.micro.squared_distances(z)
             grain, rate = self.vigilance.grain, self.params.learning_rate
-            index = place(self.micro, z, squared, cluster, grain, rate, crowded=crowded)
-            if index >= 0:
-                self.micro.seen[index] = self.learned
+            done = kernel.active.refound(
+                self.micro, before, points, done, self.learned, grain, rate, crowded
+            )
+            if done == len(points):
                 return
             crowded = not self._make_room()
 
@@ -493,6 +526,7 @@ class Model:
             "rows": self.scaler.rows,
             "gaps": [self.gaps.filled, self.gaps.at, usual if usual < np.inf else None],
             "recent_at": self.recent.at,
+            "distribution": self.distribution.state(),
             "capacity": self.micro.capacity,
         }
         arrays = {
@@ -524,6 +558,7 @@ class Model:
         self.gaps.filled, self.gaps.at, usual = values["gaps"]
         self.gaps.usual = np.inf if usual is None else float(usual)
         self.recent.at = int(values["recent_at"])
+        self.distribution.restore(values.get("distribution", {}))
         self.micro = MicroClusters(self.dimension, int(values["capacity"]))
         self.micro.count = len(arrays["micro.weight"])
         for key, array in arrays.items():

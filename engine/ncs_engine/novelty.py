@@ -21,6 +21,8 @@ STRAY_MEMORY = 512
 _STRUCTURE_SHARE = 0.1  # of the points, in a novelty worth telling
 _STRUCTURE_BY_CHANCE = 0.004  # at least, of the points of any stream
 _STRUCTURE_MEMORY = 8192.0  # points
+_BURST_SHARE = 0.5  # of the points, in a burst
+_STRANGE_BY_CHANCE = 0.01  # at least, of the points of any stream
 _DOUBT = 4.0  # points
 
 
@@ -84,6 +86,26 @@ class Novelty:
         """
         found = self.is_found(sensitivity)
         return self.agreeing / (self.span + _DOUBT) if found else 0.0
+
+    @staticmethod
+    def burst(strange: int, window: int, share: float, sensitivity: float) -> float:
+        """Return the share of strange points in a burst that is no chance, or 0.
+
+        They need not agree: where all modes are new at once, two points seldom fall
+        into the same one at first. The evidence is the log likelihood ratio between one
+        in two and the long-run share, and has to be as much as that of a run.
+
+        Args:
+            strange: strange points
+            window: among so many.
+            share: of strange points in the long run.
+            sensitivity: see `enough`.
+        """
+        usual = min(max(share, _STRANGE_BY_CHANCE), _BURST_SHARE)
+        evidence = strange * math.log(_BURST_SHARE / usual)
+        evidence += (window - strange) * math.log((1 - _BURST_SHARE) / (1 - usual))
+        found = evidence >= Novelty.enough(sensitivity)
+        return strange / (window + _DOUBT) if found else 0.0
 
     def refresh(self) -> None:
         """Follow the long-run share."""

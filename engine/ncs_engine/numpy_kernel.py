@@ -29,12 +29,18 @@ __all__ = [
     "END",
     "FULL",
     "PointLoop",
+    "chi_squares",
     "fits",
+    "geometry",
+    "histogram_cells",
     "merge_closest",
     "nearest",
+    "neighbours",
+    "overlaps",
     "pairwise_squared_distances",
     "partition",
     "place",
+    "refound",
     "short_of_outlier",
     "tally",
 ]
@@ -46,6 +52,7 @@ or agree; the next point would found a micro-cluster and all are in use."""
 Floats = NDArray[np.floating[Any]]
 
 _ZERO = np.float32(0.0)
+_CELLS = 128
 
 
 class _Verdict(NamedTuple):
@@ -99,6 +106,76 @@ def tally(
     return [(cluster, *count) for cluster, count in counts.items()]
 
 
+def overlaps(
+    a: NDArray[np.int64], b: NDArray[np.int64], weight: NDArray[np.float64]
+) -> list[tuple[int, int, float]]:
+    """Return (label in a, label in b, weight) for all pairs of labels that items have.
+
+    In the order in which the pairs first come.
+
+    Args:
+        a: int64 (n,).
+        b: int64 (n,).
+        weight: float64 (n,), added up in order.
+    """
+    shared: dict[tuple[int, int], float] = {}
+    for *pair, w in zip(a.tolist(), b.tolist(), weight.tolist(), strict=True):
+        shared[pair[0], pair[1]] = shared.get((pair[0], pair[1]), 0.0) + w
+    return [(*pair, total) for pair, total in shared.items()]
+
+
+def geometry(
+    micro: MicroClusters,
+    count: int,
+    ids: NDArray[np.int64],
+    centroids: NDArray[np.float64],
+    variances: NDArray[np.float64],
+) -> None:
+    """Work out where clusters lie, by the weight of their micro-clusters. O(count d).
+
+    Args:
+        micro: read only.
+        count: how many are in use.
+        ids: int64 (k,), rising; each has a micro-cluster.
+        centroids: OUT, float64 (k, d).
+        variances: OUT, float64 (k, d), those within the micro-clusters included.
+    """
+    label = micro.label[:count]
+    where = np.searchsorted(ids, label)
+    where[where == len(ids)] = 0
+    known = np.flatnonzero(ids[where] == label) if len(ids) else where[:0]
+    where, weight = where[known], micro.weight[known]
+    total = np.zeros(len(ids))
+    np.add.at(total, where, weight)
+    share = (weight / total[where])[:, None]
+    centroids[:], variances[:] = 0.0, 0.0
+    np.add.at(centroids, where, micro.centres[:, known].T * share)
+    offset = micro.centres[:, known].T - centroids[where]
+    squares = (offset * offset + micro.spread[:, known].T) * share
+    np.add.at(variances, where, squares)
+
+
+def neighbours(
+    columns: NDArray[np.float64], every: int, k: int, squared: NDArray[np.float64]
+) -> None:
+    """Work out of every `every`th point the squared distance to its k-th nearest.
+
+    A point is its own nearest, k = 0. O(n^2 d / every).
+
+    Args:
+        columns: float64 (d, n), points.
+        every: see above.
+        k: see above, below n.
+        squared: OUT, float64 (ceil(n / every),).
+    """
+    total = np.zeros((len(squared), columns.shape[1]))
+    for row in columns:
+        difference = row - row[::every, None]
+        difference *= difference
+        total += difference
+    squared[:] = np.partition(total, k, axis=1)[:, k]
+
+
 def pairwise_squared_distances(
     centres: NDArray[np.float64], count: int, squared: NDArray[np.float64]
 ) -> None:
@@ -138,17 +215,85 @@ def nearest(
     squared.argmin(axis=1, out=index)
 
 
+def histogram_cells(
+    points: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    feature: NDArray[np.int64],
+    cut: NDArray[np.float64],
+    middle: NDArray[np.float32],
+    reach: NDArray[np.float64],
+    farthest: float,
+    cell: NDArray[np.int64],
+) -> None:
+    """Find the cell of each point, O(n d).
+
+    `shift` to `reach` are the arrays of a `Histogram`.
+
+    Args:
+        points: float64 (n, d), raw.
+        farthest: standardised; what is further is taken to be there.
+        cell: OUT, int64 (n,).
+    """
+    z = ((points - shift) * scale).clip(-farthest, farthest)
+    every = np.arange(len(z))
+    boxes = len(cut)
+    node = np.ones(len(z), dtype=np.int64)
+    while len(node) and node[0] < boxes:  # all are on one level
+        node = 2 * node + (z[every, feature[node]] > cut[node])
+    node -= boxes
+    away = np.zeros(len(z))
+    for column, row in zip(z.T, middle, strict=True):
+        away += np.square(column - row[node])
+    cell[:] = 2 * node + (away > reach[node])
+
+
+def chi_squares(
+    first: NDArray[np.float64], second: NDArray[np.float64], told: NDArray[np.float64]
+) -> None:
+    """Compare counts in four pairs by chi-square, over 128 cells and 32 coarse ones.
+
+    With n and m points, of which r and s are in a cell, chi-square is
+    (n + m)^2 / (n m) (sum of r^2 / (r + s) - n^2 / (n + m)).
+
+    Args:
+        first: float64 (4, 160), points per cell and coarse cell.
+        second: float64 (4, 160).
+        told: OUT, float64 (3, 8), four times the cells, four times the coarse ones:
+            chi-square over its degrees of freedom; these; and those of the chi-square
+            distribution which has its variance, that is more where cells have few
+            points (Haldane 1940).
+    """
+    n = np.cumsum(first[:, :_CELLS], axis=1)[:, -1] + 1e-300
+    m = np.cumsum(second[:, :_CELLS], axis=1)[:, -1] + 1e-300
+    both = first + second
+    filled = both > 0.0
+    part = np.divide(1.0, both, out=np.zeros_like(both), where=filled)
+    whole = (n + m) / n * (n + m) / m
+    for level, cells in enumerate((slice(_CELLS), slice(_CELLS, None))):
+        terms = first[:, cells] * first[:, cells] * part[:, cells]
+        # One after the other, as the compiled loop adds them.
+        squares = np.cumsum(terms, axis=1)[:, -1]
+        few = np.cumsum(part[:, cells], axis=1)[:, -1]
+        freedom = np.maximum(filled[:, cells].sum(axis=1) - 1.0, 1.0)
+        sparse = np.maximum(1.0 + 0.5 * (whole - 6.0) * few / freedom, 1.0)
+        of_level = told[:, 4 * level : 4 * level + 4]
+        of_level[0] = whole * (squares - n * n / (n + m)) / freedom
+        of_level[1], of_level[2] = freedom, freedom / sparse
+
+
 def merge_closest(
     micro: MicroClusters,
     count: int,
     target: int,
     squared: NDArray[np.float64],
     alive: NDArray[np.bool_],
+    limit: float,
 ) -> float:
     """Merge the closest pairs until `target` are alive; return the farthest merged.
 
     Of several equally close pairs the one with the lowest indices. Pairs of two
-    different clusters are left alone.
+    different clusters are left alone, and those that are beyond `limit` now.
 
     Args:
         micro: INOUT, all arrays; what went is still in them.
@@ -156,13 +301,14 @@ def merge_closest(
         target: stop at so many.
         squared: INOUT, float64 (count, count), squared distances; used up.
         alive: OUT, bool (count,), false for what went into another one.
+        limit: squared distance.
 
     Returns:
         The largest squared distance of a merged pair, 0 for none.
     """
     label = micro.label[:count]
     apart = (label[:, None] != label) & (label[:, None] >= 0) & (label >= 0)
-    squared[apart] = np.inf
+    squared[apart | (squared > limit)] = np.inf
     np.fill_diagonal(squared, np.inf)
     alive[:] = True
     farthest = 0.0
@@ -222,6 +368,48 @@ def place(
     if micro.label[index] < 0:
         micro.label[index] = cluster
     return index
+
+
+def refound(
+    micro: MicroClusters,
+    before: MicroClusters,
+    points: NDArray[np.float64],
+    start: int,
+    learned: int,
+    grain: float,
+    rate: float,
+    crowded: bool,
+) -> int:
+    """Place the points from `start` on anew, each with the cluster its place was in.
+
+    Args:
+        micro: INOUT.
+        before: the micro-clusters until now.
+        points: float64 (n, d), standardised.
+        start: see above.
+        learned: points learned.
+        grain: see `place`.
+        rate: see `place`.
+        crowded: as for `place`, of the first of them alone.
+
+    Returns:
+        The first point for which there is no room, or n.
+    """
+    for i in range(start, len(points)):
+        nearest = int(before.squared_distances(points[i]).argmin())
+        index = place(
+            micro,
+            points[i],
+            micro.squared_distances(points[i]),
+            int(before.label[nearest]),
+            grain,
+            rate,
+            crowded=crowded and i == start,
+        )
+        if index < 0:
+            return i
+        micro.seen[index] = learned
+    return len(points)
 
 
 class PointLoop:

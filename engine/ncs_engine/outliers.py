@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fields import Field
+from .quantiles import median
 
 __all__ = ["LIMIT_RADII", "YOUNG", "Background", "RecentGaps", "outlier_score"]
 
@@ -186,6 +187,6 @@ class RecentGaps:
         """Work out `usual` anew."""
         if self.filled >= 30:
             gaps = self.remembered
-            middle = float(np.median(gaps))
-            sigma = _MAD_TO_SIGMA * float(np.median(np.abs(gaps - middle)))
+            middle = median(gaps)
+            sigma = _MAD_TO_SIGMA * median(np.abs(gaps - middle))
             self.usual = middle + _DEVIATIONS * max(sigma, 0.05 * middle)

@@ -73,6 +73,8 @@ def partition(
     links = _links(tree.squared)
     best, answer = -math.inf, np.zeros(m, dtype=np.int64)
     for value, k in _short_list(tree, recent):
+        if value + _AGREEMENT <= best:  # no more than that can be agreed
+            break
         piece, nodes = tree.cut(k)
         whole = _put_together(tree, piece, nodes, links, threshold)
         value += _AGREEMENT * _agreement(whole, label, weight)
@@ -159,7 +161,7 @@ def _centre_silhouette(tree: Tree, piece: Labels, nodes: Labels) -> float:
     a, b = np.sqrt(own + spread), np.sqrt(squared.min(axis=1) + spread)
     larger = np.maximum(a, b)
     ratio = np.zeros(len(piece))
-    np.divide(b - a, larger, out=ratio, where=larger > 0.0)
+    np.divide(b - a, larger, out=ratio, where=(larger > 0.0) & (b < np.inf))
     return float(crowds.w @ ratio) / float(crowds.w.sum())
 
 

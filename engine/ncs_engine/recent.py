@@ -37,7 +37,18 @@ class RecentPoints:
         self.ids[self.at] = cluster
         self.at = (self.at + 1) % self.capacity
 
+    def last_points(self, n: int) -> NDArray[np.float64]:
+        """Return the last `n` points, oldest first: float64 (n, d), maybe a view."""
+        begin = self.at - n
+        if begin >= 0:
+            return self.points[begin : self.at]
+        return np.concatenate([self.points[begin:], self.points[: self.at]])
+
     def last(self, n: int) -> tuple[NDArray[np.float64], list[int]]:
         """Return the last `n` points, oldest first: float64 (n, d), and their ids."""
-        where = np.arange(self.at - n, self.at) % self.capacity
-        return self.points[where], self.ids[where].tolist()
+        start = self.at - n
+        if start >= 0:
+            part = slice(start, self.at)
+            return self.points[part].copy(), self.ids[part].tolist()
+        points = np.concatenate([self.points[start:], self.points[: self.at]])
+        return points, self.ids[start:].tolist() + self.ids[: self.at].tolist()

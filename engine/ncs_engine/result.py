@@ -43,7 +43,8 @@ class Drift:
     at: int
     """Number of points learned when it was found."""
     detector: str = "occupancy"
-    """Which one found it: novelty, silence, occupancy or likelihood, see `drift`."""
+    """Which one found it: novelty, silence, distribution, occupancy or likelihood, see
+    `drift`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .result import OUTLIER
 
 if TYPE_CHECKING:
@@ -27,16 +28,20 @@ def drop_light(
 
     What breaks off a cluster has to have the weight of a newborn one.
     """
-    heirs = set()
-    for cluster in np.unique(old[old >= 0]):
-        parts, where = np.unique(component[old == cluster], return_inverse=True)
-        heirs.add(int(parts[np.bincount(where, weight[old == cluster]).argmax()]))
+    total: dict[int, float] = {}
+    heir: dict[int, tuple[float, int]] = {}
+    for comp, cluster, shared in kernel.active.overlaps(component, old, weight):
+        total[comp] = total.get(comp, 0.0) + shared
+        if cluster != OUTLIER:
+            heir[cluster] = max(heir.get(cluster, (0.0, 0)), (shared, -comp))
+    heirs = {-minus for _, minus in heir.values()}
     to_stay = min(_WEIGHT_TO_STAY, to_be_born)
-    for comp in np.unique(component):
-        members = component == comp
-        needed = to_stay if int(comp) in heirs else to_be_born
-        if float(weight[members].sum()) < needed:
-            component[members] = OUTLIER
+    kept = np.arange(max(total, default=-1) + 2)
+    kept[-1] = OUTLIER
+    for comp, own in total.items():
+        if own < (to_stay if comp in heirs else to_be_born):
+            kept[comp] = OUTLIER
+    component[:] = kept[component]
 
 
 def limit(
@@ -46,6 +51,8 @@ def limit(
     most: int,
 ) -> None:
     """Let the lightest components beyond `most` join their nearest, in place."""
+    if int(component.max(initial=OUTLIER)) < most:
+        return
     comps = [int(c) for c in np.unique(component) if c >= 0]
     if len(comps) <= most:
         return

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .quantiles import medians
+
 __all__ = ["Standardizer", "unit_vectors"]
 
 _FORGET_ROWS = 16_384.0
@@ -46,13 +48,13 @@ class Standardizer:
         Values beyond 10 robust standard deviations of their block count as much as one
         at that limit, so that a single wrong reading does not blind a feature.
         """
-        middle = np.median(block, axis=0)
-        reach = _WINSOR * 1.4826 * np.median(np.abs(block - middle), axis=0)
+        middle = medians(block)
+        reach = _WINSOR * 1.4826 * medians(np.abs(block - middle))
         reach[reach == 0.0] = np.inf  # mostly one value: the others are the variation
-        block = np.clip(block, middle - reach, middle + reach)
+        block = np.minimum(np.maximum(block, middle - reach), middle + reach)
         count = float(len(block))
-        mean = block.mean(axis=0)
-        var = np.square(block - mean).mean(axis=0)
+        mean = np.add.reduce(block, axis=0) / count
+        var = np.add.reduce(np.square(block - mean), axis=0) / count
         kept = min(self.rows, _FORGET_ROWS)
         total = kept + count
         delta = mean - self.mean

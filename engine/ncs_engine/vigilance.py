@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel
+from .quantiles import median, upper_quartile
 
 __all__ = ["Vigilance"]
 
@@ -101,7 +102,7 @@ class Vigilance:
         """
         swing = 0.0
         if gaps.size >= 30 and self.radius > 0.0:
-            closeness = 0.5 - float(np.quantile(gaps, 0.75)) / self.radius
+            closeness = 0.5 - upper_quartile(gaps) / self.radius
             swing = max(-_MAX_SWING, min(_MAX_SWING, 0.1 * closeness))
         self.threshold = min(0.99, max(0.05, base + swing))
 
@@ -117,15 +118,17 @@ def _neighbour_distance(points: NDArray[np.float64]) -> float:
     deviation; places further apart, as of categories, stay modes of their own.
     """
     n = len(points)
-    squared = np.empty((n, n))
-    columns = np.ascontiguousarray(points.T)
-    kernel.active.pairwise_squared_distances(columns, n, squared)
-    squared = squared[:: max(1, n // _SAMPLE)]
+    columns, every = np.ascontiguousarray(points.T), max(1, n // _SAMPLE)
     wanted = _NEIGHBOUR_ON_A_LINE if points.shape[1] == 1 else _NEIGHBOUR
     k = max(1, min(round(wanted * n / _FULL_RING), n - 1))
-    distance = math.sqrt(float(np.median(np.partition(squared, k, axis=1)[:, k])))
+    nearest = np.empty(-(-n // every))
+    kernel.active.neighbours(columns, every, k, nearest)
+    distance = math.sqrt(median(nearest))
     if distance > _SAME_PLACE:
         return distance
+    squared = np.empty((n, n))
+    kernel.active.pairwise_squared_distances(columns, n, squared)
+    squared = squared[::every]
     apart = np.where(squared > _SAME_PLACE**2, squared, np.inf).min(axis=1)
-    spacing = math.sqrt(float(np.median(apart)))
+    spacing = math.sqrt(median(apart))
     return spacing if spacing <= _NEIGHBOURING_PLACES else _SAME_PLACE

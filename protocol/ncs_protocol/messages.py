@@ -49,6 +49,7 @@ __all__ = [
     "Resume",
     "ServerMessage",
     "Skip",
+    "SlowDown",
     "Snapshot",
     "Status",
     "StatusReply",
@@ -256,6 +257,9 @@ class Ack(_ServerMessage, tag="ack", kw_only=True):
     accepted: int
     """Points applied by the batches that this ack newly covers."""
     credit: int
+    """Bytes of frames that may be in flight from now on."""
+    durability: str = ""
+    """The level of `welcome`."""
     duplicate: bool = False
     """The batch was already in the model and was not applied again."""
     results: Results | None = None
@@ -494,6 +498,18 @@ class TokenExpiring(_ServerMessage, tag="token_expiring", kw_only=True):
     expires_at: float
 
 
+class SlowDown(_ServerMessage, tag="slow_down", kw_only=True):
+    """There is no credit left: the socket is not read until there is.
+
+    Comes once for a shortage; the next `ack` with credit ends it.
+    """
+
+    reason: str
+    """What is short: `session_credit`, `tenant_backlog` or `server_backlog`."""
+    retry_after_ms: int
+    """How long that will take, at the rate of late."""
+
+
 class Draining(_ServerMessage, tag="draining", kw_only=True):
     """The server is shutting down; the socket closes after the last ack."""
 
@@ -530,6 +546,7 @@ ServerMessage = (
     | Unsubscribed
     | Authenticated
     | TokenExpiring
+    | SlowDown
     | Draining
     | Pong
     | StatusReply

@@ -1,8 +1,8 @@
 """Group commit: everything that waits, of all streams, in one append to the journal.
 
 While one group is being written the next gathers: idle, a single batch passes at once;
-loaded, the cost of the fsync is shared. Each stream gets its turn in every group, up to
-a size, so a stream that floods cannot keep others out.
+loaded, the cost of the fsync is shared. Every tenant has its part of every group, up to
+a size, so a tenant that floods cannot keep others out.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Protocol
 from .clock import Clock
 from .logs import get_log
 from .metrics import Metrics
-from .store.contracts import Append, Store, StoreError
+from .store.contracts import Append, Store, StoreError, StreamKey
 
 __all__ = ["Committable", "Committer"]
 
-_GROUP_BYTES_A_STREAM = 1024 * 1024
+_BYTES_A_TENANT = 1024 * 1024  # of a group
+_BATCHES_A_TENANT = 128
 _PROBE_S = 1.0
 
 log = get_log()
@@ -27,7 +28,9 @@ log = get_log()
 class Committable(Protocol):
     """What the committer needs of a stream. All called on the event loop."""
 
-    def take_pending(self, max_bytes: int) -> list[Append]:
+    key: StreamKey
+
+    def take_pending(self, max_bytes: int, max_batches: int) -> list[Append]:
         """Hand over admitted entries in offset order, at least one if there are any."""
 
     def has_pending(self) -> bool:
@@ -84,13 +87,24 @@ class Committer:
 
     async def _commit_group(self) -> None:
         group: dict[Committable, list[Append]] = {}
-        waiting = list(self._waiting)
-        self._waiting.clear()
+        taken: dict[str, tuple[int, int]] = {}  # bytes and batches by tenant
+        waiting, self._waiting = self._waiting, {}
+        had_their_turn = []
         for stream in waiting:
-            if entries := stream.take_pending(_GROUP_BYTES_A_STREAM):
-                group[stream] = entries
-            if stream.has_pending():
+            size, batches = taken.get(stream.key.tenant, (0, 0))
+            if size >= _BYTES_A_TENANT or batches >= _BATCHES_A_TENANT:
                 self._waiting[stream] = None
+                continue
+            entries = stream.take_pending(
+                _BYTES_A_TENANT - size, _BATCHES_A_TENANT - batches
+            )
+            if entries:
+                group[stream] = entries
+                size += sum(len(entry.payload) for entry in entries)
+                taken[stream.key.tenant] = size, batches + len(entries)
+            if stream.has_pending():
+                had_their_turn.append(stream)
+        self._waiting |= dict.fromkeys(had_their_turn)
         if group:
             await self._append(group)
 

@@ -51,7 +51,6 @@ _HELLO_LIMITS = Limits(max_frame_bytes=16 * 1024)
 _CLOSE_S = 2.0
 _MAX_JOINING = 128
 _MAX_REPORTS = 8
-_FRAMES_A_GO = 16
 _REASON_BYTES = 120
 
 log = get_log()
@@ -104,6 +103,12 @@ class Connection:
         return self._outbox.waiting_bytes
 
     @property
+    def _owner(self) -> str:
+        """Whose turn its frames take: its tenant's, and before a hello nobody's."""
+        principal = self.session.principal
+        return principal.tenant if principal is not None else ""
+
+    @property
     def _tenant(self) -> str:
         assert self.session.principal is not None
         return self.session.principal.tenant
@@ -115,6 +120,8 @@ class Connection:
             await self._read()
         finally:
             self.session.state = State.CLOSED
+            if self.session.quota is not None:
+                self.session.quota.forget(self._has_credit.set)
             for id in list(self._asked):
                 self._unfollow(id)
             self._to_write.set()
@@ -126,20 +133,29 @@ class Connection:
     # In
 
     async def _read(self) -> None:
-        received = 0
         async for frame in self._ws:
-            received += 1
-            if received % _FRAMES_A_GO == 0:
-                await asyncio.sleep(0)  # what is buffered is read without a pause else
             if frame.type is WSMsgType.ERROR:
                 too_big = self._ws.close_code == Code.FRAME_TOO_LARGE.close_code
                 self.reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
                 return
             binary = frame.type is WSMsgType.BINARY
-            await self._perform(self._received(frame.data, binary))
-            while not self.session.credit and self.session.state is State.OPEN:
-                self._has_credit.clear()
-                await self._has_credit.wait()
+            turns = self._server.backlog.of(self._owner).reading
+            await turns.begin()
+            began = self._server.clock.monotonic()
+            effects = self._received(frame.data, binary)
+            turns.end(self._server.clock.monotonic() - began)
+            await self._perform(effects)
+            await self._until_credit()
+
+    async def _until_credit(self) -> None:
+        """Wait, having said why, until more may be submitted."""
+        session = self.session
+        while not session.credit and session.state is State.OPEN:
+            self._perform_now(session.short(self._server.clock.monotonic()))
+            self._has_credit.clear()
+            if session.quota is not None and not session.quota.room:
+                session.quota.call_when_free(self._has_credit.set)
+            await self._has_credit.wait()
 
     def _received(self, data: bytes, binary: bool) -> list[Effect]:
         session, now = self.session, self._server.clock.now()
@@ -215,6 +231,7 @@ class Connection:
         await self._perform(self._counted(effects))
 
     def _greet(self, effect: Greet) -> None:
+        self.session.quota = self._server.backlog.of(self._tenant)
         resume = {}
         if effect.producer is not None:
             self._server.take_over_producer(self._tenant, effect.producer, self)

@@ -8,7 +8,6 @@ import itertools
 import platform
 import random
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +17,7 @@ from ncs_protocol import NcsError
 
 from . import __version__
 from .auth import Authenticator, TokenIssuer, User, hash_password
+from .backlog import Backlog
 from .clock import Clock
 from .committer import Committer
 from .connection import Connection
@@ -28,9 +28,10 @@ from .saving import SnapshotPolicy
 from .session import SessionConfig, State
 from .settings import Settings
 from .store import MemoryStore, SqliteStore, Store, StoreError, lock_folder
-from .stream import Backlog, Services
+from .stream import Services
 from .stream_model import Applied
 from .streams import Streams
+from .threads import FairThreads
 
 __all__ = ["Phase", "Server", "make_store"]
 
@@ -80,14 +81,17 @@ class Server:
         self.committer = Committer(
             store, self.metrics, self.clock, lambda _: self._note_readiness()
         )
-        self._threads = ThreadPoolExecutor(settings.engine_threads, "ncs-engine")
+        self._threads = FairThreads(settings.engine_threads, "ncs-engine")
+        self.backlog = Backlog(
+            settings.max_backlog_mb * _MIB, settings.tenant_backlog_mb * _MIB
+        )
         services = Services(
             store=store,
             committer=self.committer,
             threads=self._threads,
             metrics=self.metrics,
             clock=self.clock,
-            backlog=Backlog(settings.max_backlog_mb * _MIB),
+            backlog=self.backlog,
             event_tick_s=settings.event_tick_ms / 1000,
             snapshots=SnapshotPolicy(
                 settings.snapshot_points,
@@ -177,7 +181,7 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._threads.shutdown(cancel_futures=True)
+        self._threads.shutdown()
         await self.store.close()
         if self._lock is not None:
             self._lock.close()

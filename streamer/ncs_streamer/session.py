@@ -26,6 +26,7 @@ from ncs_protocol.messages import (
     ResultDetail,
     Results,
     Resume,
+    SlowDown,
     Status,
     Subscribe,
     TokenExpiring,
@@ -35,6 +36,7 @@ from ncs_protocol.messages import (
 )
 
 from .auth.principal import Principal
+from .backlog import Quota
 from .effects import (
     Authenticate,
     Close,
@@ -56,6 +58,7 @@ __all__ = ["TRANSITIONS", "Session", "SessionConfig", "State"]
 
 _TOKEN_WARNING_S = 60.0
 _MAX_ERRORS_IN_A_ROW = 32
+_SHORTAGES_APART_S = 1.0  # that are told
 
 
 class State(enum.Enum):
@@ -111,6 +114,7 @@ class Session:
 
     Attributes:
         in_flight_bytes: of frames that were submitted and not yet answered.
+        quota: of its tenant, once that is known.
     """
 
     def __init__(
@@ -122,11 +126,13 @@ class Session:
         self.producer: str | None = None
         self.producer_epoch = 0
         self.in_flight_bytes = 0
+        self.quota: Quota | None = None
         self.subscriptions: dict[str, str] = {}
         self._config = config
         self._hello_due = now + config.hello_timeout_s
         self._errors_in_a_row = 0
         self._warned_of_expiry = False
+        self._short_told_at = -_SHORTAGES_APART_S
         self._acks: dict[str, Ack] = {}
         self._finished_acks: list[Ack] = []
 
@@ -137,7 +143,8 @@ class Session:
     @property
     def credit(self) -> int:
         """Bytes of frames that may still be submitted; at 0 the socket is not read."""
-        return max(0, self._config.credit_bytes - self.in_flight_bytes)
+        own = max(0, self._config.credit_bytes - self.in_flight_bytes)
+        return own if self.quota is None else min(own, self.quota.room)
 
     # What the client sends
 
@@ -361,6 +368,7 @@ class Session:
             model_version=applied.offset,
             accepted=accepted,
             credit=self.credit,
+            durability=self._config.durability,
             duplicate=applied.duplicate,
             results=results,
         )
@@ -377,6 +385,16 @@ class Session:
         self.in_flight_bytes -= ticket.size
         error.id, error.seq, error.stream = ticket.id, ticket.seq, ticket.stream
         return [*self.acks(), *self.receive_error(error)]
+
+    def short(self, now: float) -> list[Effect]:
+        """Tell why the socket is not read any more; at most once a second."""
+        quota = self.quota
+        if quota is None or now - self._short_told_at < _SHORTAGES_APART_S:
+            return []
+        self._short_told_at = now
+        own = self.in_flight_bytes >= self._config.credit_bytes
+        reason = "session_credit" if own else quota.shortage
+        return [Send(SlowDown(reason=reason, retry_after_ms=quota.retry_after_ms))]
 
     # Time, and the end
 

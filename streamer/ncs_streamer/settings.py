@@ -144,6 +144,9 @@ class Settings:
     max_backlog_mb: float = _setting(
         256.0, "Batches of all streams that may wait to be applied."
     )
+    tenant_backlog_mb: float = _setting(
+        64.0, "The same of one tenant; beyond it, its sockets are not read."
+    )
     session_credit_kb: int = _setting(
         4096, "Frames of one connection that may be in flight without an ack."
     )
@@ -383,8 +386,8 @@ _POSITIVE = (
     "engine_threads", "snapshot_points", "snapshot_interval_s",
     "snapshot_journal_mb", "history_events", "max_frame_bytes",
     "max_points", "max_dimensions", "max_elements", "max_streams", "max_producers",
-    "max_subscriptions", "max_backlog_mb", "session_credit_kb", "outbox_kb",
-    "hello_timeout_s", "heartbeat_s", "event_tick_ms", "status_interval_s",
+    "max_subscriptions", "max_backlog_mb", "tenant_backlog_mb", "session_credit_kb",
+    "outbox_kb", "hello_timeout_s", "heartbeat_s", "event_tick_ms", "status_interval_s",
     "access_token_expire_minutes", "rate_limit_per_minute",
 )  # fmt: skip
 

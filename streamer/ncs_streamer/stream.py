@@ -12,13 +12,13 @@ import dataclasses
 import functools
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 from ncs_protocol import MSGPACK, Code, NcsError
 from ncs_protocol.messages import AlgorithmStatus, Event, PerformanceMetrics
 
 from .admission import Admission
+from .backlog import Backlog
 from .clock import Clock
 from .committer import Committer
 from .entry import Entry, decode_entry, encode_entry
@@ -29,9 +29,10 @@ from .recovery import Recovered
 from .saving import SnapshotPolicy, Unsaved
 from .store.contracts import Append, Store, StoreError, StreamKey
 from .stream_model import Applied, StreamModel
+from .threads import FairThreads
 from .turns import Operation, Turns
 
-__all__ = ["Backlog", "Done", "Services", "Stream", "status_message"]
+__all__ = ["Done", "Services", "Stream", "status_message"]
 
 _RESYNC_S = 1.0
 _ENGINE_FAILED = "Processing failed: the engine of this stream has failed"
@@ -44,21 +45,12 @@ Done = Callable[[Applied | NcsError], None]
 
 
 @dataclasses.dataclass(slots=True)
-class Backlog:
-    """What waits to be applied, over all streams."""
-
-    max_bytes: float
-    bytes: int = 0
-    points: int = 0
-
-
-@dataclasses.dataclass(slots=True)
 class Services:
     """What streams share."""
 
     store: Store
     committer: Committer
-    threads: Executor
+    threads: FairThreads
     metrics: Metrics
     clock: Clock
     backlog: Backlog
@@ -112,7 +104,9 @@ class Stream:
         self.cluster_count = model.engine.cluster_count
         self._model = model
         self._services = services
-        self._turns = Turns(model, services.threads, services.clock, self._after_turn)
+        self._quota = services.backlog.of(key.tenant)
+        threads = services.threads.of(key.tenant)
+        self._turns = Turns(model, threads, services.clock, self._after_turn)
         self._admission = Admission.after(model, services.max_producers)
         self._durable = Admission.after(model, services.max_producers)
         self._pending: deque[_Batch] = deque()
@@ -146,7 +140,6 @@ class Stream:
         Raises:
             NcsError: if it is refused; nothing is changed then.
         """
-        backlog = self._services.backlog
         if self.broken:
             raise NcsError(Code.INTERNAL_ERROR, _ENGINE_FAILED)
         if self._suspended:
@@ -154,8 +147,9 @@ class Stream:
         entry.applied = self._model.checkpoint
         payload = encode_entry(entry)
         size += len(payload) + (0 if entry.points is None else entry.block.nbytes)
-        if backlog.bytes + size > backlog.max_bytes:
-            raise NcsError(Code.OVERLOADED, retry_after_s=0.5)
+        if not self._quota.room or size > self._services.backlog.room:
+            wait = self._quota.retry_after_ms / 1000
+            raise NcsError(Code.OVERLOADED, retry_after_s=wait)
         if self.is_new:
             self._admission.check(entry)
             self._begin(entry.ingest_ns)
@@ -177,11 +171,9 @@ class Stream:
     def _batch(
         self, entry: Entry, payload: bytes, offset: int | None, size: int, done: Done
     ) -> _Batch:
-        services = self._services
-        services.backlog.bytes += size
-        services.backlog.points += entry.count
+        size = self._quota.take(size, entry.count)
         self._backlog_points += entry.count
-        arrived = services.clock.monotonic()
+        arrived = self._services.clock.monotonic()
         return _Batch(entry, payload, offset, size, done, arrived)
 
     @property
@@ -204,13 +196,16 @@ class Stream:
 
     # What the committer calls
 
-    def take_pending(self, max_bytes: int) -> list[Append]:
+    def take_pending(self, max_bytes: int, max_batches: int) -> list[Append]:
         """See `Committable.take_pending`."""
         size = 0
         entries = []
-        while self._pending and (size < max_bytes or not self._committing):
+        taken = self._committing
+        while self._pending and (
+            not taken or (size < max_bytes and len(taken) < max_batches)
+        ):
             batch = self._pending.popleft()
-            self._committing.append(batch)
+            taken.append(batch)
             size += batch.size
             if batch.offset is not None:
                 entries.append(Append(self.key, batch.offset, batch.payload))
@@ -304,7 +299,6 @@ class Stream:
             Operation(
                 functools.partial(self._apply, batch),
                 functools.partial(self._settle, batch),
-                batch.entry.count,
             )
         )
 
@@ -341,8 +335,7 @@ class Stream:
     def _settle(self, batch: _Batch, outcome: Applied | NcsError) -> None:
         """Account for a batch, tell its events, answer its sender."""
         services, metrics = self._services, self._services.metrics
-        services.backlog.bytes -= batch.size
-        services.backlog.points -= batch.entry.count
+        self._quota.give_back(batch.size, batch.entry.count, services.clock.monotonic())
         self._backlog_points -= batch.entry.count
         if isinstance(outcome, Applied) and not outcome.duplicate:
             self._has_news = True

@@ -84,7 +84,7 @@ class Streams:
                 services.history_events,
                 clock=services.clock,
                 progress=self.progress,
-                threads=services.threads,
+                threads=services.threads.of(key.tenant),
             )
         stream = self._streams[key] = Stream(key, recovered.model, services)
         stream.remember(recovered)

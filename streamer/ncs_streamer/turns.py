@@ -1,9 +1,9 @@
 """Working off what touches a model: one operation after the other, in turns.
 
-A turn takes what is queued up to a number of points, runs on one of the threads that
-all streams share, and hands its results out on the event loop in the same order. A
-stream has one turn at a time, and goes to the end of the threads' queue for its next:
-streams share the threads fairly, and a model never sees two threads at once.
+A turn runs what is queued, for some milliseconds, on one of the threads that all
+streams share, and hands the results out on the event loop in the same order. A stream
+has one turn at a time and queues again for its next, so a model never sees two threads
+at once.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .logs import get_log
 
 __all__ = ["Operation", "Turns"]
 
-_TURN_POINTS = 4096
-_TURN_OPERATIONS = 256  # so that many small ones let other streams in too
+_TURN_S = 0.003
+_TURN_OPERATIONS = 64  # what handing them out takes is short, too
 
 log = get_log()
 
@@ -37,8 +37,6 @@ class Operation(Generic[M]):
     deliver: Callable[[Any], None]
     """Called on the event loop with what `run` returned, or the exception it raised,
     before the results of later operations."""
-    points: int = 0
-    """How much of a turn it takes."""
 
 
 class Turns(Generic[M]):
@@ -72,12 +70,8 @@ class Turns(Generic[M]):
             self._begin_turn()
 
     def _begin_turn(self) -> None:
-        turn: list[Operation[M]] = []
-        points = 0
-        while self._waiting and points < _TURN_POINTS and len(turn) < _TURN_OPERATIONS:
-            operation = self._waiting.popleft()
-            turn.append(operation)
-            points += operation.points
+        count = min(len(self._waiting), _TURN_OPERATIONS)
+        turn = [self._waiting.popleft() for _ in range(count)]
         if turn:
             self._running = True
             loop = asyncio.get_running_loop()
@@ -85,9 +79,12 @@ class Turns(Generic[M]):
             future.add_done_callback(lambda done: self._hand_out(turn, done.result()))
 
     def _work_off(self, turn: list[Operation[M]]) -> tuple[list[Any], float]:
+        """Return the results of the first operations, at least one, and the seconds."""
         began = self._clock.monotonic()
         results: list[Any] = []
         for operation in turn:
+            if results and self._clock.monotonic() - began > _TURN_S:
+                break
             try:
                 results.append(operation.run(self._model))
             except Exception as error:
@@ -98,7 +95,8 @@ class Turns(Generic[M]):
         self, turn: list[Operation[M]], outcome: tuple[list[Any], float]
     ) -> None:
         results, seconds = outcome
-        for operation, result in zip(turn, results, strict=True):
+        self._waiting.extendleft(reversed(turn[len(results) :]))
+        for operation, result in zip(turn, results, strict=False):
             try:
                 operation.deliver(result)
             except Exception:  # one reader's trouble shall not stop the stream

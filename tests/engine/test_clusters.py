@@ -138,7 +138,7 @@ def test_clearing_tells_of_every_cluster() -> None:
 def test_a_restored_book_gives_the_same_state() -> None:
     book = book_with([10, 5])
     micro = heaps(np.array([[0.1], [0.7]]), [0, 1])
-    book.follow_centroids(micro, Standardizer(1, identity=True))
+    book.review(micro, Standardizer(1, identity=True))
     state = json.loads(json.dumps(book.state()))
     assert ClusterBook.restore(state).state() == state
 
@@ -195,7 +195,7 @@ def test_the_radius_does_not_depend_on_another_cluster() -> None:
 
 def test_a_cluster_that_moved_by_its_spread_has_lost_63_percent_of_stability() -> None:
     book, micro = book_with([1]), heaps(np.zeros((1, 2)), [0])
-    book.follow_centroids(micro, IDENTITY)
+    book.review(micro, IDENTITY)
     micro.centres[:, 0] = 3.0, 4.0
     micro.spread[:, 0] = 9.0, 16.0
     (cluster,) = book.describe(micro, IDENTITY, 9)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from ncs_engine.drift import DriftDetector, Sample, moved_weight
+from ncs_engine.drift import DriftDetector, moved_weight
 from ncs_engine.numpy_kernel import tally
 from ncs_engine.result import Drift
+from ncs_engine.strangeness import Sample
 
 from .streams import MANY, seeds
 
@@ -184,31 +185,31 @@ def test_what_goes_over_to_another_cluster_is_no_drift() -> None:
 def test_a_merge_adds_up_the_shares() -> None:
     detector = settled(EVEN)
     detector.follow([(0, 0, 1.0), (1, 0, 1.0)])
-    assert detector.slow == pytest.approx({0: 0.5, 2: 0.25, 3: 0.25})
+    assert detector.shares.slow == pytest.approx({0: 0.5, 2: 0.25, 3: 0.25})
 
 
 def test_a_split_takes_its_share_along() -> None:
     detector = settled({0: BLOCK})
     detector.follow([(0, 0, 0.75), (0, 1, 0.25)])
-    assert detector.slow == pytest.approx({0: 0.75, 1: 0.25})
+    assert detector.shares.slow == pytest.approx({0: 0.75, 1: 0.25})
 
 
 def test_two_splits_of_one_cluster_each_take_their_share_of_the_whole() -> None:
     detector = settled({0: BLOCK})
     detector.follow([(0, 0, 0.5), (0, 1, 0.25), (0, 2, 0.25)])
-    assert detector.slow == pytest.approx({0: 0.5, 1: 0.25, 2: 0.25})
+    assert detector.shares.slow == pytest.approx({0: 0.5, 1: 0.25, 2: 0.25})
 
 
 def test_a_cluster_that_was_never_seen_may_be_split() -> None:
     detector = settled({0: BLOCK})
     detector.follow([(7, 7, 0.75), (7, 8, 0.25)])
-    assert detector.slow == pytest.approx({0: 1.0, 7: 0.0, 8: 0.0})
+    assert detector.shares.slow == pytest.approx({0: 1.0, 7: 0.0, 8: 0.0})
 
 
 def test_what_was_merged_and_split_at_once_is_no_drift() -> None:
     detector = settled(EVEN)
     detector.follow([(0, 0, 0.25), (0, 4, 0.5), (0, 5, 0.25), (1, 0, 1.0)])
-    assert detector.fast == pytest.approx(
+    assert detector.shares.fast == pytest.approx(
         {0: 0.3125, 2: 0.25, 3: 0.25, 4: 0.125, 5: 0.0625}
     )
 
@@ -216,7 +217,7 @@ def test_what_was_merged_and_split_at_once_is_no_drift() -> None:
 def test_an_id_that_was_never_seen_may_be_merged() -> None:
     detector = settled({0: BLOCK})
     detector.follow([(7, 0, 1.0)])
-    assert detector.slow == pytest.approx({0: 1.0})
+    assert detector.shares.slow == pytest.approx({0: 1.0})
 
 
 def test_weight_moves_by_the_micro_clusters() -> None:
@@ -254,19 +255,39 @@ def test_a_rare_cluster_may_be_silent_for_long() -> None:
     assert feed(settled({0: 255, 1: 1}), {0: 256}, 12, 1.0) == []
 
 
+def cycle(day: int) -> list[int]:
+    """Return the ids of a day: cluster 3 comes in its last block of six only."""
+    return [0, 1, 2, 0] * 64 if day % 6 < 5 else [3, 0, 3, 1] * 64
+
+
+def test_a_cluster_that_comes_back_every_day_is_waited_for() -> None:
+    detector = DriftDetector()
+    found = [observe(detector, cycle(block), 0.0) for block in range(60)]
+    late = [drift.detector for drift in found[12:] if drift]
+    assert "silence" not in late
+
+
+def test_a_cluster_that_does_not_come_back_any_more_is_silent_in_the_end() -> None:
+    detector = DriftDetector()
+    for block in range(60):
+        observe(detector, cycle(block), 0.0)
+    found = [observe(detector, [0, 1, 2, 0] * 64) for _ in range(40)]
+    assert "silence" in [drift.detector for drift in found if drift]
+
+
 def test_a_merge_keeps_the_shorter_wait() -> None:
     detector = settled({0: 128, 1: 128})
     observe(detector, [0] * 10)
     detector.follow([(0, 0, 1.0), (1, 0, 1.0)])
-    assert detector.at - detector.seen[0] == 0
+    assert detector.at - detector.silence.seen[0] == 0
 
 
 def test_a_part_has_waited_as_long_as_the_whole() -> None:
     detector = settled({0: 128, 1: 128})
     observe(detector, [0] * 10)
-    seen = detector.seen[1]
+    seen = detector.silence.seen[1]
     detector.follow([(1, 1, 0.5), (1, 2, 0.5)])
-    assert (detector.seen[1], detector.seen[2]) == (seen, seen)
+    assert (detector.silence.seen[1], detector.silence.seen[2]) == (seen, seen)
     assert detector.at - seen >= 10
 
 
@@ -299,6 +320,14 @@ def test_a_change_is_told_by_one_detector_only() -> None:
     first = observe(detector, [-1] * 16, novel=0.9)
     later = feed(detector, ELSEWHERE, SETTLED - 1, 0.5)
     assert (first is not None, later) == (True, [])
+
+
+def test_new_places_some_time_after_a_change_are_another_one() -> None:
+    detector = settled(EVEN)
+    first = observe(detector, [-1] * 16, novel=0.9)
+    calm = feed(detector, ELSEWHERE, 2, 0.5)
+    second = observe(detector, [-1] * 16, novel=0.3)
+    assert (first is not None, calm, second is not None) == (True, [], True)
 
 
 def test_after_a_change_has_settled_it_is_the_past() -> None:
@@ -357,6 +386,11 @@ def test_in_a_slow_series_the_average_may_wander() -> None:
     assert fed_strangeness([0.4] * 20 + [0.6] * 4, correlation=0.99) == []
 
 
+def test_an_average_that_swings_all_the_time_may_swing() -> None:
+    swing = [0.5 + 0.12 * float(np.sin(block / 4)) for block in range(100)]
+    assert "likelihood" not in fed_strangeness(swing, sensitivity=1.0)[2:]
+
+
 def test_points_that_are_all_alike_are_no_drift() -> None:
     assert fed_strangeness([0.4] * 100, sensitivity=1.0) == []
 
@@ -369,7 +403,7 @@ def test_shares_add_up_to_1(seed: int) -> None:
     for _ in range(20):
         ids = rng.integers(-1, 4, int(rng.integers(1, 300))).tolist()
         observe(detector, ids)
-    shares = sum(detector.fast.values()), sum(detector.slow.values())
+    shares = sum(detector.shares.fast.values()), sum(detector.shares.slow.values())
     assert shares == pytest.approx((1.0, 1.0), abs=1e-4)
 
 

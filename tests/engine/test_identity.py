@@ -28,7 +28,7 @@ def carried(
 ) -> Carried:
     return carry_ids(
         np.array(component, np.int64),
-        np.array(weight or [1.0] * len(old)),
+        np.array(weight or [1.0] * len(old), np.float64),
         np.array(old, np.int64),
         {*old} - {-1} if alive is None else alive,
         NEXT_ID,

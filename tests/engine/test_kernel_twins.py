@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ncs_engine import Engine, EngineParams
+from ncs_engine.histogram import Histogram
 from ncs_engine.microclusters import MicroClusters
 from ncs_engine.novelty import Novelty
 from ncs_engine.numpy_kernel import BURST, FULL
@@ -130,6 +131,33 @@ def test_a_point_loop_leaves_the_same_bits(
     assert left[0] == left[1]
 
 
+@pytest.mark.parametrize("dimension", [1, 3, 10, 40])
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e12, 1e25])
+@pytest.mark.parametrize("apart", [0.0, 1e-7, 1e-3, 1.0])
+def test_close_calls_for_the_nearest_are_decided_alike(
+    dimension: int, scale: float, apart: float
+) -> None:
+    """Where single precision cannot tell who is nearest, double precision has to."""
+    rng = np.random.default_rng(dimension)
+    base = rng.normal(size=dimension)
+    crowd = (base + apart * rng.normal(size=(200, dimension))) * scale
+    block = (base + apart * rng.normal(size=(60, dimension))) * scale
+    told = []
+    for kernel in both():
+        micro, scaler = MicroClusters(dimension, 256), Standardizer(dimension)
+        for i, z in enumerate(crowd):
+            micro.found(z, i)
+        loop = kernel.PointLoop(
+            micro, scaler, RecentGaps(2), Background(), Novelty(),
+            RecentPoints(2, dimension), False, 16, 8,
+        )  # fmt: skip
+        n = len(block)
+        out = np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, np.float32)
+        loop.judge(block, *out, YOUNG, 1e40, np.inf, 0.5)
+        told.append([array.tobytes() for array in out])
+    assert told[0] == told[1]
+
+
 def run(kernel: ModuleType, points: Points, params: EngineParams, size: int) -> Any:
     with running_on(kernel):
         engine = Engine(params)
@@ -184,17 +212,78 @@ def test_pairwise_distances_are_the_same_bits(seed: int) -> None:
     assert len(found) == 1
 
 
-@given(seeds, st.sampled_from([0, 1, 3]), st.floats(0, 1))
+@given(
+    seeds, st.sampled_from([0, 1, 3]), st.floats(0, 1), st.sampled_from([3.0, np.inf])
+)
 @MANY
-def test_merging_leaves_the_same_bits(seed: int, labels: int, share: float) -> None:
+def test_merging_leaves_the_same_bits(
+    seed: int, labels: int, share: float, reach: float
+) -> None:
     left = []
     for kernel in both():
         with running_on(kernel):
             micro = drawn(seed, labels=labels)
             squared = micro.pairwise_squared_distances()
-            farthest = micro.merge_closest(int(share * micro.count), squared)
+            farthest = micro.merge_closest(int(share * micro.count), squared, reach)
         arrays = [getattr(micro, name)[..., : micro.count] for name in micro.ARRAYS]
         left.append((farthest, [array.tobytes() for array in arrays]))
+    assert left[0] == left[1]
+
+
+@given(seeds)
+@MANY
+def test_neighbours_are_the_same_bits(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, every = int(rng.integers(2, 120)), int(rng.integers(1, 5))
+    columns = np.round(rng.normal(0, 3, (int(rng.integers(1, 9)), n)), 1)
+    k, found = int(rng.integers(0, n)), []
+    for kernel in both():
+        squared = np.empty(-(-n // every))
+        kernel.neighbours(columns, every, k, squared)
+        found.append(squared.tobytes())
+    assert found[0] == found[1]
+
+
+@given(seeds)
+@MANY
+def test_overlaps_are_the_same_bits(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(0, 90))
+    a, b, weight = rng.integers(-1, 5, n), rng.integers(-1, 9, n), rng.random(n)
+    one, other = (kernel.overlaps(a, b, weight) for kernel in both())
+    assert one == other
+
+
+@given(seeds)
+@MANY
+def test_the_geometry_of_clusters_is_the_same_bits(seed: int) -> None:
+    micro, found = drawn(seed, labels=4), []
+    known = np.unique(micro.label[: micro.count])
+    ids = known[known >= 0]
+    for kernel in both():
+        shape = len(ids), len(micro.centres)
+        centroids, variances = np.empty(shape), np.empty(shape)
+        kernel.geometry(micro, micro.count, ids, centroids, variances)
+        found.append((centroids.tobytes(), variances.tobytes()))
+    assert found[0] == found[1]
+
+
+@given(seeds, st.booleans(), st.sampled_from([0.0, 1.0, 4.0]))
+@MANY
+def test_founding_anew_leaves_the_same_bits(
+    seed: int, crowded: bool, grain: float
+) -> None:
+    rng = np.random.default_rng([seed, 1])
+    left = []
+    points = rng.normal(0, 3, (60, len(drawn(seed, labels=3).centres)))
+    for kernel in both():
+        before = drawn(seed, labels=3)
+        micro = MicroClusters(len(before.centres), 20)
+        stop = kernel.refound(micro, before, points, 0, 99, grain, 0.1, False)
+        if stop < len(points):
+            stop = kernel.refound(micro, before, points, stop, 100, grain, 0.1, crowded)
+        arrays = [getattr(micro, name)[..., : micro.count] for name in micro.ARRAYS]
+        left.append((stop, [array.tobytes() for array in arrays]))
     assert left[0] == left[1]
 
 
@@ -293,3 +382,42 @@ def test_more_centres_than_there_are_or_none_are_refused(count: int) -> None:
     index = np.empty(1, dtype=np.int64)
     with pytest.raises(ValueError, match="centres"):
         native().nearest(np.zeros((2, 4)), count, np.zeros((1, 2)), index)
+
+
+@given(seeds, st.sampled_from([1, 3, 17]), st.integers(1, 300))
+@MANY
+def test_cells_are_the_same(seed: int, dimension: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    histogram, scaler = Histogram(dimension), Standardizer(dimension)
+    scaler.shift = rng.normal(size=dimension)
+    scaler.scale = rng.choice([0.0, 0.3, 7.0], dimension)
+    built = nasty(rng, 256, dimension)
+    histogram.build(built, scaler)
+    points = np.concatenate([nasty(rng, n, dimension), built])
+    found = set()
+    for module in both():
+        with running_on(module):
+            found.add(histogram.cells(points).tobytes())
+    assert len(found) == 1
+
+
+@given(seeds)
+@MANY
+def test_chi_squares_are_the_same_bits(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.poisson(rng.choice([0.0, 0.5, 20.0], (4, 160))).astype(np.float64)
+    second = 0.7 * rng.poisson(rng.choice([0.0, 0.5, 20.0], (4, 160)))
+    first[int(rng.integers(4))] = 0.0
+    told = set()
+    for module in both():
+        out = np.empty((3, 8))
+        module.chi_squares(first, second, out)
+        told.add(out.tobytes())
+    assert len(told) == 1
+
+
+def test_a_cut_along_a_feature_that_is_not_there_is_refused() -> None:
+    histogram = Histogram(2)
+    histogram.feature[5] = 2
+    with running_on(native()), pytest.raises(ValueError, match="feature"):
+        histogram.cells(np.zeros((1, 2)))

@@ -100,3 +100,26 @@ def test_lone_outliers_are_no_novelty() -> None:
     strange = rng.random(6000) < 0.05
     points[strange] = rng.uniform(-60, 80, (int(strange.sum()), 3))
     assert Engine().learn(points).drift == []
+
+
+@pytest.mark.parametrize(
+    ("strange", "share", "found"),
+    [(8, 0.0, True), (8, 0.05, True), (8, 0.2, False), (2, 0.0, False)],
+)
+def test_a_burst_is_told_where_so_many_strange_points_are_no_chance(
+    strange: int, share: float, found: bool
+) -> None:
+    assert (Novelty.burst(strange, 16, share, 0.5) > 0.0) == found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_blobs_that_are_all_replaced_at_once_are_told_within_20_points(
+    seed: int,
+) -> None:
+    centres = 30.0 * np.random.default_rng(seed).permutation(
+        [[x, y] for x in range(4) for y in range(3)]
+    )
+    before, _ = blobs(seed, 3000, centres[:6])
+    after, _ = blobs(seed + 1, 200, centres[6:])
+    drift = Engine().learn(np.concatenate([before, after])).drift
+    assert 3000 < drift[0].at <= 3020

@@ -93,8 +93,10 @@ def test_a_snapshot_begins_with_magic_and_version() -> None:
 def test_a_snapshot_is_json_and_numbers_and_nothing_else() -> None:
     (length,) = struct.unpack("<I", SNAPSHOT[HEAD_LENGTH])
     index = json.loads(SNAPSHOT[HEAD : HEAD + length])["arrays"]
-    assert {dtype for _, dtype, _ in index} == {"<f8", "<i8"}
-    numbers = sum(8 * int(np.prod(shape)) for _, _, shape in index)
+    assert {dtype for _, dtype, _ in index} == {"<f4", "<f8", "<i4", "<i8"}
+    numbers = sum(
+        np.dtype(dtype).itemsize * int(np.prod(shape)) for _, dtype, shape in index
+    )
     assert len(SNAPSHOT) == HEAD + length + numbers
 
 

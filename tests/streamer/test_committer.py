@@ -14,13 +14,15 @@ pytestmark = pytest.mark.unit
 class Writer:
     """A stream that has entries to commit."""
 
-    def __init__(self, name: str, first: int = 1) -> None:
-        self.key = StreamKey("acme", name)
-        self.waiting = [Append(self.key, first, b"x")]
+    def __init__(
+        self, name: str, first: int = 1, *, tenant: str = "acme", count: int = 1
+    ) -> None:
+        self.key = StreamKey(tenant, name)
+        self.waiting = [Append(self.key, first + i, b"x") for i in range(count)]
         self.outcome: list[str] = []
 
-    def take_pending(self, max_bytes: int) -> list[Append]:
-        taken, self.waiting = self.waiting, []
+    def take_pending(self, max_bytes: int, max_batches: int) -> list[Append]:
+        taken, self.waiting = self.waiting[:max_batches], self.waiting[max_batches:]
         return taken
 
     def has_pending(self) -> bool:
@@ -52,7 +54,7 @@ async def commit(store: MemoryStore, *writers: Writer) -> list[bool]:
         committer.wake(writer)
     task = asyncio.create_task(committer.run())
     async with asyncio.timeout(10):
-        while not all(writer.outcome for writer in writers):
+        while not all(w.outcome and not w.waiting for w in writers):
             await asyncio.sleep(0)
     task.cancel()
     return told
@@ -78,3 +80,25 @@ async def test_a_store_that_takes_nothing_is_not_healthy() -> None:
     a, b = Writer("a"), Writer("b")
     assert await commit(Broken(), a, b) == [False]
     assert (a.outcome, b.outcome) == (["rejected"], ["rejected"])
+
+
+async def test_a_tenant_that_floods_has_only_its_part_of_a_group() -> None:
+    class Groups(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[dict[str, int]] = []
+            self._append = self.journal.append
+            self.journal.append = self._note  # type: ignore[method-assign]
+
+        async def _note(self, entries: Sequence[Append]) -> None:
+            tenants = [entry.key.tenant for entry in entries]
+            self.sizes.append({name: tenants.count(name) for name in set(tenants)})
+            await self._append(entries)
+
+    store = Groups()
+    flood = [Writer(f"f{i}", tenant="flood", count=100) for i in range(4)]
+    quiet = Writer("q", tenant="quiet")
+    await commit(store, *flood, quiet)
+    assert store.sizes[0] == {"flood": 128, "quiet": 1}
+    assert sum(sizes.get("flood", 0) for sizes in store.sizes) == 400
+    assert max(sizes.get("flood", 0) for sizes in store.sizes) <= 128

@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 
 from ncs_protocol import Code, Limits, NcsError
-from ncs_protocol.messages import Auth, Error, Hello, Ping, Points
+from ncs_protocol.messages import Auth, Error, Hello, Ping, Points, SlowDown
 from ncs_streamer.auth import Principal
+from ncs_streamer.backlog import Backlog
 from ncs_streamer.effects import Authenticate, Close, Effect, Greet, Send, Submit
 from ncs_streamer.session import Session, SessionConfig, State
 
@@ -108,3 +109,35 @@ def test_a_credential_of_another_tenant_changes_nothing() -> None:
     assert said(session.receive(auth, 20, 100.0)) == ["Authenticate"]
     assert said(session.authenticated(auth, EVE)) == ["permission_denied"]
     assert session.principal == ANN
+
+
+def test_credit_is_what_is_left_of_the_session_and_of_its_tenant() -> None:
+    session = greeted()
+    assert session.credit == 10_000
+    backlog = Backlog(1e6, 20_000)
+    session.quota = backlog.of("acme")
+    assert session.credit == 10_000
+    session.quota.take(15_000, 1)
+    assert 0 < session.credit < 5_000
+
+
+def test_why_the_socket_is_not_read_is_told_once_a_second() -> None:
+    session = greeted()
+    session.quota = Backlog(1e6, 20_000).of("acme")
+    session.quota.take(20_000, 1)
+    assert session.credit == 0
+    told = session.short(50.0)
+    assert told == [Send(SlowDown(reason="tenant_backlog", retry_after_ms=20))]
+    assert session.short(50.9) == []
+    assert session.short(51.1) == told
+
+
+def test_a_session_that_has_used_its_own_credit_is_told_so() -> None:
+    session = greeted()
+    session.quota = Backlog(1e6, 1e6).of("acme")
+    point = Points(seq=1, points=[[1.0]])
+    assert said(session.receive(point, 10_000, 100.0)) == ["Submit"]
+    assert session.credit == 0
+    assert session.short(50.0) == [
+        Send(SlowDown(reason="session_credit", retry_after_ms=20))
+    ]

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -47,21 +48,27 @@ async def test_operations_run_and_deliver_in_order(threads: ThreadPoolExecutor) 
     model, delivered = Model(), list[int]()
     queue = turns(model, threads, [])
     for number in range(100):
-        queue.add(Operation(lambda m, n=number: m.use(n), delivered.append, points=500))
+        queue.add(Operation(lambda m, n=number: m.use(n), delivered.append))
     await idle(queue)
     assert list(range(100)) == model.done == delivered
 
 
-async def test_a_turn_takes_so_many_points_and_no_more(
+def ticking() -> Clock:
+    """Return a clock by which a millisecond passes at every look."""
+    looks = itertools.count()
+    return Clock(monotonic=lambda: next(looks) / 1000)
+
+
+async def test_a_turn_ends_when_its_time_is_up_and_nothing_is_lost(
     threads: ThreadPoolExecutor,
 ) -> None:
-    log: list[float] = []
-    queue = turns(Model(), threads, log)
+    model, delivered, log = Model(), list[int](), list[float]()
+    queue = Turns(model, threads, ticking(), log.append)
     for number in range(20):
-        operation = Operation(lambda m, n=number: m.use(n), lambda _: None, points=1000)
-        queue.add(operation)
+        queue.add(Operation(lambda m, n=number: m.use(n), delivered.append))
     await idle(queue)
-    assert 5 <= len(log) <= 6
+    assert list(range(20)) == model.done == delivered
+    assert 5 <= len(log) <= 11
 
 
 async def test_what_a_delivery_or_a_turn_adds_never_runs_beside_a_turn(

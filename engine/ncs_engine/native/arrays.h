@@ -18,6 +18,14 @@ int ncs_take(PyObject *object, Py_buffer *view, char type, int writable, int ndi
 /* Take points, float32 or float64 (n, d), into `view` and `block`; as `ncs_take`. */
 int ncs_take_block(PyObject *object, Py_buffer *view, ncs_block *block);
 
+/* Functions of the module that are elsewhere. */
+PyObject *ncs_py_geometry(PyObject *module, PyObject *args);
+PyObject *ncs_py_merge_closest(PyObject *module, PyObject *args);
+PyObject *ncs_py_refound(PyObject *module, PyObject *args);
+PyObject *ncs_py_partition(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *ncs_py_chi_squares(PyObject *module, PyObject *const *args, Py_ssize_t n);
+
 /* The type of `PointLoop`. */
 extern PyType_Spec ncs_point_loop_spec;
 

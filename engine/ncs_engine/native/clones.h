@@ -10,7 +10,9 @@
 
 #include <stdlib.h> /* defines __GLIBC__ */
 
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
+/* NCS_BASELINE leaves them out, so that a test can compare. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
+    !defined(NCS_BASELINE)
 #define NCS_HAS_CLONES 1
 #define NCS_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
@@ -24,6 +26,17 @@
 #else
 #define NCS_INLINE static inline
 #endif
+
+/* Accumulators side by side, for what would wait for itself in a single one. So many,
+ * because gcc makes no vectors of a loop of 16 or less, which it unrolls first. */
+#define NCS_ABREAST 32
+
+/* Return a row length of which nothing is left over when it is taken so many at a time.
+ * What is left over costs more than its share. */
+static inline int ncs_padded(int count)
+{
+    return (count + NCS_ABREAST - 1) / NCS_ABREAST * NCS_ABREAST;
+}
 
 /* Return the name of the vectors in use. */
 static inline const char *ncs_vectors(void)

@@ -64,6 +64,7 @@ static void standardize(const ncs_loop *loop)
 
 typedef struct {
     ptrdiff_t nearest; /* -1 without any micro-cluster */
+    double squared;    /* its squared distance */
     int64_t cluster;   /* the id that is told, OUTLIER for none */
     int64_t label;     /* the cluster that it takes part in; OUTLIER if it is strange */
     double gap;        /* to the nearest with a label */
@@ -73,24 +74,59 @@ typedef struct {
     int strange;
 } verdict;
 
-static ptrdiff_t nearest_labelled(const ncs_loop *loop, ptrdiff_t nearest)
+/* Make the coarse copy where there is room for one; return whether there is. */
+static int begin(ncs_loop *loop)
+{
+    const ncs_micro *m = &loop->micro;
+    if (loop->coarse == NULL)
+        return 0;
+    loop->finder = ncs_finder_of(m->centres, m->dimension, m->capacity, m->count,
+                                 loop->coarse);
+    return 1;
+}
+
+static void measure_all(const ncs_loop *loop)
+{
+    const ncs_micro *m = &loop->micro;
+    ncs_squared_distances(m->centres, m->dimension, m->capacity, m->count, loop->z,
+                          loop->squared);
+}
+
+/* Return the nearest of all, and in `squared` its squared distance. */
+static ptrdiff_t nearest(const ncs_loop *loop, int coarse, double norm, double *squared)
+{
+    ptrdiff_t count = loop->micro.count;
+    if (coarse)
+        return ncs_find_nearest(&loop->finder, count, loop->z, norm, squared,
+                                loop->squared);
+    measure_all(loop);
+    ptrdiff_t index = ncs_argmin(loop->squared, count);
+    *squared = index < 0 ? INFINITY : loop->squared[index];
+    return index;
+}
+
+/* The same of those with a label; INOUT squared. */
+static ptrdiff_t nearest_labelled(const ncs_loop *loop, ptrdiff_t nearest,
+                                  double *squared)
 {
     const int64_t *label = loop->micro.label;
     if (nearest < 0 || label[nearest] >= 0)
         return nearest;
     ptrdiff_t best = -1;
+    measure_all(loop);
     for (ptrdiff_t i = 0; i < loop->micro.count; i++)
         if (label[i] >= 0 && (best < 0 || loop->squared[i] < loop->squared[best]))
             best = i;
+    *squared = best < 0 ? INFINITY : loop->squared[best];
     return best;
 }
 
-static double mean_square(const ncs_loop *loop)
+static double sum_of_squares(const ncs_loop *loop)
 {
     double total = 0.0;
     for (ptrdiff_t j = 0; j < loop->micro.dimension; j++)
         total += loop->z[j] * loop->z[j];
-    return total / loop->varying;
+    return total;
 }
 
 static float short_of_outlier(double score, double threshold)
@@ -99,18 +135,20 @@ static float short_of_outlier(double score, double threshold)
     return (float)score < most ? (float)score : most;
 }
 
-static verdict judge(const ncs_loop *loop, const ncs_dials *dials, int64_t learned)
+static verdict judge(const ncs_loop *loop, int coarse, const ncs_dials *dials,
+                     int64_t learned)
 {
     const ncs_micro *micro = &loop->micro;
-    ncs_squared_distances(micro->centres, micro->dimension, micro->capacity,
-                          micro->count, loop->z, loop->squared);
-    ptrdiff_t nearest = ncs_argmin(loop->squared, micro->count);
-    ptrdiff_t labelled = nearest_labelled(loop, nearest);
-    verdict v = {nearest, OUTLIER, OUTLIER, INFINITY, 1.0, mean_square(loop), 1.0f, 1};
-    if (labelled < 0 || loop->squared[labelled] == INFINITY)
+    double squares = sum_of_squares(loop), gap;
+    verdict v = {-1, INFINITY, OUTLIER, OUTLIER, INFINITY, 1.0,
+                 squares / loop->varying, 1.0f, 1};
+    v.nearest = nearest(loop, coarse, squares, &v.squared);
+    gap = v.squared;
+    ptrdiff_t labelled = nearest_labelled(loop, v.nearest, &gap);
+    if (labelled < 0 || gap == INFINITY)
         return v;
     double threshold = dials->outlier_threshold;
-    v.gap = sqrt(loop->squared[labelled]);
+    v.gap = sqrt(gap);
     v.plain = ncs_outlier_score(v.gap, dials->radius, dials->usual);
     if (learned < NCS_YOUNG) {
         v.strange = v.plain >= threshold;
@@ -135,28 +173,8 @@ static int agrees(const ncs_loop *loop, const verdict *v, double radius, int64_t
     const ncs_micro *micro = &loop->micro;
     double reach = NCS_LIMIT_RADII * radius;
     return v->strange && v->nearest >= 0 && micro->label[v->nearest] < 0 &&
-           loop->squared[v->nearest] <= reach * reach &&
+           v->squared <= reach * reach &&
            micro->seen[v->nearest] > at - NCS_STRAY_MEMORY;
-}
-
-/* Let the nearest take the point, or found one; return 0 if there is no room. */
-static int place(ncs_loop *loop, const verdict *v, const ncs_dials *dials, int64_t at)
-{
-    ncs_micro *micro = &loop->micro;
-    ptrdiff_t index = v->nearest;
-    int joins = index >= 0 && loop->squared[index] <= dials->grain * dials->grain;
-    int full = micro->count == micro->capacity;
-    if (!joins && full && !dials->crowded)
-        return 0;
-    if (joins || full) {
-        ncs_absorb(micro, index, loop->z, dials->learning_rate);
-        if (micro->label[index] < 0)
-            micro->label[index] = v->label;
-    } else {
-        index = ncs_found(micro, loop->z, v->label);
-    }
-    micro->seen[index] = at;
-    return 1;
 }
 
 static void remember(ncs_loop *loop, const verdict *v, int agreeing)
@@ -197,14 +215,20 @@ ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
                      const ncs_verdicts *verdicts, ptrdiff_t *taken)
 {
     uint32_t window = ((uint32_t)1 << loop->burst_window) - 1;
+    int coarse = begin(loop);
     *taken = 0;
     for (ptrdiff_t i = start; i < stop; i++) {
         load(block, i, loop->raw);
         standardize(loop);
-        verdict v = judge(loop, dials, progress->learned);
+        verdict v = judge(loop, coarse, dials, progress->learned);
+        ptrdiff_t index;
         int agreeing = agrees(loop, &v, dials->radius, progress->learned + 1);
-        if (!place(loop, &v, dials, progress->learned + 1))
+        if (!ncs_place(&loop->micro, loop->z, v.nearest, v.squared, v.label,
+                       dials->grain, dials->learning_rate, dials->crowded,
+                       progress->learned + 1, &index))
             return NCS_FULL;
+        if (coarse)
+            ncs_finder_follow(&loop->finder, index);
         remember(loop, &v, agreeing);
         tell(verdicts, i, &v);
         progress->learned++;
@@ -220,10 +244,11 @@ ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
 void ncs_judge(ncs_loop *loop, const ncs_block *block, const ncs_dials *dials,
                int64_t learned, const ncs_verdicts *verdicts)
 {
+    int coarse = begin(loop);
     for (ptrdiff_t i = 0; i < block->count; i++) {
         load(block, i, loop->raw);
         standardize(loop);
-        verdict v = judge(loop, dials, learned);
+        verdict v = judge(loop, coarse, dials, learned);
         tell(verdicts, i, &v);
     }
 }

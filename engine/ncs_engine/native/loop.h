@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "microclusters.h"
+#include "nearest.h"
 
 /* Points as they came, C order; any alignment. */
 typedef struct {
@@ -33,6 +34,8 @@ typedef struct {
     double *raw;     /* (dimension), scratch */
     double *z;       /* (dimension), scratch */
     double *squared; /* (micro.capacity), scratch */
+    float *coarse;   /* ncs_finder_floats, scratch; NULL for few points */
+    ncs_finder finder;
 } ncs_loop;
 
 /* What holds during a call. */

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "clones.h"
 #include "distances.h"
 
 void ncs_absorb(ncs_micro *micro, ptrdiff_t index, const double *z, double rate)
@@ -31,10 +32,47 @@ ptrdiff_t ncs_found(ncs_micro *micro, const double *z, int64_t label)
     return index;
 }
 
-static int of_two_clusters(const ncs_micro *micro, ptrdiff_t a, ptrdiff_t b)
+int ncs_place(ncs_micro *micro, const double *z, ptrdiff_t nearest, double squared,
+              int64_t label, double grain, double rate, int crowded, int64_t at,
+              ptrdiff_t *index)
 {
-    return micro->label[a] >= 0 && micro->label[b] >= 0 &&
-           micro->label[a] != micro->label[b];
+    int joins = nearest >= 0 && squared <= grain * grain;
+    int full = micro->count == micro->capacity;
+    if (!joins && full && !crowded)
+        return 0;
+    if (joins || full) {
+        *index = nearest;
+        ncs_absorb(micro, nearest, z, rate);
+        if (micro->label[nearest] < 0)
+            micro->label[nearest] = label;
+    } else {
+        *index = ncs_found(micro, z, label);
+    }
+    micro->seen[*index] = at;
+    return 1;
+}
+
+static ptrdiff_t nearest_of(const ncs_micro *micro, const double *z, double *squared)
+{
+    ncs_squared_distances(micro->centres, micro->dimension, micro->capacity,
+                          micro->count, z, squared);
+    return ncs_argmin(squared, micro->count);
+}
+
+ptrdiff_t ncs_refound(ncs_micro *micro, const ncs_micro *before, const double *points,
+                      ptrdiff_t start, ptrdiff_t n, int64_t at, double grain,
+                      double rate, int crowded, double *squared)
+{
+    for (ptrdiff_t i = start; i < n; i++) {
+        const double *z = points + i * micro->dimension;
+        ptrdiff_t index, was = nearest_of(before, z, squared);
+        ptrdiff_t nearest = nearest_of(micro, z, squared);
+        double gap = nearest < 0 ? INFINITY : squared[nearest];
+        if (!ncs_place(micro, z, nearest, gap, was < 0 ? -1 : before->label[was], grain,
+                       rate, crowded && i == start, at, &index))
+            return i;
+    }
+    return n;
 }
 
 /* Let `a` take what `b` has. */
@@ -72,14 +110,27 @@ static void look_again(merging *m, ptrdiff_t i)
     m->least[i] = row[m->nearest[i]];
 }
 
-static void begin(merging *m)
+/* Bar an entry from those beyond the limit, and one with a label from those of other
+ * clusters. */
+NCS_CLONES
+static void bar(const int64_t *label, int64_t own, ptrdiff_t count, double limit,
+                double *row)
+{
+    for (ptrdiff_t j = 0; j < count; j++)
+        row[j] = row[j] > limit ? INFINITY : row[j];
+    if (own >= 0)
+        for (ptrdiff_t j = 0; j < count; j++)
+            row[j] = (label[j] < 0) | (label[j] == own) ? row[j] : INFINITY;
+}
+
+static void begin(merging *m, double limit)
 {
     ptrdiff_t count = m->micro->count;
+    const int64_t *label = m->micro->label;
     for (ptrdiff_t i = 0; i < count; i++) {
         double *row = m->squared + i * count;
-        for (ptrdiff_t j = 0; j < count; j++)
-            if (i == j || of_two_clusters(m->micro, i, j))
-                row[j] = INFINITY;
+        row[i] = INFINITY;
+        bar(label, label[i], count, limit, row);
         m->alive[i] = 1;
         look_again(m, i);
     }
@@ -118,11 +169,12 @@ static void follow(merging *m, ptrdiff_t a, ptrdiff_t b)
 }
 
 double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double *squared,
-                         uint8_t *alive, double *scratch, int64_t *nearest)
+                         uint8_t *alive, double limit, double *scratch,
+                         int64_t *nearest)
 {
     double *least = scratch + micro->dimension, farthest = 0.0;
     merging m = {micro, squared, scratch, least, nearest, alive};
-    begin(&m);
+    begin(&m, limit);
     for (ptrdiff_t left = micro->count; left > target; left--) {
         ptrdiff_t a = ncs_argmin(m.least, micro->count);
         if (m.least[a] == INFINITY)

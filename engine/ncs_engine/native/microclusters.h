@@ -31,12 +31,54 @@ void ncs_absorb(ncs_micro *micro, ptrdiff_t index, const double *z, double rate)
  */
 ptrdiff_t ncs_found(ncs_micro *micro, const double *z, int64_t label);
 
+/* Let the nearest micro-cluster take `z`, or found one; see numpy_kernel.place.
+ *
+ * INOUT micro
+ * IN    z        double (dimension)
+ * IN    nearest  which is the nearest, -1 without any
+ * IN    squared  its squared distance
+ * IN    at       number of points learned with it
+ * OUT   index    which took it
+ *
+ * Returns 0 if there is no room; then nothing was done.
+ */
+int ncs_place(ncs_micro *micro, const double *z, ptrdiff_t nearest, double squared,
+              int64_t label, double grain, double rate, int crowded, int64_t at,
+              ptrdiff_t *index);
+
+/* Place the points [start, n) anew; see numpy_kernel.refound.
+ *
+ * INOUT micro
+ * IN    before
+ * IN    points   double (n, dimension)
+ * OUT   squared  double (the larger of both counts), scratch
+ *
+ * Returns the first point for which there is no room, or n.
+ */
+ptrdiff_t ncs_refound(ncs_micro *micro, const ncs_micro *before, const double *points,
+                      ptrdiff_t start, ptrdiff_t n, int64_t at, double grain,
+                      double rate, int crowded, double *squared);
+
+/* Work out where clusters lie; see numpy_kernel.geometry.
+ *
+ * IN  micro
+ * IN  ids        int64 (clusters), rising
+ * OUT centroids  double (clusters, dimension)
+ * OUT variances  double (clusters, dimension)
+ * OUT total      double (clusters), scratch
+ * OUT place      ptrdiff_t (count), scratch
+ */
+void ncs_geometry(const ncs_micro *micro, const int64_t *ids, ptrdiff_t clusters,
+                  double *centroids, double *variances, double *total,
+                  ptrdiff_t *place);
+
 /* Merge the closest pairs until at most `target` are alive; see
  * MicroClusters.merge_closest. Entries that went are not yet taken out of the arrays.
  *
  * INOUT micro    its count stays
  * INOUT squared  double (count, count), the squared distances between the centres
  * OUT   alive    uint8 (count), 0 for what went into another one
+ * IN    limit    squared distance beyond which pairs are left alone
  * OUT   scratch  double (dimension + count)
  * OUT   nearest  int64 (count)
  *
@@ -44,6 +86,7 @@ ptrdiff_t ncs_found(ncs_micro *micro, const double *z, int64_t label);
  * O(count^2) for the beginning and O(count * dimension) for most merges.
  */
 double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double *squared,
-                         uint8_t *alive, double *scratch, int64_t *nearest);
+                         uint8_t *alive, double limit, double *scratch,
+                         int64_t *nearest);
 
 #endif

@@ -2,7 +2,6 @@
 #include "arrays.h"
 #include "clones.h"
 #include "distances.h"
-#include "partition.h"
 #include "tally.h"
 
 static PyObject *fits(PyObject *module, PyObject *const *args, Py_ssize_t n)
@@ -94,79 +93,34 @@ centres_taken:
     return done;
 }
 
-static const char *const micro_arrays[] = {"centres", "spread", "weight",
-                                           "points",  "label",  "seen"};
-static const char micro_types[] = {'d', 'd', 'd', 'd', 'q', 'q'};
-
-/* Take the arrays of a MicroClusters; return how many, with an error if not all. */
-static int take_micro(PyObject *owner, Py_buffer *views, ncs_micro *micro)
+static PyObject *neighbours(PyObject *module, PyObject *args)
 {
-    Py_ssize_t shape[2] = {-1, -1};
-    for (int i = 0; i < 6; i++) {
-        PyObject *array = PyObject_GetAttrString(owner, micro_arrays[i]);
-        if (array == NULL)
-            return i;
-        int two = i < 2;
-        int failed = ncs_take(array, &views[i], micro_types[i], 1, two ? 2 : 1,
-                              two ? shape : shape + 1);
-        Py_DECREF(array);
-        if (failed)
-            return i;
-        if (i == 0) {
-            shape[0] = views[0].shape[0];
-            shape[1] = views[0].shape[1];
-        }
-    }
-    *micro = (ncs_micro){shape[0], shape[1], 0, views[0].buf, views[1].buf,
-                         views[2].buf, views[3].buf, views[4].buf, views[5].buf};
-    return 6;
-}
-
-/* Merge with the memory that it takes; return the farthest, or -1 without memory. */
-static double merge(ncs_micro *micro, Py_ssize_t target, double *squared, uint8_t *alive)
-{
-    size_t doubles = micro->dimension + micro->count + 1;
-    double *scratch = PyMem_Calloc(doubles, sizeof(double));
-    int64_t *nearest = PyMem_Calloc(micro->count + 1, sizeof(int64_t));
-    double farthest = -1.0;
-    if (scratch != NULL && nearest != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        farthest = ncs_merge_closest(micro, target, squared, alive, scratch, nearest);
-        Py_END_ALLOW_THREADS
-    } else {
-        PyErr_NoMemory();
-    }
-    PyMem_Free(scratch);
-    PyMem_Free(nearest);
-    return farthest;
-}
-
-static PyObject *merge_closest(PyObject *module, PyObject *args)
-{
-    PyObject *owner, *squared, *alive, *done = NULL;
-    Py_ssize_t count, target;
-    Py_buffer views[8];
-    ncs_micro micro;
+    PyObject *columns_object, *squared_object, *done = NULL;
+    Py_buffer columns, squared;
+    Py_ssize_t every, k;
     (void)module;
-    if (!PyArg_ParseTuple(args, "OnnOO:merge_closest", &owner, &count, &target, &squared,
-                          &alive))
+    if (!PyArg_ParseTuple(args, "OnnO:neighbours", &columns_object, &every, &k,
+                          &squared_object) ||
+        ncs_take(columns_object, &columns, 'd', 0, 2, (Py_ssize_t[]){-1, -1}))
         return NULL;
-    int taken = take_micro(owner, views, &micro);
-    if (taken == 6 &&
-        !ncs_take(squared, &views[6], 'd', 1, 2, (Py_ssize_t[]){count, count}))
-        taken++;
-    if (taken == 7 && !ncs_take(alive, &views[7], '?', 1, 1, (Py_ssize_t[]){count}))
-        taken++;
-    if (taken == 8 && count > micro.capacity) {
-        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
-    } else if (taken == 8) {
-        micro.count = count;
-        double farthest = merge(&micro, target, views[6].buf, views[7].buf);
-        if (farthest >= 0.0)
-            done = PyFloat_FromDouble(farthest);
+    Py_ssize_t d = columns.shape[0], n = columns.shape[1];
+    if (every < 1 || k < 0 || k >= n) {
+        PyErr_SetString(PyExc_ValueError, "kernel: no such neighbour");
+    } else if (!ncs_take(squared_object, &squared, 'd', 1, 1,
+                         (Py_ssize_t[]){(n + every - 1) / every})) {
+        double *scratch = PyMem_Calloc(d + n + k + 1, sizeof(double));
+        if (scratch == NULL) {
+            PyErr_NoMemory();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            ncs_neighbours(columns.buf, d, n, every, k, scratch, squared.buf);
+            Py_END_ALLOW_THREADS
+            done = Py_NewRef(Py_None);
+        }
+        PyMem_Free(scratch);
+        PyBuffer_Release(&squared);
     }
-    while (taken > 0)
-        PyBuffer_Release(&views[--taken]);
+    PyBuffer_Release(&columns);
     return done;
 }
 
@@ -205,49 +159,42 @@ static PyObject *tally(PyObject *module, PyObject *const *args, Py_ssize_t n)
     return result;
 }
 
-/* Take the arrays of `partition`; return how many, with an error if not all. */
-static int take_crowd(PyObject *const *args, Py_buffer *views, Py_ssize_t count)
+/* Return the pairs as a list of tuples. */
+static PyObject *tell_shared(const ncs_shared *shared, ptrdiff_t count)
 {
-    static const char types[] = {'d', 'd', 'd', 'q', 'd', 'q'};
-    for (int i = 0; i < 6; i++) {
-        int two = i < 2 || i == 4, last = i == 5;
-        Py_ssize_t shape[2] = {-1, -1};
-        if (i == 1) {
-            shape[0] = views[0].shape[0];
-            shape[1] = views[0].shape[1];
-        } else if (i == 4)
-            shape[1] = views[0].shape[0];
-        else if (i)
-            shape[0] = last ? count : views[0].shape[1];
-        if (ncs_take(args[i], &views[i], types[i], last, two ? 2 : 1, shape))
-            return i;
+    PyObject *list = PyList_New(count);
+    for (ptrdiff_t i = 0; list != NULL && i < count; i++) {
+        PyObject *row = Py_BuildValue("LLd", (long long)shared[i].a,
+                                      (long long)shared[i].b, shared[i].weight);
+        if (row == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, i, row);
     }
-    return 6;
+    return list;
 }
 
-static PyObject *partition(PyObject *module, PyObject *const *args, Py_ssize_t n)
+static PyObject *overlaps(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
-    (void)module;
-    if (n != 9)
-        return PyErr_Format(PyExc_TypeError, "partition takes 9 arguments, got %zd", n);
-    PyObject *const arrays[] = {args[0], args[1], args[2], args[3], args[5], args[8]};
-    Py_ssize_t count = PyLong_AsSsize_t(args[4]);
-    double threshold = PyFloat_AsDouble(args[6]), reach = PyFloat_AsDouble(args[7]);
-    if (PyErr_Occurred())
-        return NULL;
-    Py_buffer views[6];
+    static const char types[] = {'q', 'q', 'd'};
+    Py_buffer views[3];
+    Py_ssize_t shape[1] = {-1};
+    int taken = 0;
     PyObject *done = NULL;
-    int taken = take_crowd(arrays, views, count), failed = 0;
-    if (taken == 6 && (count < 0 || count > views[0].shape[1])) {
-        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
-    } else if (taken == 6) {
-        ncs_crowd crowd = {(int)count, (int)views[0].shape[0], (int)views[4].shape[0],
-                           (int)views[0].shape[1], views[0].buf, views[1].buf,
-                           views[2].buf, views[3].buf, views[4].buf, threshold, reach};
-        Py_BEGIN_ALLOW_THREADS
-        failed = ncs_partition(&crowd, views[5].buf);
-        Py_END_ALLOW_THREADS
-        done = failed ? PyErr_NoMemory() : Py_NewRef(Py_None);
+    (void)module;
+    if (n != 3)
+        return PyErr_Format(PyExc_TypeError, "overlaps takes 3 arguments, got %zd", n);
+    while (taken < 3 &&
+           !ncs_take(args[taken], &views[taken], types[taken], 0, 1, shape))
+        shape[0] = views[taken++].shape[0];
+    if (taken == 3) {
+        ncs_shared *shared = PyMem_Calloc(shape[0] + 1, sizeof *shared);
+        if (shared == NULL)
+            PyErr_NoMemory();
+        else
+            done = tell_shared(shared, ncs_overlaps(views[0].buf, views[1].buf,
+                                                    views[2].buf, shape[0], shared));
+        PyMem_Free(shared);
     }
     while (taken > 0)
         PyBuffer_Release(&views[--taken]);
@@ -258,8 +205,15 @@ static PyMethodDef functions[] = {
     {"fits", (PyCFunction)(void (*)(void))fits, METH_FASTCALL, NULL},
     {"pairwise_squared_distances", pairwise_squared_distances, METH_VARARGS, NULL},
     {"nearest", (PyCFunction)(void (*)(void))nearest, METH_FASTCALL, NULL},
-    {"merge_closest", merge_closest, METH_VARARGS, NULL},
-    {"partition", (PyCFunction)(void (*)(void))partition, METH_FASTCALL, NULL},
+    {"merge_closest", ncs_py_merge_closest, METH_VARARGS, NULL},
+    {"chi_squares", (PyCFunction)(void (*)(void))ncs_py_chi_squares, METH_FASTCALL, NULL},
+    {"histogram_cells", (PyCFunction)(void (*)(void))ncs_py_histogram_cells,
+     METH_FASTCALL, NULL},
+    {"geometry", ncs_py_geometry, METH_VARARGS, NULL},
+    {"neighbours", neighbours, METH_VARARGS, NULL},
+    {"overlaps", (PyCFunction)(void (*)(void))overlaps, METH_FASTCALL, NULL},
+    {"partition", (PyCFunction)(void (*)(void))ncs_py_partition, METH_FASTCALL, NULL},
+    {"refound", ncs_py_refound, METH_VARARGS, NULL},
     {"tally", (PyCFunction)(void (*)(void))tally, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

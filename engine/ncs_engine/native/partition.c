@@ -8,11 +8,12 @@
       are put together: that is how rings and bars come out whole. The candidate that
       also agrees best with the clusters in force is the answer. */
 #include "partition.h"
+#include "bits.h"
+#include "quilt.h"
 #include "silhouette.h"
 #include "tree.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SHORT_LIST 12
@@ -21,18 +22,17 @@
 #define CENTRE_SILHOUETTE 0.5
 #define AGREEMENT 0.6
 #define PRICE 0.12         /* per e-fold of clusters */
-#define TOUCH 2.0          /* spacings */
 #define TILING 0.31        /* below the threshold: pieces of one tiling join */
-#define PRIOR_VALLEY 0.35
-#define PRIOR_LINKS 4.0
-#define OWN_LINKS 3.0
 #define PSEUDO_LINKED 2.0  /* members that see no valley where pieces touch */
 
 typedef struct {
-    const ncs_crowd *in;
     ncs_tree tree;
     ncs_silhouettes silhouettes;
-    int *links, link_count; /* pairs of micro-clusters that touch */
+    ncs_quilt quilt;
+    uint64_t *reached;         /* scratch (words) */
+    int *nodes, *piece;        /* of a cut; piece of each micro-cluster */
+    int *old, old_count;       /* clusters in force, by numbers 0, 1, .. */
+    int *best;                 /* the answer */
 } choice;
 
 typedef struct {
@@ -40,164 +40,139 @@ typedef struct {
     int k;
 } candidate;
 
-static const int BEYOND_16[] = {18, 21, 24, 28, 32, 37, 43, 50, 57, 66, 76, 87, 100, 115};
+static const int BEYOND_16[] = {18, 21, 24, 28, 32, 37,  43,
+                                50, 57, 66, 76, 87, 100, 115};
 
-static int is_on_grid(int k)
+#define GRID (16 + (int)(sizeof BEYOND_16 / sizeof *BEYOND_16))
+
+static int on_grid(int i) { return i < 16 ? i + 1 : BEYOND_16[i - 16]; }
+
+/* Return up to how many pieces there are candidates by the grid. */
+static int most_pieces(int m)
 {
-    for (size_t i = 0; i < sizeof BEYOND_16 / sizeof *BEYOND_16; i++)
-        if (BEYOND_16[i] == k)
-            return 1;
-    return k <= 16;
+    int most = m / 2 > 1 ? m / 2 : 1;
+    return most < on_grid(GRID - 1) ? most : on_grid(GRID - 1);
+}
+
+/* List the candidates, in how many pieces: those of the grid and the peak. */
+static int list_candidates(const ncs_tree *t, int peak, int *pieces)
+{
+    int count = 0, most = most_pieces(t->m), told = 0;
+    for (int i = 0; i < GRID && on_grid(i) <= most; i++) {
+        if (peak < on_grid(i) && !told)
+            pieces[count++] = peak;
+        told |= peak <= on_grid(i);
+        pieces[count++] = on_grid(i);
+    }
+    if (!told)
+        pieces[count++] = peak;
+    return count;
 }
 
 /* Put the best cuts on the list, best first; return how many. */
-static int short_list(choice *t, candidate *list, int *piece, int *nodes)
+static int short_list(choice *t, candidate *list)
 {
-    int count = 0, peak = 0, most = t->tree.m / 2 > 1 ? t->tree.m / 2 : 1;
-    for (int k = 1; k < t->tree.m; k++)
-        if (t->tree.evidence[k] > t->tree.evidence[peak])
+    const ncs_tree *tree = &t->tree;
+    int pieces[GRID + 1], peak = 0, listed = 0;
+    double value[GRID + 1];
+    for (int k = 1; k < tree->known; k++)
+        if (tree->evidence[k] > tree->evidence[peak])
             peak = k;
-    double top = t->tree.evidence[peak];
-    for (int k = 1; k <= t->tree.m; k++) {
-        if (k != peak + 1 && (k > most || !is_on_grid(k)))
-            continue;
-        double share = top > 1e-6 ? t->tree.evidence[k - 1] / top : 0.0;
-        ncs_tree_cut(&t->tree, k, piece, nodes);
-        double value = EVIDENCE * (share > -1.0 ? share : -1.0) - PRICE * log(k);
-        value += POINT_SILHOUETTE * ncs_point_silhouette(&t->silhouettes, k, piece, nodes);
-        value += CENTRE_SILHOUETTE * ncs_centre_silhouette(&t->silhouettes, k, piece, nodes);
-        int at = count < SHORT_LIST ? count++ : SHORT_LIST;
-        while (at > 0 && list[at - 1].value < value) {
+    double top = tree->evidence[peak];
+    int count = list_candidates(tree, peak + 1, pieces);
+    for (int c = 0; c < count; c++) {
+        double share = top > 1e-6 ? tree->evidence[pieces[c] - 1] / top : 0.0;
+        value[c] = EVIDENCE * (share > -1.0 ? share : -1.0) - PRICE * log(pieces[c]);
+    }
+    ncs_silhouettes *s = &t->silhouettes;
+    ncs_add_point_silhouettes(s, count, pieces, POINT_SILHOUETTE, value);
+    ncs_add_centre_silhouettes(s, count, pieces, CENTRE_SILHOUETTE, value);
+    for (int c = 0; c < count; c++) {
+        int at = listed < SHORT_LIST ? listed++ : SHORT_LIST;
+        for (; at > 0 && list[at - 1].value < value[c]; at--)
             if (at < SHORT_LIST)
                 list[at] = list[at - 1];
-            at--;
-        }
         if (at < SHORT_LIST)
-            list[at] = (candidate){value, k};
+            list[at] = (candidate){value[c], pieces[c]};
     }
-    return count;
+    return listed;
 }
 
-static void find_links(choice *t)
+/* Note the valleys that are seen between pieces. */
+static void note(choice *t, int count, const int *a, const int *b)
 {
-    int m = t->tree.m;
-    t->link_count = 0;
-    for (int i = 0; i < m; i++)
-        for (int j = 0; j < i; j++) {
-            double s = t->tree.spacing[i] < t->tree.spacing[j] ? t->tree.spacing[i] : t->tree.spacing[j];
-            if (t->tree.gap[(long)i * m + j] <= TOUCH * TOUCH * s) {
-                t->links[2 * t->link_count] = i;
-                t->links[2 * t->link_count++ + 1] = j;
-            }
-        }
-}
-
-static int root(const int *parent, int i)
-{
-    while (parent[i] != i)
-        i = parent[i];
-    return i;
-}
-
-/* What is known of the pieces of a cut while they are put together; all (k, k), (k). */
-typedef struct {
-    int k, *parent;
-    double *sum, *links, *prior; /* of valleys, of how many; see set_priors */
-} quilt;
-
-static void meet(choice *t, quilt *q, const int *piece, const int *nodes)
-{
-    int k = q->k;
-    memset(q->sum, 0, (size_t)k * k * sizeof(double));
-    memset(q->links, 0, (size_t)k * k * sizeof(double));
-    for (int i = 0; i < k; i++)
-        q->parent[i] = i;
-    for (int l = 0; l < t->link_count; l++) {
-        int a = piece[t->links[2 * l]], b = piece[t->links[2 * l + 1]];
-        if (a == b || q->links[a * k + b] > 0.0)
-            continue;
-        double one = t->tree.count[nodes[a]], two = t->tree.count[nodes[b]];
-        double fewer = one < two ? one : two;
-        double seen = fewer * ncs_tree_valley(&t->tree, nodes[a], nodes[b]) + PSEUDO_LINKED;
-        q->links[a * k + b] = q->links[b * k + a] = 1.0;
-        q->sum[a * k + b] = q->sum[b * k + a] = seen / (fewer + PSEUDO_LINKED);
-        q->parent[root(q->parent, a)] = root(q->parent, b);
+    int one[NCS_LANES], other[NCS_LANES];
+    double seen[NCS_LANES];
+    for (int i = 0; i < count; i++) {
+        one[i] = t->nodes[a[i]];
+        other[i] = t->nodes[b[i]];
     }
+    ncs_tree_seen(&t->tree, count, one, other, PSEUDO_LINKED, seen);
+    for (int i = 0; i < count; i++)
+        t->quilt.sum[ncs_triangle(a[i], b[i])] = seen[i];
 }
 
-/* What the links of a whole tiling look like is the prior for each of its pieces. */
-static void set_priors(quilt *q)
+/* Find the pieces that touch, and the valleys between them. */
+static void meet(choice *t)
 {
-    int k = q->k;
-    for (int i = 0; i < k; i++) {
-        double total = 0.0, count = 0.0;
-        int own = root(q->parent, i);
-        for (int a = 0; a < k; a++)
-            for (int b = 0; b < a && root(q->parent, a) == own; b++) {
-                total += q->sum[a * k + b];
-                count += q->links[a * k + b];
-            }
-        q->prior[i] = (total + PRIOR_LINKS * PRIOR_VALLEY) / (count + PRIOR_LINKS);
-    }
-    for (int i = 0; i < k; i++)
-        q->parent[i] = i;
-}
-
-/* Average linkage over the pieces that touch, down to a valley of `least`. */
-static void sew(quilt *q, double least)
-{
-    int k = q->k;
-    for (;;) {
-        int a = -1, b = -1;
-        double best = least;
-        for (int i = 0; i < k; i++)
-            for (int j = 0; j < i && q->parent[i] == i; j++) {
-                double links = q->links[i * k + j];
-                if (q->parent[j] != j || links <= 0.0)
+    const ncs_tree *tree = &t->tree;
+    ncs_quilt *q = &t->quilt;
+    int words = ncs_words(tree->m), a[NCS_LANES], b[NCS_LANES], count = 0;
+    size_t pairs = (size_t)q->k * (q->k - 1) / 2;
+    q->sum = tree->board;
+    q->links = q->sum + pairs;
+    memset(q->sum, 0, 2 * pairs * sizeof *q->sum);
+    for (int i = 0; i < q->k; i++) {
+        const int *member = tree->order + tree->nodes.first[t->nodes[i]];
+        memset(t->reached, 0, words * sizeof *t->reached);
+        for (int left = tree->nodes.size[t->nodes[i]]; left > 0; left--, member++)
+            for (int w = 0; w < words; w++)
+                t->reached[w] |= tree->touching[(long)*member * words + w];
+        for (int w = 0; w < words; w++)
+            for (uint64_t bits = t->reached[w]; bits; bits &= bits - 1) {
+                int j = t->piece[64 * w + ncs_lowest(bits)];
+                if (j >= i || q->links[ncs_triangle(i, j)] > 0.0)
                     continue;
-                double r = (q->sum[i * k + j] + OWN_LINKS * q->prior[i]) / (links + OWN_LINKS);
-                if (r >= best) {
-                    best = r;
-                    a = j;
-                    b = i;
+                q->links[ncs_triangle(i, j)] = 1.0;
+                a[count] = i;
+                b[count++] = j;
+                if (count == NCS_LANES) {
+                    note(t, count, a, b);
+                    count = 0;
                 }
             }
-        if (a < 0)
-            return;
-        q->parent[b] = a;
-        for (int j = 0; j < k; j++)
-            if (j != a && q->parent[j] == j) {
-                q->sum[a * k + j] = q->sum[j * k + a] = q->sum[a * k + j] + q->sum[b * k + j];
-                q->links[a * k + j] = q->links[j * k + a] = q->links[a * k + j] + q->links[b * k + j];
-            }
+    }
+    if (count)
+        note(t, count, a, b);
+}
+
+/* Number the clusters in force. */
+static void number_old(choice *t)
+{
+    const int64_t *label = t->tree.in->label;
+    t->old_count = 0;
+    for (int i = 0; i < t->tree.m; i++) {
+        t->old[i] = -1;
+        for (int j = 0; j < i && t->old[i] < 0; j++)
+            if (label[j] == label[i])
+                t->old[i] = t->old[j];
+        if (t->old[i] < 0 && label[i] >= 0)
+            t->old[i] = t->old_count++;
     }
 }
 
-/* Clusters in force by numbers 0, 1, ..; returns how many. */
-static int number_old(const ncs_crowd *in, int *old)
+/* Adjusted Rand index (Hubert and Arabie 1985), weighted, of the pieces as they are put
+   together; 0 if no cluster is in force. */
+static double agreement(const choice *t)
 {
-    int count = 0;
-    for (int i = 0; i < in->count; i++) {
-        old[i] = -1;
-        for (int j = 0; j < i && old[i] < 0; j++)
-            if (in->label[j] == in->label[i])
-                old[i] = old[j];
-        if (old[i] < 0 && in->label[i] >= 0)
-            old[i] = count++;
-    }
-    return count;
-}
-
-/* Adjusted Rand index (Hubert and Arabie 1985), weighted; 0 if no cluster is in force.
-   `table` has room for (m + 1) * (m + 1). */
-static double agreement(const ncs_crowd *in, int k, const int *piece, int old_count, const int *old, double *table)
-{
+    const ncs_crowd *in = t->tree.in;
+    int k = t->quilt.k, old_count = t->old_count;
     double both = 0.0, rows = 0.0, columns = 0.0, total = 0.0;
-    double *column = table + (size_t)k * old_count;
+    double *table = t->tree.board, *column = table + (size_t)k * old_count;
     memset(table, 0, (size_t)(k + 1) * old_count * sizeof *table);
     for (int i = 0; i < in->count; i++)
-        if (old[i] >= 0) {
-            table[(long)piece[i] * old_count + old[i]] += in->weight[i];
+        if (t->old[i] >= 0) {
+            table[(long)t->piece[i] * old_count + t->old[i]] += in->weight[i];
             total += in->weight[i];
         }
     if (!(total > 0.0))
@@ -218,94 +193,100 @@ static double agreement(const ncs_crowd *in, int k, const int *piece, int old_co
     return mean <= chance ? 1.0 : (both - chance) / (mean - chance);
 }
 
-/* Scratch of `choose` and `take_apart`. */
-typedef struct {
-    int *piece, *nodes, *parent, *old;
-    double *sum, *links, *prior, *table;
-} room;
+/* Cut the tree into k pieces; number them by micro-cluster. */
+static void cut(choice *t, int k)
+{
+    const ncs_tree *tree = &t->tree;
+    ncs_tree_cut(tree, k, t->nodes);
+    for (int j = 0; j < k; j++) {
+        const int *member = tree->order + tree->nodes.first[t->nodes[j]];
+        for (int left = tree->nodes.size[t->nodes[j]]; left > 0; left--)
+            t->piece[*member++] = j;
+    }
+}
 
-static void choose(choice *t, room *r, int64_t *component)
+static void choose(choice *t)
 {
     int m = t->tree.m;
     candidate list[SHORT_LIST];
     double best = -INFINITY;
-    memset(component, 0, m * sizeof *component);
-    int count = short_list(t, list, r->piece, r->nodes), old_count = number_old(t->in, r->old);
-    for (int c = 0; c < count; c++) {
-        quilt q = {list[c].k, r->parent, r->sum, r->links, r->prior};
-        ncs_tree_cut(&t->tree, q.k, r->piece, r->nodes);
-        meet(t, &q, r->piece, r->nodes);
-        set_priors(&q);
-        sew(&q, t->tree.threshold - TILING);
+    memset(t->best, 0, m * sizeof *t->best);
+    number_old(t);
+    int count = short_list(t, list);
+    for (int c = 0; c < count && list[c].value + AGREEMENT > best; c++) {
+        cut(t, t->quilt.k = list[c].k);
+        meet(t);
+        ncs_quilt_sew(&t->quilt, t->tree.in->threshold - TILING);
         for (int i = 0; i < m; i++)
-            r->piece[i] = root(q.parent, r->piece[i]);
-        double value = list[c].value + AGREEMENT * agreement(t->in, q.k, r->piece, old_count, r->old, r->table);
+            t->piece[i] = ncs_quilt_group(&t->quilt, t->piece[i]);
+        double value = list[c].value + AGREEMENT * agreement(t);
         if (value > best) {
             best = value;
-            for (int i = 0; i < m; i++)
-                component[i] = r->piece[i];
+            memcpy(t->best, t->piece, m * sizeof *t->best);
         }
     }
 }
 
 /* Parts of a component that are out of reach of each other are no longer one. */
-static void take_apart(const choice *t, room *r, int64_t *component)
+static void take_apart(const choice *t, int64_t *part)
 {
-    int m = t->tree.m, count = 0, *part = r->piece, *todo = r->nodes;
-    double reach = t->in->reach * t->in->reach;
+    int m = t->tree.m, words = ncs_words(m), count = 0, *todo = t->piece;
+    uint64_t *rest = t->reached; /* of the component, that is in no part yet */
     for (int i = 0; i < m; i++)
         part[i] = -1;
     for (int i = 0; i < m; i++) {
-        int left = 0;
+        int waiting = 0;
         if (part[i] >= 0)
             continue;
+        memset(rest, 0, words * sizeof *rest);
+        for (int j = i + 1; j < m; j++)
+            if (part[j] < 0 && t->best[j] == t->best[i])
+                ncs_set_bit(rest, j);
         part[i] = count;
-        todo[left++] = i;
-        while (left) {
-            const double *gap = t->tree.gap + (long)todo[--left] * m;
-            for (int j = 0; j < m; j++)
-                if (part[j] < 0 && component[j] == component[i] && gap[j] <= reach) {
+        todo[waiting++] = i;
+        while (waiting) {
+            const uint64_t *near = t->tree.near + (long)todo[--waiting] * words;
+            for (int w = 0; w < words; w++) {
+                uint64_t found = near[w] & rest[w];
+                rest[w] &= ~found;
+                for (; found; found &= found - 1) {
+                    int j = 64 * w + ncs_lowest(found);
                     part[j] = count;
-                    todo[left++] = j;
+                    todo[waiting++] = j;
                 }
+            }
         }
         count++;
     }
-    for (int i = 0; i < m; i++)
-        component[i] = part[i];
 }
 
-static int decide(choice *t, int64_t *component)
+static void lay_out(choice *t, const ncs_crowd *in, ncs_room *room)
 {
-    size_t m = t->tree.m, square = (m + 1) * (m + 1);
-    int *whole = malloc((4 * m + m * m) * sizeof *whole);
-    double *real = malloc((3 * square + m) * sizeof *real);
-    int done = -1;
-    if (whole && real) {
-        room r = {whole, whole + m, whole + 2 * m, whole + 3 * m,
-                  real, real + square, real + 3 * square, real + 2 * square};
-        t->links = whole + 4 * m;
-        find_links(t);
-        choose(t, &r, component);
-        take_apart(t, &r, component);
-        done = 0;
-    }
-    free(whole);
-    free(real);
-    return done;
+    size_t m = in->count;
+    ncs_tree_lay_out(&t->tree, in, room);
+    ncs_silhouettes_lay_out(&t->silhouettes, &t->tree, room);
+    ncs_quilt_lay_out(&t->quilt, in->count, room);
+    t->reached = ncs_room_take(room, ncs_words(in->count), sizeof(uint64_t));
+    t->nodes = ncs_room_take(room, m, sizeof(int));
+    t->piece = ncs_room_take(room, m, sizeof(int));
+    t->old = ncs_room_take(room, m, sizeof(int));
+    t->best = ncs_room_take(room, m, sizeof(int));
 }
 
-int ncs_partition(const ncs_crowd *in, int64_t *component)
+size_t ncs_partition_bytes(const ncs_crowd *in)
 {
-    choice t = {.in = in};
-    if (in->count == 0)
-        return 0;
-    int done = ncs_tree_grow(&t.tree, in);
-    if (done == 0)
-        done = ncs_silhouettes_begin(&t.silhouettes, &t.tree);
-    if (done == 0)
-        done = decide(&t, component);
-    ncs_tree_free(&t.tree);
-    ncs_silhouettes_free(&t.silhouettes);
-    return done;
+    choice t;
+    ncs_room room = {NULL, 0};
+    lay_out(&t, in, &room);
+    return room.used + NCS_ROOM_LINE;
+}
+
+void ncs_partition(const ncs_crowd *in, void *block, int64_t *component)
+{
+    choice t;
+    ncs_room room = ncs_room_in(block);
+    lay_out(&t, in, &room);
+    ncs_tree_grow(&t.tree, most_pieces(in->count));
+    choose(&t);
+    take_apart(&t, component);
 }

@@ -2,6 +2,7 @@
 #ifndef NCS_PARTITION_H
 #define NCS_PARTITION_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct {
@@ -18,8 +19,15 @@ typedef struct {
     double reach;           /* what is further than this from a cluster is not in it */
 } ncs_crowd;
 
-/* Write the component of each micro-cluster, 0 .. k - 1, to component (m).
-   Returns 0, or -1 if there is no memory. */
-int ncs_partition(const ncs_crowd *crowd, int64_t *component /* OUT */);
+/* Return how many bytes `ncs_partition` works in. */
+size_t ncs_partition_bytes(const ncs_crowd *crowd);
+
+/* Write the component of each micro-cluster, 0 .. k - 1.
+ *
+ * IN  crowd      m >= 1
+ * OUT block      ncs_partition_bytes
+ * OUT component  (m)
+ */
+void ncs_partition(const ncs_crowd *crowd, void *block, int64_t *component);
 
 #endif

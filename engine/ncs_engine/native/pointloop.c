@@ -3,6 +3,7 @@
 #include "score.h"
 
 #define WORK_WORTH_A_RELEASE 65536 /* differences; about 10 us */
+#define POINTS_WORTH_A_COPY 8
 
 enum {
     CENTRES, SPREAD, WEIGHT, POINTS, LABEL, SEEN, SHIFT, SCALE, GAPS, BACKGROUND, NOVELTY,
@@ -272,6 +273,17 @@ static int is_worth_a_release(const PointLoop *self, ptrdiff_t points)
     return points * (micro->count + 1) * micro->dimension >= WORK_WORTH_A_RELEASE;
 }
 
+/* Find room for a coarse copy of the centres, in this call alone: an engine that waits
+ * for points needs none. Without room, and for few points, there is no copy. */
+static void make_room(PointLoop *self, ptrdiff_t points)
+{
+    const ncs_micro *micro = &self->loop.micro;
+    size_t floats = ncs_finder_floats(micro->dimension, micro->capacity);
+    self->loop.coarse = NULL;
+    if (points >= POINTS_WORTH_A_COPY)
+        self->loop.coarse = PyMem_RawMalloc(floats * sizeof(float));
+}
+
 static PyObject *point_loop_learn(PointLoop *self, PyObject *const *args, Py_ssize_t n)
 {
     int64_t start, stop, burst, crowded;
@@ -297,6 +309,7 @@ static PyObject *point_loop_learn(PointLoop *self, PyObject *const *args, Py_ssi
     dials.crowded = crowded != 0;
     ptrdiff_t taken;
     ncs_reason reason;
+    make_room(self, stop - start);
     if (is_worth_a_release(self, stop - start)) {
         self->busy = 1;
         Py_BEGIN_ALLOW_THREADS
@@ -308,6 +321,7 @@ static PyObject *point_loop_learn(PointLoop *self, PyObject *const *args, Py_ssi
         reason = ncs_learn(&self->loop, &c.block, start, stop, &dials, &progress,
                            &c.verdicts, &taken);
     }
+    PyMem_RawFree(self->loop.coarse);
     end_call(&c);
     if (put_numbers(self))
         return NULL;
@@ -325,11 +339,13 @@ static PyObject *point_loop_judge(PointLoop *self, PyObject *const *args, Py_ssi
     if (take_integers(args + 4, 1, integers) || take_floats(args + 5, 3, floats) || enter(self) ||
         begin_call(self, &c, args[0], args + 1))
         return NULL;
+    make_room(self, c.block.count);
     self->busy = 1;
     Py_BEGIN_ALLOW_THREADS
     ncs_judge(&self->loop, &c.block, &dials, learned, &c.verdicts);
     Py_END_ALLOW_THREADS
     self->busy = 0;
+    PyMem_RawFree(self->loop.coarse);
     end_call(&c);
     Py_RETURN_NONE;
 }

@@ -1,33 +1,45 @@
-/* How well a cut separates: silhouettes (Rousseeuw 1987).
+/* How well cuts separate: silhouettes (Rousseeuw 1987).
 
-   Items keep a row for every node of the tree that a cut has used, so that a further cut
-   costs no more than one pass over the rows of its pieces. */
+   From the finest cut to the coarsest: a row for each of its nodes, of which two become
+   one when their nodes do. */
 #ifndef NCS_SILHOUETTE_H
 #define NCS_SILHOUETTE_H
 
 #include "tree.h"
 
 typedef struct {
-    const ncs_tree *tree;
-    int n;
-    int *leaf;       /* (n) micro-cluster of each recent point */
-    int *members;    /* (2m) recent points in each node */
-    double *between; /* (2m, n) sums of distances of the points to those of a node */
-    double *away;    /* (2m, m) squared distances of the micro-clusters to its centre */
-    double *spread;  /* (m) total variance of each micro-cluster */
-    double *other;   /* scratch (max(n, m)) */
-    int *owner;      /* scratch (max(n, m)) */
-    char *ready;     /* (2m) whether the row of `away` is there */
+    ncs_tree *tree;
+    int n, stride;
+    double *rows;   /* the board of the tree: a row for each node of a cut */
+    int *row_of;    /* (2m) the row of a node */
+    char *fresh;    /* (2m) whether it is there */
+    int *nodes;     /* (m) of the cut */
+    int *filled;    /* (m) rows of those with recent points, in the order of places */
+    int *end;       /* (m) where the points of each of those end */
+    double *item;   /* scratch (max(n, m), padded) */
+    double *other;  /* scratch (max(n, m), padded) */
+    double *own;    /* scratch (max(n, m), padded) */
+    double *spread; /* (m, padded) total variance, by place */
+    int *leaf;      /* (n) place of the nearest micro-cluster of each recent point */
+    int *before;    /* (m + 1) how many recent points belong to places before */
+    int *who;       /* (n) the recent points, by place */
+    float *floats;  /* scratch of ncs_finder */
+    double *points; /* (d, stride) recent points, by place */
 } ncs_silhouettes;
 
-/* Returns 0, or -1 if there is no memory; ncs_silhouettes_free in both cases. */
-int ncs_silhouettes_begin(ncs_silhouettes *s /* OUT */, const ncs_tree *tree);
-void ncs_silhouettes_free(ncs_silhouettes *s);
+void ncs_silhouettes_lay_out(ncs_silhouettes *s, ncs_tree *tree, ncs_room *room);
 
-/* Mean silhouette of the recent points. O(n k). */
-double ncs_point_silhouette(ncs_silhouettes *s, int k, const int *piece, const int *nodes);
+/* Add the mean silhouette of the recent points, times `factor`, to the value of each of
+ * the cuts; O(n^2 d + n k). The tree has grown.
+ *
+ * IN    pieces  int (count), rising
+ * INOUT value   double (count)
+ */
+void ncs_add_point_silhouettes(ncs_silhouettes *s, int count, const int *pieces,
+                               double factor, double *value);
 
 /* The same by distances to the centres of the pieces, over the micro-clusters. */
-double ncs_centre_silhouette(ncs_silhouettes *s, int k, const int *piece, const int *nodes);
+void ncs_add_centre_silhouettes(ncs_silhouettes *s, int count, const int *pieces,
+                                double factor, double *value);
 
 #endif

@@ -1,310 +1,316 @@
 /* A Ward tree over micro-clusters, with the evidence for every cut of it.
 
-   Ward (1963) merges what raises the sum of squares least. At every merge the valley
-   between the two sides is measured; fewer members say less, so a few pseudo members
-   that see no valley are added. The evidence for k clusters is the sum, over the k - 1
-   last merges, of members * (threshold - valley): chance averages out over many merges,
-   which no test of a single one can achieve. */
+   At every merge the valley between the two sides is measured; fewer members say less,
+   so a few pseudo members that see no valley are added. The evidence for k clusters is
+   the sum, over the k - 1 last merges, of members * (threshold - valley): chance
+   averages out over many merges, which no test of a single one can achieve. */
 #include "tree.h"
+#include "bits.h"
 #include "clones.h"
+#include "distances.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define FULL_COVARIANCE_TO 16 /* dimensions */
 #define PSEUDO_MEMBERS 12.0
 #define FLOOR 0.5    /* of the squared spacing: no crowd is thinner */
 #define SINGLE 1.5   /* weight up to which a micro-cluster may be an outlier */
 #define POINT 1e-12  /* total variance up to which all its points coincide */
-#define FARTHEST 1e300 /* cost of a merge; of one that overflows as well */
 #define APART 1e-18  /* squared distance from which two places differ */
+#define TOUCH 2.0    /* spacings */
+#define REMEMBERED_BITS 11
+#define REMEMBERED (1 << REMEMBERED_BITS) /* valleys */
+#define ROUNDING 1e-9 /* of the evidence; sums of it are not told apart by less */
 
-double ncs_tree_valley(ncs_tree *t, int a, int b)
+void ncs_tree_lay_out(ncs_tree *t, const ncs_crowd *in, ncs_room *room)
 {
-    if (a > b) {
-        int c = a;
-        a = b;
-        b = c;
+    size_t m = in->count, n = in->recent_count, most = ncs_padded(m > n ? m : n);
+    size_t words = m * ncs_words(in->count), each = sizeof(double);
+    t->in = in;
+    t->m = in->count;
+    t->d = in->dimension;
+    t->board = ncs_room_take(room, (m + 1) * most, each);
+    t->spacing = ncs_room_take(room, m, each);
+    t->blur = ncs_room_take(room, m, each);
+    t->touching = ncs_room_take(room, words, sizeof(uint64_t));
+    t->near = ncs_room_take(room, words, sizeof(uint64_t));
+    ncs_ward_lay_out(&t->ward, t->m, t->d, room);
+    ncs_nodes_lay_out(&t->nodes, t->m, t->d, room);
+    t->left = ncs_room_take(room, m, sizeof(int));
+    t->right = ncs_room_take(room, m, sizeof(int));
+    t->parent = ncs_room_take(room, 2 * m, sizeof(int));
+    t->count = ncs_room_take(room, 2 * m, each);
+    t->order = ncs_room_take(room, m, sizeof(int));
+    t->evidence = ncs_room_take(room, m, each);
+    t->ahead = ncs_room_take(room, ncs_padded(in->count), each);
+    t->tested = ncs_room_take(room, REMEMBERED, sizeof(uint64_t));
+    t->valley = ncs_room_take(room, REMEMBERED, each);
+}
+
+/* Return the distance to the second nearest, and in `apart` that to the nearest that is
+ * somewhere else, 0 without any; all squared. */
+NCS_CLONES
+static double measure_spacing(const double *gap, int stride, double *apart)
+{
+    double first[NCS_ABREAST], second[NCS_ABREAST], other[NCS_ABREAST];
+    for (int l = 0; l < NCS_ABREAST; l++)
+        first[l] = second[l] = other[l] = INFINITY;
+    for (int j = 0; j < stride; j += NCS_ABREAST)
+        for (int l = 0; l < NCS_ABREAST; l++) {
+            double v = gap[j + l], larger = v > first[l] ? v : first[l];
+            first[l] = v < first[l] ? v : first[l];
+            second[l] = larger < second[l] ? larger : second[l];
+            v = v > APART ? v : INFINITY;
+            other[l] = v < other[l] ? v : other[l];
+        }
+    for (int half = NCS_ABREAST / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) {
+            double larger = first[l] > first[l + half] ? first[l] : first[l + half];
+            first[l] = first[l] < first[l + half] ? first[l] : first[l + half];
+            second[l] = second[l] < second[l + half] ? second[l] : second[l + half];
+            second[l] = second[l] < larger ? second[l] : larger;
+            other[l] = other[l] < other[l + half] ? other[l] : other[l + half];
+        }
+    *apart = other[0] < INFINITY ? other[0] : 0.0;
+    return second[0] < INFINITY ? second[0] : first[0];
+}
+
+/* Make the node of a micro-cluster. */
+static void plant(ncs_tree *t, int i, double apart)
+{
+    const ncs_crowd *in = t->in;
+    ncs_nodes *n = &t->nodes;
+    int d = t->d;
+    double spread = 0.0, w = in->weight[i], *scatter = n->scatter + (long)i * n->s;
+    for (int k = 0; k < d; k++)
+        spread += in->spread[(long)k * in->stride + i];
+    int point = spread <= POINT;
+    t->blur[i] = point && w > SINGLE ? apart / d : 0.0;
+    t->count[i] = point && w > 1.0 ? 1.0 : w;
+    n->mass[i] = w;
+    n->size[i] = 1;
+    double least = w > SINGLE ? FLOOR * apart / d : 0.0;
+    memset(scatter, 0, n->s * sizeof *scatter);
+    for (int k = 0; k < d; k++) {
+        double v = in->spread[(long)k * in->stride + i];
+        scatter[n->full ? ncs_packed(k, k) : k] = w * (v + least);
     }
-    double *known = t->known + (long)a * 2 * t->m + b;
-    if (*known == 0.0)
-        *known = 1.0 + ncs_valley(&t->nodes, a, b);
-    return *known - 1.0;
+}
+
+/* Make the set of all whose gap is within their limit and within `most`. */
+NCS_CLONES
+static void collect(const double *gap, int stride, const double *limit, double most,
+                    uint64_t *set)
+{
+    uint64_t bit[NCS_ABREAST];
+    for (int l = 0; l < NCS_ABREAST; l++)
+        bit[l] = (uint64_t)1 << l;
+    for (int j = 0; j < stride; j += NCS_ABREAST, gap += NCS_ABREAST) {
+        const double *own = limit + j;
+        uint64_t word = 0;
+        for (int l = 0; l < NCS_ABREAST; l++) {
+            double least = own[l] < most ? own[l] : most;
+            uint64_t within = gap[l] <= least;
+            word |= bit[l] & (0 - within);
+        }
+        set[j / 64] = j % 64 ? set[j / 64] | word << 32 : word;
+    }
+}
+
+/* Measure the gaps between micro-clusters, and what depends on them alone. */
+static void measure(ncs_tree *t)
+{
+    const ncs_crowd *in = t->in;
+    int m = t->m, d = t->d, stride = t->ward.stride, words = ncs_words(m);
+    double apart, *limit = t->ahead, reach = in->reach * in->reach;
+    for (int k = 0; k < d; k++)
+        for (int i = 0; i < stride; i++)
+            t->ward.place[(long)k * stride + i] =
+                i < m ? in->centres[(long)k * in->stride + i] : INFINITY;
+    for (int i = 0; i < m; i++) { /* of each row what is right of the diagonal */
+        int from = i / NCS_ABREAST * NCS_ABREAST;
+        for (int k = 0; k < d; k++)
+            t->nodes.mean[(long)i * d + k] = t->ward.place[(long)k * stride + i];
+        ncs_squared_distances(t->ward.place + from, d, stride, stride - from,
+                              t->nodes.mean + (long)i * d,
+                              t->board + (long)i * stride + from);
+    }
+    ncs_mirror(t->board, stride, m);
+    for (int i = 0; i < m; i++) {
+        double *gap = t->board + (long)i * stride;
+        gap[i] = INFINITY;
+        t->spacing[i] = measure_spacing(gap, stride, &apart);
+        plant(t, i, apart);
+    }
+    for (int i = 0; i < stride; i++)
+        limit[i] = i < m ? TOUCH * TOUCH * t->spacing[i] : 0.0;
+    for (int i = 0; i < m; i++)
+        collect(t->board + (long)i * stride, stride, limit, limit[i],
+                t->touching + i * words);
+    for (int i = 0; i < stride; i++)
+        limit[i] = i < m ? reach : 0.0;
+    for (int i = 0; i < m; i++)
+        collect(t->board + (long)i * stride, stride, limit, reach, t->near + i * words);
 }
 
 NCS_CLONES
-static void measure_gaps(ncs_tree *t)
-{
-    int m = t->m, d = t->d;
-    for (int i = 0; i < m; i++) {
-        double *row = t->gap + (long)i * m;
-        for (int j = 0; j < m; j++)
-            row[j] = 0.0;
-        for (int k = 0; k < d; k++) {
-            const double *c = t->in->centres + (long)k * t->in->stride;
-            double own = c[i];
-            for (int j = 0; j < m; j++)
-                row[j] += (c[j] - own) * (c[j] - own);
-        }
-    }
-}
-
-/* Spacings, and what depends on them. */
-static void measure_spacing(ncs_tree *t)
-{
-    int m = t->m, d = t->d;
-    for (int i = 0; i < m; i++) {
-        double first = INFINITY, second = INFINITY, apart = INFINITY, spread = 0.0;
-        const double *row = t->gap + (long)i * m;
-        for (int j = 0; j < m; j++) {
-            if (j == i)
-                continue;
-            if (row[j] < first) {
-                second = first;
-                first = row[j];
-            } else if (row[j] < second)
-                second = row[j];
-            if (row[j] > APART && row[j] < apart)
-                apart = row[j];
-        }
-        if (apart == INFINITY)
-            apart = 0.0;
-        t->spacing[i] = second < INFINITY ? second : first;
-        for (int k = 0; k < d; k++)
-            spread += t->v[(long)i * d + k];
-        double w = t->in->weight[i];
-        int point = spread <= POINT;
-        t->blur[i] = point && w > SINGLE ? apart / d : 0.0;
-        t->count[i] = point && w > 1.0 ? 1.0 : w;
-        double least = w > SINGLE ? FLOOR * apart / d : 0.0;
-        double *scatter = t->scatter + (long)i * t->s;
-        memset(scatter, 0, t->s * sizeof *scatter);
-        for (int k = 0; k < d; k++)
-            scatter[t->nodes.full ? k * (k + 1) / 2 + k : k] = w * (t->v[(long)i * d + k] + least);
-    }
-}
-
 static void join(ncs_tree *t, int node, int a, int b)
 {
-    int d = t->d;
-    double mass = t->mass[a] + t->mass[b], share = t->mass[b] / mass, f = t->mass[a] * share;
-    double *sa = t->scatter + (long)a * t->s, *sb = t->scatter + (long)b * t->s;
-    double *sum = t->scatter + (long)node * t->s;
-    const double *ma = t->mean + (long)a * d, *mb = t->mean + (long)b * d;
-    double *mean = t->mean + (long)node * d;
-    for (int i = 0; i < t->s; i++)
+    const ncs_nodes *n = &t->nodes;
+    int d = t->d, s = n->s;
+    double mass = n->mass[a] + n->mass[b], share = n->mass[b] / mass;
+    double f = n->mass[a] * share, *restrict sum = n->scatter + (long)node * s;
+    const double *sa = n->scatter + (long)a * s, *sb = n->scatter + (long)b * s;
+    const double *ma = n->mean + (long)a * d, *mb = n->mean + (long)b * d;
+    double *restrict mean = n->mean + (long)node * d;
+    for (int i = 0; i < s; i++)
         sum[i] = sa[i] + sb[i];
     for (int i = 0; i < d; i++) {
         double g = mb[i] - ma[i];
         mean[i] = ma[i] + share * g;
-        if (t->nodes.full)
+        if (n->full)
             for (int k = 0; k <= i; k++)
-                sum[i * (i + 1) / 2 + k] += f * g * (mb[k] - ma[k]);
+                sum[ncs_packed(i, k)] += f * g * (mb[k] - ma[k]);
         else
             sum[i] += f * g * g;
     }
-    t->mass[node] = mass;
+    n->mass[node] = mass;
     t->count[node] = t->count[a] + t->count[b];
-    t->first[node] = t->first[a];
-    t->size[node] = t->size[a] + t->size[b];
-    t->next[t->last[a]] = t->first[b];
-    t->last[node] = t->last[b];
+    n->size[node] = n->size[a] + n->size[b];
+    t->parent[a] = t->parent[b] = node;
 }
 
-/* The two cheapest slots to merge; -1 where a slot has no neighbour. */
-typedef struct {
-    int *node, *near;    /* (m) node in each slot, -1 if gone; its cheapest neighbour */
-    double *cost, *best; /* (m, m), (m) */
-} slots;
-
-static double no_farther(double cost) { return cost < FARTHEST ? cost : FARTHEST; }
-
-static void find_nearest(slots *s, int m, int i)
+static void merge(ncs_tree *t)
 {
-    const double *row = s->cost + (long)i * m;
-    s->best[i] = INFINITY;
-    s->near[i] = -1;
-    for (int j = 0; j < m; j++)
-        if (row[j] < s->best[i]) {
-            s->best[i] = row[j];
-            s->near[i] = j;
+    const ncs_nodes *n = &t->nodes;
+    int m = t->m, a, b;
+    ncs_ward_begin(&t->ward, t->board, t->in->weight);
+    for (int step = 0; step < m - 1; step++) {
+        int made = m + step;
+        ncs_ward_next(&t->ward, &a, &b);
+        t->left[step] = t->ward.node[a];
+        t->right[step] = t->ward.node[b];
+        join(t, made, t->left[step], t->right[step]);
+        ncs_ward_replace(&t->ward, a, b, made, n->mean + (long)made * t->d,
+                         n->mass[made]);
+    }
+    t->parent[2 * m - 2] = 2 * m;
+}
+
+/* Put the members of every node side by side. */
+static void arrange(ncs_tree *t)
+{
+    ncs_nodes *n = &t->nodes;
+    const ncs_crowd *in = t->in;
+    int m = t->m;
+    n->first[2 * m - 2] = 0;
+    for (int step = m - 2; step >= 0; step--) {
+        int a = t->left[step], b = t->right[step];
+        n->first[a] = n->first[m + step];
+        n->first[b] = n->first[a] + n->size[a];
+    }
+    for (int i = 0; i < m; i++)
+        t->order[n->first[i]] = i;
+    for (int p = 0; p < m; p++) {
+        n->w[p] = in->weight[t->order[p]];
+        n->blur[p] = t->blur[t->order[p]];
+    }
+    for (int k = 0; k < t->d; k++)
+        for (int p = 0; p < m; p++) {
+            long from = (long)k * in->stride + t->order[p];
+            n->x[(long)k * n->stride + p] = in->centres[from];
+            n->v[(long)k * n->stride + p] = in->spread[from];
         }
 }
 
-static void fill_slots(const ncs_tree *t, slots *s)
+/* How many members the smaller of two nodes has. */
+static double smaller(const ncs_tree *t, int a, int b)
+{
+    return t->count[a] < t->count[b] ? t->count[a] : t->count[b];
+}
+
+void ncs_tree_seen(ncs_tree *t, int count, const int *a, const int *b,
+                   double pseudo_members, double *seen)
+{
+    int one[NCS_LANES], other[NCS_LANES], place[NCS_LANES], asked = 0;
+    double valley[NCS_LANES];
+    for (int i = 0; i < count; i++) {
+        int low = a[i] < b[i] ? a[i] : b[i], high = a[i] < b[i] ? b[i] : a[i];
+        uint64_t pair = (uint64_t)low << 32 | (uint64_t)high;
+        int at = (int)(pair * 0x9E3779B97F4A7C15u >> (64 - REMEMBERED_BITS));
+        seen[i] = t->valley[at];
+        if (t->tested[at] == pair)
+            continue;
+        t->tested[at] = pair;
+        one[asked] = low;
+        other[asked] = high;
+        place[asked++] = i;
+    }
+    if (asked)
+        ncs_valleys(&t->nodes, asked, one, other, valley);
+    for (int i = 0; i < asked; i++) {
+        uint64_t pair = (uint64_t)one[i] << 32 | (uint64_t)other[i];
+        int at = (int)(pair * 0x9E3779B97F4A7C15u >> (64 - REMEMBERED_BITS));
+        t->valley[at] = seen[place[i]] = valley[i];
+    }
+    for (int i = 0; i < count; i++) {
+        double fewer = smaller(t, a[i], b[i]);
+        seen[i] = (fewer * seen[i] + pseudo_members) / (fewer + pseudo_members);
+    }
+}
+
+/* Bound what each cut may have on top of the evidence of the ones before it. */
+static void look_ahead(ncs_tree *t)
 {
     int m = t->m;
-    const double *w = t->nodes.w;
-    for (int i = 0; i < m; i++) {
-        double *row = s->cost + (long)i * m;
-        for (int j = 0; j < m; j++)
-            row[j] = no_farther(t->gap[(long)i * m + j] * (w[i] * w[j] / (w[i] + w[j])));
-        row[i] = INFINITY;
-        s->node[i] = i;
-        find_nearest(s, m, i);
+    t->ahead[m - 1] = 0.0;
+    for (int k = m; k > 1; k--) { /* undoing merge m - k makes k pieces */
+        double fewer = smaller(t, t->left[m - k], t->right[m - k]);
+        double least = PSEUDO_MEMBERS / (fewer + PSEUDO_MEMBERS);
+        double most = fewer * (t->in->threshold - least);
+        t->ahead[k - 2] = t->ahead[k - 1] + (most > 0.0 ? most : 0.0);
     }
 }
 
-/* Put the node that was made of slots a and b into slot a. */
-static void replace_slot(const ncs_tree *t, slots *s, int a, int b, int made)
+/* The last merge is the first to be undone. */
+static void find_evidence(ncs_tree *t, int cuts)
 {
-    int m = t->m, d = t->d;
-    const double *mean = t->mean + (long)made * d;
-    s->node[a] = made;
-    s->node[b] = -1;
-    for (int j = 0; j < m; j++) {
-        s->cost[(long)b * m + j] = s->cost[(long)j * m + b] = INFINITY;
-        if (j == a || s->node[j] < 0)
-            continue;
-        const double *other = t->mean + (long)s->node[j] * d;
-        double c = 0.0, mass = t->mass[s->node[j]];
-        for (int k = 0; k < d; k++)
-            c += (mean[k] - other[k]) * (mean[k] - other[k]);
-        c *= mass * t->mass[made] / (mass + t->mass[made]);
-        s->cost[(long)a * m + j] = s->cost[(long)j * m + a] = no_farther(c);
-    }
-    find_nearest(s, m, a);
-    s->best[b] = INFINITY;
-    for (int j = 0; j < m; j++) {
-        if (j == a || s->node[j] < 0)
-            continue;
-        if (s->near[j] == a || s->near[j] == b)
-            find_nearest(s, m, j);
-        else if (s->cost[(long)j * m + a] < s->best[j]) {
-            s->best[j] = s->cost[(long)j * m + a];
-            s->near[j] = a;
+    int m = t->m, a[NCS_LANES], b[NCS_LANES];
+    double seen[NCS_LANES], peak = 0.0;
+    look_ahead(t);
+    t->evidence[0] = 0.0;
+    for (t->known = 1; t->known < m;) {
+        double last = t->evidence[t->known - 1], slack = ROUNDING * (1.0 + fabs(peak));
+        if (t->known >= cuts && last + t->ahead[t->known - 1] < peak - slack)
+            return;
+        int left = m - t->known, count = left < NCS_LANES ? left : NCS_LANES;
+        for (int i = 0; i < count; i++) {
+            a[i] = t->left[left - 1 - i];
+            b[i] = t->right[left - 1 - i];
+        }
+        ncs_tree_seen(t, count, a, b, PSEUDO_MEMBERS, seen);
+        for (int i = 0; i < count; i++) {
+            double fewer = smaller(t, a[i], b[i]);
+            last += fewer * (t->in->threshold - seen[i]);
+            t->evidence[t->known++] = last;
+            peak = last > peak ? last : peak;
         }
     }
 }
 
-static double evidence(ncs_tree *t, int a, int b)
+void ncs_tree_grow(ncs_tree *t, int cuts)
 {
-    double fewer = t->count[a] < t->count[b] ? t->count[a] : t->count[b];
-    double seen = fewer * ncs_tree_valley(t, a, b) + PSEUDO_MEMBERS;
-    return fewer * (t->threshold - seen / (fewer + PSEUDO_MEMBERS));
+    memset(t->tested, 0, REMEMBERED * sizeof *t->tested);
+    measure(t);
+    merge(t);
+    arrange(t);
+    find_evidence(t, cuts);
 }
 
-static int grow(ncs_tree *t)
+void ncs_tree_cut(const ncs_tree *t, int k, int *nodes)
 {
-    int m = t->m, done = -1;
-    slots s = {malloc(m * sizeof(int)), malloc(m * sizeof(int)),
-               malloc((size_t)m * m * sizeof(double)), malloc(m * sizeof(double))};
-    if (s.node && s.near && s.cost && s.best) {
-        fill_slots(t, &s);
-        for (int step = 0; step < m - 1; step++) {
-            int a = 0, b;
-            for (int i = 1; i < m; i++)
-                if (s.best[i] < s.best[a])
-                    a = i;
-            b = s.near[a];
-            if (b < a) {
-                b = a;
-                a = s.near[a];
-            }
-            /* The last merge is the first to be undone. */
-            t->evidence[m - 1 - step] = evidence(t, s.node[a], s.node[b]);
-            t->left[step] = s.node[a];
-            t->right[step] = s.node[b];
-            join(t, m + step, s.node[a], s.node[b]);
-            replace_slot(t, &s, a, b, m + step);
-        }
-        t->evidence[0] = 0.0;
-        for (int k = 1; k < m; k++)
-            t->evidence[k] += t->evidence[k - 1];
-        done = 0;
-    }
-    free(s.node);
-    free(s.near);
-    free(s.cost);
-    free(s.best);
-    return done;
-}
-
-/* Piece of each micro-cluster when the last k - 1 merges are undone; nodes (k). */
-void ncs_tree_cut(const ncs_tree *t, int k, int *piece, int *nodes)
-{
-    int m = t->m, count = 0;
-    for (int i = 0; i < m; i++)
-        piece[i] = -1;
-    for (int node = 2 * m - 1 - k; node >= 0 && count < k; node--) {
-        int i = t->first[node];
-        if (piece[i] >= 0)
-            continue;
-        nodes[count] = node;
-        for (int left = t->size[node]; left > 0; left--, i = t->next[i])
-            piece[i] = count;
-        count++;
-    }
-}
-
-void ncs_tree_free(ncs_tree *t)
-{
-    free(t->numbers);
-    free(t->indices);
-    free(t->known);
-}
-
-/* Hand out the next `count` of a block. */
-static double *numbers(double **at, size_t count) { *at += count; return *at - count; }
-static int *indices(int **at, size_t count) { *at += count; return *at - count; }
-
-static int allocate(ncs_tree *t)
-{
-    size_t m = t->m, d = t->d, s = t->s, scratch = ncs_valley_scratch(t->m, t->d, t->s);
-    t->numbers = malloc((2 * m * d + m * m + 3 * m + 2 * m * (d + s + 2) + scratch) * sizeof(double));
-    t->indices = malloc(9 * m * sizeof(int));
-    t->known = calloc(4 * m * m, sizeof(double));
-    if (!t->numbers || !t->indices || !t->known)
-        return -1;
-    double *at = t->numbers;
-    int *to = t->indices;
-    t->x = numbers(&at, m * d);
-    t->v = numbers(&at, m * d);
-    t->gap = numbers(&at, m * m);
-    t->spacing = numbers(&at, m);
-    t->blur = numbers(&at, m);
-    t->evidence = numbers(&at, m);
-    t->mean = numbers(&at, 2 * m * d);
-    t->scatter = numbers(&at, 2 * m * s);
-    t->mass = numbers(&at, 2 * m);
-    t->count = numbers(&at, 2 * m);
-    t->nodes.scratch = numbers(&at, scratch);
-    t->next = indices(&to, m);
-    t->last = indices(&to, 2 * m);
-    t->first = indices(&to, 2 * m);
-    t->size = indices(&to, 2 * m);
-    t->left = indices(&to, m);
-    t->right = indices(&to, m);
-    return 0;
-}
-
-int ncs_tree_grow(ncs_tree *t, const ncs_crowd *in)
-{
-    memset(t, 0, sizeof *t);
-    t->in = in;
-    t->m = in->count;
-    t->d = in->dimension;
-    t->threshold = in->threshold;
-    int m = t->m, d = t->d, full = d <= FULL_COVARIANCE_TO;
-    t->s = full ? d * (d + 1) / 2 : d;
-    if (allocate(t) < 0)
-        return -1;
-    double *scratch = t->nodes.scratch;
-    t->nodes = (ncs_nodes){m, d, full, t->s, t->x, t->v, in->weight, t->blur, t->next,
-                           t->first, t->size, t->mean, t->scatter, t->mass, scratch};
-    for (int i = 0; i < m; i++) {
-        for (int k = 0; k < d; k++) {
-            double x = in->centres[(long)k * in->stride + i];
-            t->x[(long)i * d + k] = t->mean[(long)i * d + k] = x;
-            t->v[(long)i * d + k] = in->spread[(long)k * in->stride + i];
-        }
-        t->mass[i] = in->weight[i];
-        t->first[i] = t->last[i] = i;
-        t->next[i] = -1;
-        t->size[i] = 1;
-    }
-    measure_gaps(t);
-    measure_spacing(t);
-    return grow(t);
+    int before = 2 * t->m - k; /* nodes made later are undone */
+    for (int node = before - 1, count = 0; count < k; node--)
+        if (t->parent[node] >= before)
+            nodes[count++] = node;
 }

@@ -3,37 +3,46 @@
 #define NCS_TREE_H
 
 #include "partition.h"
+#include "room.h"
 #include "valley.h"
+#include "ward.h"
 
 typedef struct {
     const ncs_crowd *in;
-    int m, d, s;     /* micro-clusters, dimensions, numbers in a scatter */
-    double threshold;
-    double *x, *v;   /* (m, d) centres and variances */
-    double *gap;     /* (m, m) squared distances */
-    double *spacing; /* (m) squared distance to the second nearest */
-    double *blur;    /* (m) see ncs_nodes */
-    double *evidence; /* (m) for a cut into k, at k - 1 */
+    int m, d;
+    double *board;         /* scratch of (m + 1) rows of max(m, n), padded */
+    /* Of micro-clusters. */
+    double *spacing;       /* (m) squared distance to the second nearest */
+    double *blur;          /* (m) see ncs_nodes */
+    uint64_t *touching;    /* (m, words) sets: closer than twice the spacing of both */
+    uint64_t *near;        /* (m, words) sets: within reach */
     /* Nodes; those of the micro-clusters come first, then the merges in order. */
-    int *next;               /* (m) chain of members */
-    int *first, *last, *size; /* (2m) */
-    int *left, *right;       /* (m - 1) what each merge put together */
-    double *mean, *scatter;  /* (2m, d), (2m, s) */
-    double *mass, *count;    /* (2m) weight, and points that do not coincide */
+    ncs_ward ward;
     ncs_nodes nodes;
-    double *known;           /* (2m, 2m) valley + 1; 0 where it is not known yet */
-    double *numbers;         /* what is allocated */
-    int *indices;
+    int *left, *right;     /* (m - 1) what each merge put together */
+    int *parent;           /* (2m) */
+    double *count;         /* (2m) points that do not coincide */
+    int *order;            /* (m) micro-cluster at each place */
+    double *evidence;      /* (m) for a cut into k, at k - 1 */
+    double *ahead;         /* (m, padded) what further cuts may add to it at most */
+    int known;             /* for how many cuts the evidence is worked out */
+    uint64_t *tested;      /* pairs of nodes whose valleys are remembered */
+    double *valley;
 } ncs_tree;
 
-/* Returns 0, or -1 if there is no memory; ncs_tree_free in both cases. */
-int ncs_tree_grow(ncs_tree *tree /* OUT */, const ncs_crowd *crowd);
-void ncs_tree_free(ncs_tree *tree);
+/* Take the arrays. */
+void ncs_tree_lay_out(ncs_tree *tree, const ncs_crowd *crowd, ncs_room *room);
 
-/* The valley between two nodes; every pair is tested once. */
-double ncs_tree_valley(ncs_tree *tree, int a, int b);
+/* Grow it; the board is used up. The evidence is worked out for the cuts into up to
+ * `cuts` pieces, and for all among which its peak may be. */
+void ncs_tree_grow(ncs_tree *tree, int cuts);
 
-/* Piece of each micro-cluster and node of each piece for k pieces. */
-void ncs_tree_cut(const ncs_tree *tree, int k, int *piece /* OUT (m) */, int *nodes /* OUT (k) */);
+/* The valleys between `count` pairs of nodes, at most NCS_LANES, as the smaller side
+ * and some members that see none see them. */
+void ncs_tree_seen(ncs_tree *tree, int count, const int *a, const int *b,
+                   double pseudo_members, double *seen /* OUT (count) */);
+
+/* The nodes of the cut into k pieces, the one that was made last first. */
+void ncs_tree_cut(const ncs_tree *tree, int k, int *nodes /* OUT (k) */);
 
 #endif

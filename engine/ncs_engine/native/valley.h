@@ -2,24 +2,40 @@
 #ifndef NCS_VALLEY_H
 #define NCS_VALLEY_H
 
-#include <stddef.h>
+#include "room.h"
 
+#define NCS_LANES 8
+
+/* Nodes of a tree; the members of each lie side by side. */
 typedef struct {
     int m, d, full, s;      /* full: covariances; else variances; s numbers of them */
-    const double *x;        /* (m, d) centres */
-    const double *v;        /* (m, d) variances */
-    const double *w;        /* (m) weights */
-    const double *blur;     /* (m) variance added where points coincide */
-    const int *next;        /* chain of members */
-    const int *first, *size;/* (nodes) */
-    const double *mean;     /* (nodes, d) */
-    const double *scatter;  /* (nodes, s) */
-    const double *mass;     /* (nodes) */
-    double *scratch;        /* ncs_valley_scratch numbers */
+    int stride;
+    double *x;              /* (d, stride) centres, by place */
+    double *v;              /* (d, stride) variances, by place */
+    double *w;              /* (m) weights, by place */
+    double *blur;           /* (m) variance added where points coincide, by place */
+    int *first, *size;      /* (2m) first place, number of places */
+    double *mean;           /* (2m, d) */
+    double *scatter;        /* (2m, s) */
+    double *mass;           /* (2m) */
+    double *scratch;
 } ncs_nodes;
 
-size_t ncs_valley_scratch(int m, int d, int s);
-/* Return the valley between nodes a and b: 1 for none, 0 for an empty one. */
-double ncs_valley(const ncs_nodes *nodes, int a, int b);
+/* Take the arrays for m micro-clusters in d dimensions. */
+void ncs_nodes_lay_out(ncs_nodes *nodes, int m, int d, ncs_room *room);
+
+/* Return the place of a number in a scatter: a lower triangle, or a diagonal. */
+static inline int ncs_packed(int row, int column)
+{
+    return row * (row + 1) / 2 + column;
+}
+
+/* Work out the valleys between `count` pairs of nodes, at most NCS_LANES: 1 for none, 0
+ * for an empty one.
+ *
+ * OUT valley  double (count)
+ */
+void ncs_valleys(const ncs_nodes *nodes, int count, const int *a, const int *b,
+                 double *valley);
 
 #endif

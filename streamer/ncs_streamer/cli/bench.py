@@ -15,6 +15,7 @@ from rich.table import Table
 from ncs_client import NcsClientError
 
 from ..bench.events import bench_events
+from ..bench.fairness import SECRET, bench_fairness
 from ..bench.figures import machine
 from ..bench.ingest import bench_ingest
 from . import bench_engine, bench_quality
@@ -59,7 +60,11 @@ def add_to(commands: Any) -> None:
     events.add_argument(
         "--subscribers", type=positive(int), default=10, help="readers [10]"
     )
-    for bench, run in ((ingest, _ingest), (events, _events)):
+    fairness = benches.add_parser(
+        "fairness", help="what a flooding tenant costs a quiet one"
+    )
+    runs = ((ingest, _ingest), (events, _events), (fairness, _fairness))
+    for bench, run in runs:
         bench.add_argument(
             "--seconds", type=positive(float), default=3.0, help="a row [3]"
         )
@@ -91,11 +96,15 @@ async def _events(server: ServerProcess, args: argparse.Namespace) -> Any:
     )
 
 
+async def _fairness(server: ServerProcess, args: argparse.Namespace) -> Any:
+    return await bench_fairness(server, seconds=args.seconds)
+
+
 async def _bench(args: argparse.Namespace, run: Any) -> int:
     with tempfile.TemporaryDirectory(prefix="ncs-bench-") as folder:
         flags = ("--data-dir", folder, "--store", args.store)
         try:
-            async with ServerProcess(*flags) as server:
+            async with ServerProcess(*flags, env={"SECRET_KEY": SECRET}) as server:
                 rows = await run(server, args)
         except StartError as error:
             print(f"ncs: the server did not start:\n{error}", file=sys.stderr)

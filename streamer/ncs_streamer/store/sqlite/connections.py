@@ -1,7 +1,9 @@
-"""The threads that talk to SQLite: one writes, by group commit, one reads.
+"""The threads that talk to SQLite: one writes, by group commit, one reads, one cleans.
 
 The writer commits everything that has gathered meanwhile in one transaction: idle, a
-write passes at once; loaded, many share one fsync. WAL lets the reader run beside it.
+write passes at once; loaded, many share one fsync. WAL lets the reader run beside it,
+and the third thread, which moves what is in the WAL to where it belongs: in the writer,
+as SQLite would have it, that would keep every thousandth page waiting for the disk.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +26,8 @@ __all__ = ["Connections"]
 _BUSY_S = 5.0
 _MAX_GROUP = 256
 _DAMAGED = ("database disk image is malformed", "file is not a database")
+_CLEAN_FROM = 4 * 2**20  # bytes of the WAL
+_MOST = 64 * 2**20  # from which on the writer waits until it is clean
 
 _T = TypeVar("_T")
 _Job = Callable[[sqlite3.Connection], Any]
@@ -41,10 +45,13 @@ class Connections:
         self._path = path
         self._read_only = read_only
         self._is_open = False
+        self._wal = path.with_name(path.name + "-wal")
         self._jobs: queue.SimpleQueue[tuple[_Job, asyncio.Future[Any]] | None]
         self._jobs = queue.SimpleQueue()  # bounded by its callers, who await each job
         self._writer: threading.Thread | None = None  # while it is open
         self._reader = ThreadPoolExecutor(1, "ncs-store-read")
+        self._cleaner = ThreadPoolExecutor(1, "ncs-store-clean")
+        self._cleaning: Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
@@ -70,6 +77,7 @@ class Connections:
                 await asyncio.to_thread(self._writer.join)
             await self._loop.run_in_executor(self._reader, self._reading.close)
         self._reader.shutdown()
+        self._cleaner.shutdown()
 
     async def write(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `job` in a transaction; return when it is on disk."""
@@ -104,6 +112,9 @@ class Connections:
         )
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        # Begun anew the WAL is cut to that, so its size says what waits in it.
+        connection.execute(f"PRAGMA journal_size_limit={_CLEAN_FROM // 4}")
         return connection
 
     def _prepare(self) -> sqlite3.Connection:
@@ -159,7 +170,28 @@ class Connections:
             closing = job is None
             if group:
                 self._commit(connection, group)
+                self._clean(connection)
+        if self._cleaning is not None:
+            wait((self._cleaning,))
         connection.close()
+
+    def _clean(self, connection: sqlite3.Connection) -> None:
+        """See that the WAL does not grow for ever."""
+        try:
+            size = self._wal.stat().st_size
+        except OSError:
+            return
+        if size >= _MOST:
+            with contextlib.suppress(sqlite3.Error):  # a reader may be in the way
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        elif size >= _CLEAN_FROM and (self._cleaning is None or self._cleaning.done()):
+            self._cleaning = self._cleaner.submit(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # the next time, then
+            connection = self._connect()
+            with contextlib.closing(connection):
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _commit(
         self,

@@ -10,6 +10,9 @@ from .connections import Connections
 
 __all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots", "replace_stream"]
 
+_ROWS = 128  # inserted by one statement
+_ROWS_DELETED = 16  # in one transaction: those of many points are large
+
 
 def _stream_id(connection: sqlite3.Connection, key: StreamKey) -> int | None:
     row = connection.execute(
@@ -59,12 +62,17 @@ class SqliteJournal:
         return 0 if row is None else int(row[0])
 
     async def truncate(self, key: StreamKey, through: int) -> None:
-        await self._connections.write(
-            lambda c: c.execute(
-                "DELETE FROM journal WHERE stream=? AND offset<=?",
-                (_stream_id(c, key), through),
-            )
-        )
+        def job(connection: sqlite3.Connection) -> bool:
+            stream = _stream_id(connection, key)
+            deleted = connection.execute(
+                "DELETE FROM journal WHERE stream=? AND offset<=min(?,"
+                " (SELECT min(offset) FROM journal WHERE stream=?) + ?)",
+                (stream, through, stream, _ROWS_DELETED - 1),
+            ).rowcount
+            return deleted == _ROWS_DELETED
+
+        while await self._connections.write(job):
+            """So that what waits to be appended comes in between."""
 
 
 def _append(connection: sqlite3.Connection, entries: Sequence[Append]) -> None:
@@ -79,13 +87,27 @@ def _append(connection: sqlite3.Connection, entries: Sequence[Append]) -> None:
         expected = list(range(tail + 1, tail + 1 + len(own)))
         if [entry.offset for entry in own] != expected:
             raise StoreError(f"offset {own[0].offset} does not follow {tail}")
-        connection.executemany(
-            "INSERT INTO journal (stream, offset, payload) VALUES (?, ?, ?)",
-            [(stream, entry.offset, entry.payload) for entry in own],
-        )
+        for start in range(0, len(own), _ROWS):
+            _insert(connection, stream, own[start : start + _ROWS])
         connection.execute(
             "UPDATE streams SET tail=? WHERE id=?", (own[-1].offset, stream)
         )
+
+
+def _insert(
+    connection: sqlite3.Connection, stream: int, entries: Sequence[Append]
+) -> None:
+    """Insert by one statement.
+
+    After each the thread has to wait for the interpreter's lock, which costs more than
+    the statement while the event loop is busy.
+    """
+    rows = ",".join(("(?,?,?)",) * len(entries))
+    values = [v for entry in entries for v in (stream, entry.offset, entry.payload)]
+    connection.execute(
+        f"INSERT INTO journal (stream, offset, payload) VALUES {rows}",  # noqa: S608 - question marks
+        values,
+    )
 
 
 class SqliteSnapshots:

@@ -1,0 +1,178 @@
+/* What Python calls on its MicroClusters; see numpy_kernel. */
+#include "arrays.h"
+#include "microclusters.h"
+
+static const char *const micro_arrays[] = {"centres", "spread", "weight",
+                                           "points",  "label",  "seen"};
+static const char micro_types[] = {'d', 'd', 'd', 'd', 'q', 'q'};
+
+/* Take the arrays of a MicroClusters; return how many, with an error if not all. */
+static int take_micro(PyObject *owner, Py_buffer *views, ncs_micro *micro)
+{
+    Py_ssize_t shape[2] = {-1, -1};
+    for (int i = 0; i < 6; i++) {
+        PyObject *array = PyObject_GetAttrString(owner, micro_arrays[i]);
+        if (array == NULL)
+            return i;
+        int two = i < 2;
+        int failed = ncs_take(array, &views[i], micro_types[i], 1, two ? 2 : 1,
+                              two ? shape : shape + 1);
+        Py_DECREF(array);
+        if (failed)
+            return i;
+        if (i == 0) {
+            shape[0] = views[0].shape[0];
+            shape[1] = views[0].shape[1];
+        }
+    }
+    *micro = (ncs_micro){shape[0], shape[1], 0, views[0].buf, views[1].buf,
+                         views[2].buf, views[3].buf, views[4].buf, views[5].buf};
+    return 6;
+}
+
+/* Take the arrays of a MicroClusters, and how many are in use. */
+static int take_counted(PyObject *owner, Py_buffer *views, ncs_micro *micro)
+{
+    int taken = take_micro(owner, views, micro);
+    if (taken < 6)
+        return taken;
+    PyObject *count = PyObject_GetAttrString(owner, "count");
+    micro->count = count == NULL ? -1 : PyLong_AsSsize_t(count);
+    Py_XDECREF(count);
+    if (micro->count >= 0 && micro->count <= micro->capacity)
+        return 6;
+    if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
+    PyBuffer_Release(&views[5]);
+    return 5;
+}
+
+PyObject *ncs_py_refound(PyObject *module, PyObject *args)
+{
+    PyObject *owner, *other, *points, *done = NULL;
+    Py_buffer views[13];
+    ncs_micro micro, before;
+    Py_ssize_t start;
+    long long at;
+    double grain, rate;
+    int crowded;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OOOnLddp:refound", &owner, &other, &points, &start,
+                          &at, &grain, &rate, &crowded))
+        return NULL;
+    int taken = take_counted(owner, views, &micro);
+    if (taken == 6)
+        taken += take_counted(other, views + 6, &before);
+    if (taken == 12 &&
+        !ncs_take(points, &views[12], 'd', 0, 2, (Py_ssize_t[]){-1, micro.dimension}))
+        taken++;
+    double *squared = NULL;
+    if (taken == 13 && (start < 0 || before.dimension != micro.dimension))
+        PyErr_SetString(PyExc_ValueError, "kernel: points outside of the block");
+    else if (taken == 13) {
+        squared = PyMem_Calloc(micro.capacity + before.capacity + 1, sizeof(double));
+        if (squared == NULL)
+            PyErr_NoMemory();
+    }
+    if (squared != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        start = ncs_refound(&micro, &before, views[12].buf, start, views[12].shape[0],
+                            at, grain, rate, crowded, squared);
+        Py_END_ALLOW_THREADS
+        PyMem_Free(squared);
+        PyObject *count = PyLong_FromSsize_t(micro.count);
+        if (count != NULL && PyObject_SetAttrString(owner, "count", count) == 0)
+            done = PyLong_FromSsize_t(start);
+        Py_XDECREF(count);
+    }
+    while (taken > 0)
+        PyBuffer_Release(&views[--taken]);
+    return done;
+}
+
+PyObject *ncs_py_geometry(PyObject *module, PyObject *args)
+{
+    PyObject *owner, *out[3], *done = NULL;
+    Py_buffer views[9];
+    ncs_micro micro;
+    Py_ssize_t count, shape[2] = {-1, -1};
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OnOOO:geometry", &owner, &count, &out[0], &out[1],
+                          &out[2]))
+        return NULL;
+    int taken = take_micro(owner, views, &micro);
+    shape[1] = micro.dimension;
+    for (int i = 0; taken == 6 + i && i < 3; i++)
+        if (!ncs_take(out[i], &views[6 + i], i ? 'd' : 'q', i > 0, i ? 2 : 1, shape))
+            shape[0] = views[taken++].shape[0];
+    if (taken == 9 && (count < 0 || count > micro.capacity)) {
+        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
+    } else if (taken == 9) {
+        double *total = PyMem_Calloc(shape[0] + 1, sizeof *total);
+        ptrdiff_t *place = PyMem_Calloc(count + 1, sizeof *place);
+        micro.count = count;
+        if (total == NULL || place == NULL) {
+            PyErr_NoMemory();
+        } else {
+            ncs_geometry(&micro, views[6].buf, shape[0], views[7].buf, views[8].buf,
+                         total, place);
+            done = Py_NewRef(Py_None);
+        }
+        PyMem_Free(total);
+        PyMem_Free(place);
+    }
+    while (taken > 0)
+        PyBuffer_Release(&views[--taken]);
+    return done;
+}
+
+/* Merge with the memory that it takes; return the farthest, or -1 without memory. */
+static double merge(ncs_micro *micro, Py_ssize_t target, double *squared,
+                    uint8_t *alive, double limit)
+{
+    size_t doubles = micro->dimension + micro->count + 1;
+    double *scratch = PyMem_Calloc(doubles, sizeof(double));
+    int64_t *nearest = PyMem_Calloc(micro->count + 1, sizeof(int64_t));
+    double farthest = -1.0;
+    if (scratch != NULL && nearest != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        farthest = ncs_merge_closest(micro, target, squared, alive, limit, scratch,
+                                     nearest);
+        Py_END_ALLOW_THREADS
+    } else {
+        PyErr_NoMemory();
+    }
+    PyMem_Free(scratch);
+    PyMem_Free(nearest);
+    return farthest;
+}
+
+PyObject *ncs_py_merge_closest(PyObject *module, PyObject *args)
+{
+    PyObject *owner, *squared, *alive, *done = NULL;
+    Py_ssize_t count, target;
+    double limit;
+    Py_buffer views[8];
+    ncs_micro micro;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OnnOOd:merge_closest", &owner, &count, &target,
+                          &squared, &alive, &limit))
+        return NULL;
+    int taken = take_micro(owner, views, &micro);
+    if (taken == 6 &&
+        !ncs_take(squared, &views[6], 'd', 1, 2, (Py_ssize_t[]){count, count}))
+        taken++;
+    if (taken == 7 && !ncs_take(alive, &views[7], '?', 1, 1, (Py_ssize_t[]){count}))
+        taken++;
+    if (taken == 8 && count > micro.capacity) {
+        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
+    } else if (taken == 8) {
+        micro.count = count;
+        double farthest = merge(&micro, target, views[6].buf, views[7].buf, limit);
+        if (farthest >= 0.0)
+            done = PyFloat_FromDouble(farthest);
+    }
+    while (taken > 0)
+        PyBuffer_Release(&views[--taken]);
+    return done;
+}

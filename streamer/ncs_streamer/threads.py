@@ -1,0 +1,116 @@
+"""The engine threads, shared fairly between tenants.
+
+Start-time fair queueing (Goyal, Vin and Cheng 1996) with the time that work has taken:
+the tenant that has been served least is next. However much one queues, another that
+comes waits for what runs already, and for nothing else. Within a tenant it is first
+come, first served.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["FairThreads"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_Work = tuple[Future[Any], Callable[[], Any]]
+
+
+class _Share(Executor):
+    """What one tenant queues."""
+
+    def __init__(self, threads: FairThreads) -> None:
+        self.waiting: deque[_Work] = deque()
+        self.running = 0
+        self.served_s = 0.0
+        self._threads = threads
+
+    def submit(
+        self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """See `Executor.submit`."""
+        future: Future[T] = Future()
+        self._threads.queue(self, (future, lambda: fn(*args, **kwargs)))
+        return future
+
+
+class FairThreads:
+    """So many threads.
+
+    Args:
+        count: of threads.
+        name: what they are called.
+    """
+
+    def __init__(self, count: int, name: str) -> None:
+        self._shares: dict[str, _Share] = {}
+        self._ready = threading.Condition()
+        self._served_s = 0.0  # by the share that was served last
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True)
+            for i in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def of(self, tenant: str) -> Executor:
+        """Return the tenant's part of the threads."""
+        with self._ready:
+            return self._shares.setdefault(tenant, _Share(self))
+
+    def queue(self, share: _Share, work: _Work) -> None:
+        """Let `work` be done in its turn."""
+        with self._ready:
+            if self._closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            if not share.waiting and not share.running:
+                # Who was idle has saved nothing up.
+                share.served_s = max(share.served_s, self._served_s)
+            share.waiting.append(work)
+            self._ready.notify()
+
+    def shutdown(self) -> None:
+        """Let what runs end; what waits is cancelled."""
+        with self._ready:
+            self._closed = True
+            for share in self._shares.values():
+                while share.waiting:
+                    share.waiting.popleft()[0].cancel()
+            self._ready.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (taken := self._take()) is not None:
+            share, (future, run) = taken
+            began = time.perf_counter()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(run())
+                except BaseException as error:
+                    future.set_exception(error)
+            del future, run
+            with self._ready:
+                share.running -= 1
+                share.served_s += time.perf_counter() - began
+
+    def _take(self) -> tuple[_Share, _Work] | None:
+        """Return what is next, waiting for it; None at the end."""
+        with self._ready:
+            while True:
+                ready = [share for share in self._shares.values() if share.waiting]
+                if ready:
+                    share = min(ready, key=lambda share: share.served_s)
+                    share.running += 1
+                    self._served_s = share.served_s
+                    return share, share.waiting.popleft()
+                if self._closed:
+                    return None
+                self._ready.wait()

@@ -1,0 +1,76 @@
+"""The write-ahead log of the embedded store: it stays small, whatever is written."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from ncs_streamer.store import Append, SqliteStore, StreamKey
+
+pytestmark = pytest.mark.unit
+
+KEY = StreamKey("acme", "line")
+
+
+async def fill(store: SqliteStore, first: int, count: int) -> None:
+    for offset in range(first, first + count):
+        await store.journal.append([Append(KEY, offset, bytes(100_000))])
+
+
+async def test_the_log_does_not_grow_with_what_is_written(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ncs.db")
+    await store.open()
+    wal = tmp_path / "ncs.db-wal"
+    sizes = []
+    for round_ in range(10):
+        await fill(store, 1 + 100 * round_, 100)  # 10 MB
+        sizes.append(wal.stat().st_size)
+    assert max(sizes) < 70 * 2**20
+    async with asyncio.timeout(10):
+        offset = 1001
+        while wal.stat().st_size > 8 * 2**20:
+            await fill(store, offset, 1)
+            offset += 1
+            await asyncio.sleep(0.01)
+    await store.close()
+
+
+async def test_what_is_in_the_log_is_there_after_a_crash(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ncs.db")
+    await store.open()
+    await fill(store, 1, 60)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("ncs.db", "ncs.db-wal"):  # as a power cut would leave them
+        (copy / name).write_bytes((tmp_path / name).read_bytes())
+    await store.close()
+    again = SqliteStore(copy / "ncs.db")
+    await again.open()
+    assert await again.journal.tail(KEY) == 60
+    assert len(await again.journal.read(KEY, 0, 100)) == 60
+    await again.close()
+
+
+async def test_a_long_truncation_lets_appends_in_between(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ncs.db")
+    await store.open()
+    await fill(store, 1, 200)
+    done: list[str] = []
+
+    async def truncate() -> None:
+        await store.journal.truncate(KEY, 150)
+        done.append("truncated")
+
+    async def append() -> None:
+        await asyncio.sleep(0)
+        await fill(store, 201, 1)
+        done.append("appended")
+
+    await asyncio.gather(truncate(), append())
+    assert done == ["appended", "truncated"]
+    assert [offset for offset, _ in await store.journal.read(KEY, 0, 3)] == [
+        151,
+        152,
+        153,
+    ]
+    await store.close()
