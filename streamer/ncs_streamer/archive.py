@@ -107,12 +107,25 @@ async def model_at(store: Store, key: StreamKey, offset: int) -> StreamModel:
 async def entries_between(
     store: Store, key: StreamKey, after: int, through: int
 ) -> AsyncGenerator[tuple[int, bytes], None]:
-    """Yield (offset, payload) behind `after` up to `through`, as they are stored."""
+    """Yield (offset, payload) behind `after` up to `through`, as they are stored.
+
+    Raises:
+        StoreError: if a running server has deleted what was to be read next.
+    """
+    previous = None
     async with contextlib.aclosing(read_ahead(store, key, after)) as chunks:
         async for chunk in chunks:
             for offset, payload in chunk:
                 if offset > through:
                     return
+                if previous is not None and offset != previous + 1:
+                    oldest = min(await store.snapshots.offsets(key), default=0)
+                    if oldest > previous:
+                        raise StoreError(
+                            "the server has saved a newer model meanwhile, and deleted"
+                            f" the journal up to offset {oldest}; run it again"
+                        )
+                previous = offset
                 yield offset, payload
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
 
 from ncs_engine import EngineParams
-from ncs_protocol import MSGPACK
+from ncs_protocol import MSGPACK, NcsError
 from ncs_protocol.messages import Event
 
 from .clock import Clock
@@ -60,7 +60,8 @@ class Progress:
 
     def as_dict(self, now: float) -> dict[str, float | None]:
         """Return it in numbers, with a guess of the time that is left."""
-        share = self.entries_done / self.entries if self.entries else 1.0
+        # More than thought when a damaged snapshot made way for an older one.
+        share = min(1.0, self.entries_done / self.entries) if self.entries else 1.0
         elapsed = now - self.began
         left = round(elapsed / share - elapsed, 1) if share else None
         return {
@@ -115,8 +116,7 @@ async def recover(
     began = clock.monotonic()
     replay = Replay(await newest_model(store, key), key, store.place)
     model = replay.model
-    stored = await store.history.recent(key, model.lossless)
-    events = [_event(payload) for _, payload in stored]
+    events = _remembered(key, await store.history.recent(key, model.lossless))
     loop = asyncio.get_running_loop()
     async with contextlib.aclosing(read_ahead(store, key, model.offset)) as chunks:
         async for chunk in chunks:
@@ -229,7 +229,17 @@ def _tell(key: StreamKey, divergence: Divergence) -> None:
         log.error("replay_diverged", **more)
 
 
-def _event(payload: bytes) -> Event:
-    message = MSGPACK.decode_server(payload)
-    assert isinstance(message, Event)
-    return message
+def _remembered(key: StreamKey, stored: list[tuple[int, bytes]]) -> list[Event]:
+    """Return the events behind the last damaged one: readers want them gapless."""
+    events: list[Event] = []
+    for offset, payload in stored:
+        try:
+            message = MSGPACK.decode_server(payload)
+        except NcsError:
+            message = None
+        if isinstance(message, Event):
+            events.append(message)
+        else:
+            log.warning("history_damaged", stream=key.stream, offset=offset)
+            events.clear()
+    return events

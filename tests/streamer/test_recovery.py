@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ncs_engine import EngineParams
 from ncs_protocol import MSGPACK
 from ncs_protocol.messages import Event
 from ncs_streamer.entry import Entry, decode_entry, encode_entry
@@ -250,6 +251,43 @@ async def test_damaged_snapshots_without_their_journal_are_told(live: Live) -> N
     for offset in await live.store.snapshots.offsets(KEY):
         await live.store.snapshots.save(KEY, offset, b"damaged")
     assert "snapshot_damaged" in await error_of(live)
+
+
+async def test_a_damaged_event_ends_what_is_remembered_and_nothing_else(
+    live: Live,
+) -> None:
+    await live.save()
+    kept = live.events[-4:]
+    rows = [(event.last, MSGPACK.encode(event)) for event in kept]
+    rows[1] = (rows[1][0], b"damaged")
+    await live.store.history.record(KEY, rows, 20)
+    found = await recovered(live.store)
+    assert shown(found.events) == shown(kept[2:])
+
+
+# Batches
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(1, 299), max_size=12))
+@STEADY
+def test_where_batches_end_changes_no_assignment(seed: int, cuts: list[int]) -> None:
+    points = np.random.default_rng(seed).normal(size=(300, 2)).cumsum(axis=0)
+    told = []
+    for places in ([], sorted(set(cuts))):
+        model = StreamModel("s", "e", EngineParams())
+        results = [
+            model.apply(offset, Entry(kind="points", ingest_ns=0, points=part)).result
+            for offset, part in enumerate(np.split(points, places), 1)
+            if len(part)
+        ]
+        told.append(
+            [
+                np.concatenate([getattr(result, name) for result in results]).tolist()
+                for name in ("cluster_ids", "is_outlier", "outlier_scores")
+            ]
+        )
+        told[-1].append(model.engine.snapshot())
+    assert told[0] == told[1]
 
 
 # Progress

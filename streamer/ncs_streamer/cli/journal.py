@@ -103,8 +103,9 @@ def _row(entry: Entry, payload: bytes) -> dict[str, Any]:
 def _print(rows: list[dict[str, Any]]) -> None:
     table = Table(box=SIMPLE)
     for head in ("offset", "kind", "producer", "epoch", "seq", "points", "time"):
-        table.add_column(head, justify="right" if head in ("offset", "seq") else "left")
-    table.add_column("hash of what was applied then")
+        numeric = head in ("offset", "epoch", "seq")
+        table.add_column(head, justify="right" if numeric else "left", overflow="fold")
+    table.add_column("hash of what was applied", overflow="fold")
     for row in rows:
         if "problem" in row:
             table.add_row(f"{row['offset']:,}", f"[red]{row['problem']}[/red]")
@@ -114,7 +115,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         table.add_row(
             *(f"{row['offset']:,}", row["kind"], row["producer"] or ""),
             *(_shown(row["producer_epoch"]), _shown(row["seq"])),
-            *(points, row["time"], known),
+            *(points, row["time"][:19], known),
         )
     Console(highlight=False).print(table)
 

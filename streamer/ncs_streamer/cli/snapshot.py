@@ -115,10 +115,9 @@ def _row(key: StreamKey, at: int, payload: bytes, now: float) -> dict[str, Any]:
 def _print(rows: list[dict[str, Any]]) -> None:
     table = Table(box=SIMPLE)
     for head in ("tenant", "stream", "offset", "bytes", "format", "engine", "hash"):
-        table.add_column(
-            head, justify="right" if head in ("offset", "bytes") else "left"
-        )
-    table.add_column("age of its last entry", justify="right")
+        numeric = head in ("offset", "bytes")
+        table.add_column(head, justify="right" if numeric else "left", overflow="fold")
+    table.add_column("last entry", justify="right")
     for row in rows:
         where = (
             row["tenant"],
@@ -129,7 +128,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         if "problem" in row:
             table.add_row(*where, f"[red]{row['problem']}[/red]")
             continue
-        age = "" if row["age_s"] is None else f"{row['age_s']:,.0f} s"
+        age = "" if row["age_s"] is None else f"{row['age_s']:,.0f} s ago"
         more = (row["engine"] or "", (row["hash"] or "")[:12], age)
         table.add_row(*where, str(row["format"]), *more)
     Console(highlight=False).print(table)
