@@ -14,9 +14,11 @@ import numpy as np
 import orjson
 import pytest
 from commands import ncs
-from real_server import client_of, free_port, server_on, token
+from real_server import Socket, client_of, free_port, server_on, token
 
 from ncs_engine import EngineParams
+from ncs_protocol.messages import Position, Subscribe, Subscribed
+from ncs_streamer.archive import describe
 from ncs_streamer.cli.child import ServerProcess
 from ncs_streamer.cli.main import main
 from ncs_streamer.entry import Entry, decode_entry, encode_entry
@@ -216,6 +218,13 @@ def test_a_folder_without_a_store_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+def exported(data: Path) -> bytes:
+    """Return the newest snapshot."""
+    file = data / "exported"
+    assert 0 == run("snapshot", "export", str(file), *plant(data))[0]
+    return file.read_bytes()
+
+
 def tamper(data: Path, engine: str | None = None) -> int:
     """Let an entry tell another hash, and perhaps another engine; return its offset."""
     with database(data) as connection:
@@ -236,6 +245,7 @@ def tamper(data: Path, engine: str | None = None) -> int:
 
 
 async def test_a_divergence_is_loud_and_begins_a_new_epoch(data: Path) -> None:
+    epoch = describe(await asyncio.to_thread(exported, data)).epoch
     offset = tamper(data)
     report = await told_meanwhile("replay", *plant(data), code=1)
     (found,) = report["divergences"]
@@ -249,7 +259,15 @@ async def test_a_divergence_is_loud_and_begins_a_new_epoch(data: Path) -> None:
         assert 1 == health["components"]["journal"]["streams_diverged"]
         metrics = await get(server.url + "/metrics", token())
         assert 'divergences_total{cause="unexplained"} 1.0' in metrics[1]
+        old = Position(epoch=epoch, offsets={"lossless": 1, "keyed": 1})
+        async with Socket.to(server, credential=token()) as reader:
+            await reader.send(Subscribe(id="s", stream="plant", since=old))
+            welcome = await reader.receive()
+            assert isinstance(welcome, Subscribed)
+        assert welcome.epoch != epoch
+        assert (False, 3) == (welcome.recovered, len(welcome.snapshot.clusters))
     entries = await asyncio.to_thread(dumped, data)
+    assert welcome.epoch == entries[-1]["epoch"]
     assert ["begin", None] == [entries[-1]["kind"], entries[-1]["params"]]
     async with server_on(data) as server:
         assert b"replay_diverged" not in b"".join(server.lines)
