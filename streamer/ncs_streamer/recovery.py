@@ -130,7 +130,7 @@ async def recover(
     if divergence is not None:
         _tell(key, divergence)
         await begin_epoch(store, key, model, int(clock.now() * 1e9))
-    events = [event for event in events if event.epoch == model.epoch]
+    events = _gapless([e for e in events if e.epoch == model.epoch], model.lossless)
     seconds = round(clock.monotonic() - began, 3)
     log.info(
         "stream_recovered",
@@ -230,7 +230,6 @@ def _tell(key: StreamKey, divergence: Divergence) -> None:
 
 
 def _remembered(key: StreamKey, stored: list[tuple[int, bytes]]) -> list[Event]:
-    """Return the events behind the last damaged one: readers want them gapless."""
     events: list[Event] = []
     for offset, payload in stored:
         try:
@@ -241,5 +240,17 @@ def _remembered(key: StreamKey, stored: list[tuple[int, bytes]]) -> list[Event]:
             events.append(message)
         else:
             log.warning("history_damaged", stream=key.stream, offset=offset)
-            events.clear()
     return events
+
+
+def _gapless(events: list[Event], last: int) -> list[Event]:
+    """Return the events at the end that lead to offset `last` without a gap.
+
+    What was told just before a crash may not have been recorded.
+    """
+    found: list[Event] = []
+    for event in reversed(events):
+        if event.last != last - len(found):
+            break
+        found.append(event)
+    return found[::-1]

@@ -30,7 +30,7 @@ from .histories import KEY, Live, entries_of, recovered
 
 pytestmark = pytest.mark.unit
 
-STEADY = settings(deadline=None, derandomize=True, max_examples=20)
+STEADY = settings(deadline=None, derandomize=True, max_examples=10)
 STORES: dict[str, Callable[[Path], Any]] = {
     "memory": lambda path: MemoryStore(),
     "sqlite": SqliteStore,
@@ -41,7 +41,7 @@ steps = st.lists(
         st.integers(1, 5),
     ),
     min_size=5,
-    max_size=20,
+    max_size=14,
 )
 
 
