@@ -105,10 +105,9 @@ class Comparison:
     @property
     def agreement(self) -> float:
         """Adjusted Rand index of the assignments of both."""
-        rows = {pair[0]: i for i, pair in enumerate(self._pairs)}
-        columns = {pair[1]: i for i, pair in enumerate(self._pairs)}
-        size = len(self._pairs)
-        table = np.zeros((size, size), np.int64)
-        for (one, other), count in self._pairs.items():
-            table[rows[one], columns[other]] += count
+        rows = {one: at for at, one in enumerate({one for one, _ in self._pairs})}
+        columns = {two: at for at, two in enumerate({two for _, two in self._pairs})}
+        table = np.zeros((len(rows), len(columns)), np.int64)
+        for (one, two), count in self._pairs.items():
+            table[rows[one], columns[two]] = count
         return ari_of(table)

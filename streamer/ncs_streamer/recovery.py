@@ -196,9 +196,10 @@ async def begin_epoch(
 ) -> None:
     """Let the stream go on in a new epoch: what was told before it no longer counts.
 
-    The journal says so first: should the process end in between, the next one comes to
-    the same place and does it again.
+    Should the process end in between, the next one comes to the same place and does it
+    again; only the events are gone by then, which nobody may ask for any more.
     """
+    await store.history.clear(key)
     entry = Entry(
         kind="begin",
         ingest_ns=ingest_ns,
@@ -208,7 +209,6 @@ async def begin_epoch(
     offset = model.offset + 1
     await store.journal.append([Append(key, offset, encode_entry(entry))])
     model.apply(offset, entry)
-    await store.history.clear(key)
     await store.snapshots.save(key, offset, model.snapshot())
 
 

@@ -7,16 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from ncs_engine import EngineParams
 from ncs_protocol import MSGPACK
 from ncs_protocol.messages import Event
 from ncs_streamer.entry import Entry, decode_entry, encode_entry
 from ncs_streamer.recovery import Progress
+from ncs_streamer.replay import Replay
+from ncs_streamer.sealed import seal, unseal
 from ncs_streamer.state_hash import Checkpoint
 from ncs_streamer.store import (
     DamageError,
@@ -24,7 +28,7 @@ from ncs_streamer.store import (
     SqliteStore,
     Store,
 )
-from ncs_streamer.stream_model import StreamModel
+from ncs_streamer.stream_model import Applied, StreamModel
 
 from .histories import KEY, Live, entries_of, recovered
 
@@ -206,6 +210,27 @@ async def test_a_damaged_snapshot_after_a_divergence_leads_to_the_same_epoch(
     assert second.model.snapshot() == first.model.snapshot()
 
 
+async def test_hashes_that_began_elsewhere_are_not_compared() -> None:
+    live = Live(MemoryStore())
+    entries = entries_of(1)
+    for entry in itertools.islice(entries, 10):
+        await live.take(entry)
+    state = msgpack.unpackb(unseal(live.model.snapshot(), {2}))
+    for name in ("hash", "by", "since", "ingest_ns"):
+        del state[name]
+    await live.store.snapshots.save(KEY, 10, seal(1, msgpack.packb(state)))
+    upgraded = live.restarted(await recovered(live.store))
+    for entry in itertools.islice(entries, 10):
+        await upgraded.take(entry)
+    assert upgraded.model.checkpoint.since == 10
+    from_the_begin = Replay(StreamModel("s", "", EngineParams()), KEY, "memory")
+    from_the_begin.run(await live.store.journal.read(KEY, 0, 99))
+    assert (from_the_begin.divergences, from_the_begin.checked) == ([], 10)
+    from_the_snapshot = await recovered(live.store)
+    assert from_the_snapshot.divergence is None
+    assert from_the_snapshot.model.snapshot() == upgraded.model.snapshot()
+
+
 # Damage
 
 
@@ -302,6 +327,17 @@ def test_progress_tells_percent_and_time_left() -> None:
 
 def test_progress_before_the_first_entry_guesses_no_time() -> None:
     assert Progress(100.0, 1, 400).as_dict(101.0)["eta_s"] is None
+
+
+async def test_a_long_recovery_is_logged_from_time_to_time() -> None:
+    progress = Progress(100.0, streams=1, entries=4)
+    with capture_logs() as logs:
+        for now in (101.0, 105.5, 106.0, 111.0):
+            progress.note([Applied(1, accepted=5)], now)
+    assert [(line["event"], line["percent"]) for line in logs] == [
+        ("recovering", 50.0),
+        ("recovering", 100.0),
+    ]
 
 
 async def test_what_was_replayed_is_not_in_a_snapshot_yet(live: Live) -> None:

@@ -154,7 +154,7 @@ async def _import(args: argparse.Namespace) -> int:
     key = StreamKey(args.tenant or "default", args.stream or info.stream)
     check_name("tenant", key.tenant)
     check_name("stream", key.stream)
-    async with opened_alone(args) as store:
+    async with opened_alone(args, make=True) as store:
         if key in await store.streams():
             raise SettingsError(
                 f"stream {key.stream!r} of tenant {key.tenant!r} is not empty; choose"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ..settings import SettingsError
-from ..store import SqliteStore, StreamKey, lock_folder
+from ..store import SqliteStore, StoreError, StreamKey, lock_folder
 from .options import add_settings, settings_of
 
 __all__ = ["add_store_options", "choose", "file_of", "offset", "opened", "opened_alone"]
@@ -52,13 +52,21 @@ async def opened(args: argparse.Namespace) -> AsyncIterator[SqliteStore]:
 
 
 @contextlib.asynccontextmanager
-async def opened_alone(args: argparse.Namespace) -> AsyncIterator[SqliteStore]:
+async def opened_alone(
+    args: argparse.Namespace, *, make: bool = False
+) -> AsyncIterator[SqliteStore]:
     """Open the store for changing; no server may run on it meanwhile.
+
+    Args:
+        args: of the command.
+        make: whether to make the store if there is none.
 
     Raises:
         StoreError: if a server does, or the store cannot be opened.
     """
     file = file_of(args)
+    if not make and not file.exists():
+        raise StoreError(f"there is no store at {file}; choose its folder: --data-dir")
     with lock_folder(file.parent):
         store = SqliteStore(file)
         try:
