@@ -58,6 +58,13 @@ async def test_a_damaged_snapshot_is_passed_over(live: Live) -> None:
     assert model.snapshot() == live.snapshots[18]  # type: ignore[attr-defined]
 
 
+async def test_a_snapshot_from_which_the_journal_is_gone_is_passed_over(
+    live: Live,
+) -> None:
+    await live.store.journal.truncate(KEY, 11)
+    assert (await begin_replay(live.store, KEY, None)).model.offset == 16
+
+
 async def test_nothing_that_leads_there_is_told(live: Live) -> None:
     for offset in (8, 16):
         await live.store.snapshots.save(KEY, offset, b"damaged")

@@ -223,6 +223,8 @@ async def test_hashes_that_began_elsewhere_are_not_compared() -> None:
     for entry in itertools.islice(entries, 10):
         await upgraded.take(entry)
     assert upgraded.model.checkpoint.since == 10
+    saved = StreamModel.restore(upgraded.model.snapshot())
+    assert saved.checkpoint == upgraded.model.checkpoint
     from_the_begin = Replay(StreamModel("s", "", EngineParams()), KEY, "memory")
     from_the_begin.run(await live.store.journal.read(KEY, 0, 99))
     assert (from_the_begin.divergences, from_the_begin.checked) == ([], 10)
