@@ -76,8 +76,9 @@ def next_hash(
 def engine_name() -> str:
     """Return the engine's version and a digest of what it makes of a fixed stream.
 
-    Two engines of one name come to the same results, as far as that stream can tell.
     The version alone would not tell two kernels or two mathematical libraries apart.
+    The digest is over the state as well: of most changes to an algorithm that tells
+    sooner than results do.
     """
     step = np.arange(_CANON_POINTS, dtype=np.int64)[:, None]
     noise = step * (2_654_435_761, 2_246_822_519, 3_266_489_917) % 2**32 / 2**32
@@ -85,4 +86,5 @@ def engine_name() -> str:
     engine = Engine()
     result = engine.learn(4.0 * blob + noise)
     told = next_hash(NO_HASH, 0, 0, 0, result, result.changes)
-    return f"{ncs_engine.__version__}+{told[:4].hex()}"
+    state = hashlib.blake2b(told + engine.snapshot(), digest_size=4)
+    return f"{ncs_engine.__version__}+{state.hexdigest()}"
