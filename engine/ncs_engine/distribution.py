@@ -138,8 +138,7 @@ class Distribution:
     def _close(self, enough: float) -> None:
         """Take the block, compare it with the past, and let it become that."""
         leaves = self._push()
-        first, second = self._pairs()
-        kernel.active.chi_squares(first, second, self._told)
+        kernel.active.chi_squares(self.past, self.recent, self._told)
         ratios, freedoms, likes = self._told.reshape(3, 2, -1).tolist()
         for level, usual in enumerate(self.usual):
             dispersion = Dispersion(usual)
@@ -149,7 +148,8 @@ class Distribution:
                     continue
                 factor, own = dispersion.correct(freedom[i], like[i])
                 if _normal_deviate(ratio[i] / factor, own) > enough:
-                    moved = _total_variation(first[i], second[i], factor)
+                    window = self.recent[-blocks:].sum(axis=0, dtype=np.float64)
+                    moved = _total_variation(window, self.past, factor)
                     self.share = max(self.share, moved, _LEAST_SHARE)
             if self.full > 1 and not self.share:
                 far = ratio[3] if self.full > _FAR else None
@@ -171,18 +171,6 @@ class Distribution:
             self.held += 1
             oldest[:] = 0
         return oldest
-
-    def _pairs(self) -> tuple[Floats, Floats]:
-        """Return what to compare, float64 (4, 160) both.
-
-        The windows with the past, the block with the one before, and with its one.
-        """
-        first, second = np.empty((_PAIRS, _ALL)), np.empty((_PAIRS, _ALL))
-        for i, blocks in enumerate(_WINDOWS):
-            self.recent[-blocks:].sum(axis=0, out=first[i])
-        first[2:] = self.recent[-1]
-        second[:2], second[2], second[3] = self.past, self.recent[-2], self.recent[0]
-        return first, second
 
     def _pass(self, block: NDArray[np.int32]) -> None:
         """Let a block become the past."""

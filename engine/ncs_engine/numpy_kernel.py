@@ -249,21 +249,25 @@ def histogram_cells(
 
 
 def chi_squares(
-    first: NDArray[np.float64], second: NDArray[np.float64], told: NDArray[np.float64]
+    past: NDArray[np.float64], recent: NDArray[np.int32], told: NDArray[np.float64]
 ) -> None:
-    """Compare counts in four pairs by chi-square, over 128 cells and 32 coarse ones.
+    """Compare blocks of points by chi-square, over 128 cells and 32 coarse ones.
 
-    With n and m points, of which r and s are in a cell, chi-square is
-    (n + m)^2 / (n m) (sum of r^2 / (r + s) - n^2 / (n + m)).
+    Four comparisons: the last block with the past, the last three with it, the last one
+    with the one before, and with that one's. With n and m points, of which r and s are
+    in a cell, chi-square is (n + m)^2 / (n m) (sum of r^2 / (r + s) - n^2 / (n + m)).
 
     Args:
-        first: float64 (4, 160), points per cell and coarse cell.
-        second: float64 (4, 160).
+        past: float64 (160,), points per cell and coarse cell.
+        recent: int32 (3, 160), of the last blocks, the youngest last.
         told: OUT, float64 (3, 8), four times the cells, four times the coarse ones:
             chi-square over its degrees of freedom; these; and those of the chi-square
             distribution which has its variance, that is more where cells have few
             points (Haldane 1940).
     """
+    oldest, before, last = recent.astype(np.float64)
+    first = np.stack([last, oldest + before + last, last, last])
+    second = np.stack([past, past, before, oldest])
     n = np.cumsum(first[:, :_CELLS], axis=1)[:, -1] + 1e-300
     m = np.cumsum(second[:, :_CELLS], axis=1)[:, -1] + 1e-300
     both = first + second

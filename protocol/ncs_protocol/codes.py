@@ -145,6 +145,14 @@ class Code(enum.Enum):
         409, None, _C, Retry.NEVER,
         "The stream remembers as many producers as it may.",
     )
+    IDEMPOTENCY_KEY_REUSED = (
+        422, None, _C, Retry.NEVER,
+        "The Idempotency-Key was used before, with another body.",
+    )
+    IDEMPOTENCY_KEY_IN_USE = (
+        409, None, _C, Retry.LATER,
+        "A request with this Idempotency-Key is still being worked on.",
+    )
     TOO_MANY_STREAMS = (
         409, None, _C, Retry.NEVER,
         "The tenant has as many streams as it may.",

@@ -11,6 +11,7 @@ import dataclasses
 from ncs_protocol import Code, NcsError
 
 from .entry import Entry
+from .idempotency import Keys, Request
 from .stream_model import Mark, StreamModel
 
 __all__ = ["Admission"]
@@ -24,24 +25,28 @@ class Admission:
         offset: of the last entry admitted.
         dimension: of the points, None before the first or after a reset.
         marks: producer -> last batch admitted.
+        keys: of requests admitted.
         max_producers: how many producers a stream remembers at most.
     """
 
     offset: int
     dimension: int | None
     marks: dict[str, Mark]
+    keys: Keys
     max_producers: int
 
     @classmethod
     def after(cls, model: StreamModel, max_producers: int) -> Admission:
         """Return the admission that follows exactly what `model` has applied."""
         marks = {name: Mark(m.epoch, m.seq) for name, m in model.marks.items()}
-        return cls(model.offset, model.engine.dimension, marks, max_producers)
+        dimension, keys = model.engine.dimension, model.keys.copy()
+        return cls(model.offset, dimension, marks, keys, max_producers)
 
     def copy(self) -> Admission:
         """Return an independent copy."""
         marks = {name: Mark(m.epoch, m.seq) for name, m in self.marks.items()}
-        return Admission(self.offset, self.dimension, marks, self.max_producers)
+        keys = self.keys.copy()
+        return Admission(self.offset, self.dimension, marks, keys, self.max_producers)
 
     def admit(self, entry: Entry) -> int | None:
         """Return the journal offset for `entry`, or None if it is a duplicate.
@@ -58,6 +63,8 @@ class Admission:
         if entry.producer is not None:
             self.marks[entry.producer] = Mark(entry.producer_epoch, entry.seq)
         self.offset += 1
+        if entry.key is not None:
+            self.keys.add(entry.key, Request(self.offset, entry.digest))
         return self.offset
 
     def check(self, entry: Entry) -> bool:
@@ -67,6 +74,8 @@ class Admission:
             NcsError: as `admit`.
         """
         if not self._is_next(entry):
+            return False
+        if entry.key is not None and self.keys.find(entry.key, entry.digest):
             return False
         if entry.kind == "points" and self.dimension is not None:
             dimension = entry.block.shape[1]

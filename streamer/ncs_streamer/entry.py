@@ -45,6 +45,10 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     params: dict[str, Any] | None = None
     """Engine parameters: all of them for `begin`, those to change for `configure`, and
     those to change before the points are learned for `points`."""
+    key: str | None = None
+    """Idempotency-Key of the request."""
+    digest: bytes = b""
+    """Of the request's body, if there is a key."""
     epoch: str | None = None
     """The stream's epoch; for `begin`, which is the first entry of every stream and of
     every epoch of it."""

@@ -109,6 +109,7 @@ class Stream:
         self._turns = Turns(model, threads, services.clock, self._after_turn)
         self._admission = Admission.after(model, services.max_producers)
         self._durable = Admission.after(model, services.max_producers)
+        self._applied = model.offset
         self._pending: deque[_Batch] = deque()
         self._committing: list[_Batch] = []
         self._all_committed = asyncio.Event()
@@ -144,6 +145,7 @@ class Stream:
             raise NcsError(Code.INTERNAL_ERROR, _ENGINE_FAILED)
         if self._suspended:
             raise NcsError(Code.STORE_UNAVAILABLE, retry_after_s=1.0)
+        self._check_running(entry)
         entry.applied = self._model.checkpoint
         payload = encode_entry(entry)
         size += len(payload) + (0 if entry.points is None else entry.block.nbytes)
@@ -158,6 +160,14 @@ class Stream:
         self._pending.append(self._batch(entry, payload, offset, size, done))
         self._all_committed.clear()
         self._services.committer.wake(self)
+
+    def _check_running(self, entry: Entry) -> None:
+        if entry.key is None:
+            return
+        known = self._admission.keys.find(entry.key, entry.digest)
+        if known is not None and known.offset > self._applied:
+            wait = self._quota.retry_after_ms / 1000
+            raise NcsError(Code.IDEMPOTENCY_KEY_IN_USE, retry_after_s=wait)
 
     def _begin(self, ingest_ns: int) -> None:
         """Let the journal open with what every replay has to start from."""
@@ -305,7 +315,10 @@ class Stream:
     def _apply(self, batch: _Batch, model: StreamModel) -> Applied | NcsError:
         """Apply a batch; runs on an engine thread."""
         if batch.offset is None:
-            return Applied(model.offset, duplicate=True)
+            entry = batch.entry
+            known = model.keys.find(entry.key, entry.digest) if entry.key else None
+            offset = model.offset if known is None else known.offset
+            return Applied(offset, duplicate=True)
         if self.broken:
             return NcsError(Code.INTERNAL_ERROR, _ENGINE_FAILED)
         clock = self._services.clock.monotonic
@@ -339,6 +352,7 @@ class Stream:
         self._backlog_points -= batch.entry.count
         if isinstance(outcome, Applied) and not outcome.duplicate:
             self._has_news = True
+            self._applied = outcome.offset
             now = services.clock.monotonic()
             self._unsaved.add(outcome.accepted, len(batch.payload), now)
             self._learned_points += outcome.accepted

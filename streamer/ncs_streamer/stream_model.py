@@ -27,6 +27,7 @@ from ncs_protocol.messages import (
 )
 
 from .entry import Entry
+from .idempotency import Keys, Request
 from .sealed import DamagedError, seal, unseal
 from .state_hash import NO_HASH, Checkpoint, engine_name, next_hash
 
@@ -98,6 +99,7 @@ class StreamModel:
         offset: of the last entry applied.
         ingest_ns: when that one arrived, epoch nanoseconds; 0 if that is not known.
         marks: producer -> how far it is.
+        keys: of requests that were applied.
         lossless: offset of the last lossless event.
         keyed: offset of the last change of a cluster, told or not.
         keyed_told: the last such offset that an event has covered.
@@ -112,6 +114,7 @@ class StreamModel:
         self.offset = 0
         self.ingest_ns = 0
         self.marks: dict[str, Mark] = {}
+        self.keys = Keys()
         self.lossless = 0
         self.keyed = 0
         self.keyed_told = 0
@@ -139,6 +142,10 @@ class StreamModel:
         self.ingest_ns = entry.ingest_ns
         if entry.producer is not None and not self._advance(entry):
             return Applied(offset, duplicate=True)
+        if entry.key is not None:
+            if self.keys.find(entry.key, entry.digest) is not None:
+                return Applied(offset, duplicate=True)
+            self.keys.add(entry.key, Request(offset, entry.digest))
         cause = Cause(offset=offset, producer=entry.producer, metadata=entry.metadata)
         if entry.producer is not None:
             cause.from_seq = cause.to_seq = entry.seq
@@ -224,6 +231,7 @@ class StreamModel:
             "since": self.checkpoint.since,
             "ingest_ns": self.ingest_ns,
             "marks": {name: [m.epoch, m.seq] for name, m in self.marks.items()},
+            "keys": self.keys.state(),
             "lossless": self.lossless,
             "keyed": self.keyed,
             "keyed_told": self.keyed_told,
@@ -256,6 +264,7 @@ class StreamModel:
         state_hash = state.get("hash", NO_HASH)
         self.checkpoint = Checkpoint(self.offset, state_hash, engine_name(), since)
         self.marks = {name: Mark(*mark) for name, mark in state["marks"].items()}
+        self.keys = Keys.restore(state.get("keys", []))
         self._traces = {
             cluster: msgspec.convert(trace, _Trace)
             for cluster, trace in state["traces"]

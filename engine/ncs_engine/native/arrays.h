@@ -9,7 +9,7 @@
 
 /* Take `object` as a C-contiguous array into `view`; return 0, or -1 with an error set.
  *
- * type: 'd' float64, 'f' float32, 'q' int64, '?' bool.
+ * type: 'd' float64, 'f' float32, 'q' int64, 'i' int32, '?' bool.
  * shape: ndim numbers; -1 accepts any.
  */
 int ncs_take(PyObject *object, Py_buffer *view, char type, int writable, int ndim,

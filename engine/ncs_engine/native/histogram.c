@@ -53,10 +53,20 @@ static void compare(const double *first, const double *second, int count, double
     told[4 * NCS_PAIRS] = freedom / (sparse > 1.0 ? sparse : 1.0);
 }
 
-void ncs_chi_squares(const double *first, const double *second, double *told)
+void ncs_chi_squares(const double *past, const int32_t *recent, double *told)
 {
+    const int32_t *oldest = recent, *before = recent + ALL, *last = recent + 2 * ALL;
+    double rows[5][ALL]; /* last, the last three, past, the one before, its one */
+    for (int i = 0; i < ALL; i++) {
+        rows[0][i] = last[i];
+        rows[1][i] = (double)oldest[i] + before[i] + last[i];
+        rows[2][i] = past[i];
+        rows[3][i] = before[i];
+        rows[4][i] = oldest[i];
+    }
+    static const int first[NCS_PAIRS] = {0, 1, 0, 0}, second[NCS_PAIRS] = {2, 2, 3, 4};
     for (int pair = 0; pair < NCS_PAIRS; pair++) {
-        const double *a = first + pair * ALL, *b = second + pair * ALL;
+        const double *a = rows[first[pair]], *b = rows[second[pair]];
         double n = 0.0, m = 0.0;
         for (int i = 0; i < NCS_CELLS; i++) {
             n += a[i];

@@ -31,13 +31,16 @@ typedef struct {
 void ncs_cells(const ncs_histogram *in, const double *points, ptrdiff_t n,
                double *scratch, int64_t *cell);
 
-/* Compare counts in pairs by chi-square, over the cells and over the coarse cells.
+/* Compare blocks of points by chi-square, over the cells and over the coarse cells.
  *
- * IN  first      double (4, cells + coarse)
- * IN  second     double (4, cells + coarse)
+ * The last block and the last three with the past, the last one with the one before it
+ * and with that one's.
+ *
+ * IN  past       double (cells + coarse)
+ * IN  recent     int32_t (3, cells + coarse), the youngest last
  * OUT told       double (3, 2, 4): over its degrees of freedom; these; and those of
  *                the distribution with its variance
  */
-void ncs_chi_squares(const double *first, const double *second, double *told);
+void ncs_chi_squares(const double *past, const int32_t *recent, double *told);
 
 #endif

@@ -58,7 +58,7 @@ PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssi
     return done;
 }
 
-/* chi_squares(first, second, told) */
+/* chi_squares(past, recent, told) */
 PyObject *ncs_py_chi_squares(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     (void)module;
@@ -66,11 +66,10 @@ PyObject *ncs_py_chi_squares(PyObject *module, PyObject *const *args, Py_ssize_t
         return PyErr_Format(PyExc_TypeError, "chi_squares takes 3 arguments, got %zd",
                             count);
     Py_buffer views[3];
-    Py_ssize_t shapes[][2] = {{NCS_PAIRS, NCS_CELLS + NCS_COARSE},
-                              {NCS_PAIRS, NCS_CELLS + NCS_COARSE},
-                              {3, 2 * NCS_PAIRS}};
-    const int dimensions[] = {2, 2, 2};
-    int taken = take_all(args, views, "ddd", dimensions, shapes, 2);
+    Py_ssize_t shapes[][2] = {
+        {NCS_CELLS + NCS_COARSE}, {3, NCS_CELLS + NCS_COARSE}, {3, 2 * NCS_PAIRS}};
+    const int dimensions[] = {1, 2, 2};
+    int taken = take_all(args, views, "did", dimensions, shapes, 2);
     PyObject *done = NULL;
     if (taken == 3) {
         ncs_chi_squares(views[0].buf, views[1].buf, views[2].buf);

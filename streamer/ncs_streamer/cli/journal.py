@@ -88,6 +88,7 @@ def _row(entry: Entry, payload: bytes) -> dict[str, Any]:
         "producer": entry.producer,
         "producer_epoch": entry.producer_epoch if entry.producer else None,
         "seq": entry.seq if entry.producer else None,
+        "key": entry.key,
         "points": entry.count,
         "dimension": entry.block.shape[1] if entry.count else None,
         "bytes": len(payload),

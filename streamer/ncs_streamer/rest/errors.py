@@ -64,6 +64,8 @@ def error_response(error: NcsError, request_id: str) -> web.Response:
         body = {"detail": error.detail, "error_code": error.code.name}
         if error.expected_seq is not None:
             body["expected_seq"] = error.expected_seq
+        if error.retry_after_s is not None:
+            headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     body["request_id"] = request_id
     return web.Response(
         body=orjson.dumps(body),

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import hdrs, web
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
-from ncs_engine import Engine, EngineParams
+from ncs_engine import Engine, EngineParams, LearnResult
 from ncs_protocol import Block, Code, NcsError, check_name
 from ncs_protocol.messages import ClusterInfo
 
 from ..entry import Entry
+from ..idempotency import check_key, digest_of
 from ..intake import Intake, take_in
 from ..logs import get_log
 from ..server import Server
@@ -44,6 +45,7 @@ __all__ = [
     "reset",
 ]
 
+_KEY_HEADER = "Idempotency-Key"
 _LIST_TYPE = "application/vnd.ncs.list+json"
 
 log = get_log()
@@ -58,6 +60,12 @@ async def process_points(request: web.Request) -> web.Response:
     if body.algorithm_params is not None:
         principal.require("admin")
         _check_params(body.algorithm_params, "algorithm_params")
+    key = request.headers.get(_KEY_HEADER)
+    digest = b""
+    if key is not None:
+        check_key(key)
+        rest = (intake.timestamps, body.metadata, body.algorithm_params)
+        digest = digest_of(intake.block, rest)
     stream = server.streams.open(principal.tenant, body.stream)
     entry = _entry(
         server,
@@ -66,13 +74,18 @@ async def process_points(request: web.Request) -> web.Response:
         timestamps=intake.timestamps,
         metadata=body.metadata,
         params=body.algorithm_params,
+        key=key,
+        digest=digest,
     )
     applied = await _submit(server, stream, entry, intake.block.nbytes)
     _raise_if_refused(applied, "algorithm_params")
-    clusters, statistics = await stream.ask(
-        lambda model: (_clusters_of(model, applied), model.engine.statistics())
-    )
-    result = _point_results(intake.block, applied)
+
+    def look(model: StreamModel) -> tuple[LearnResult, list[ClusterInfo], Any]:
+        told = applied.result or _predicted(model.engine, intake.block)
+        return told, _clusters_of(model, told), model.engine.statistics()
+
+    told, clusters, statistics = await stream.ask(look)
+    result = _point_results(intake.block, told)
     elapsed_ms = round(1000 * (server.clock.monotonic() - began), 3)
     log.info(
         "points_processed",
@@ -89,6 +102,7 @@ async def process_points(request: web.Request) -> web.Response:
             request_id=request[REQUEST_ID],
             stream=body.stream,
             offset=applied.offset,
+            duplicate=applied.duplicate or UNSET,
             clusters=inside,
             outliers=outside,
             results=result,
@@ -238,15 +252,18 @@ def _raise_if_refused(applied: Applied, field: str) -> None:
         raise NcsError(Code.INVALID_PARAMETER, applied.refusal, field=field)
 
 
-def _clusters_of(model: StreamModel, applied: Applied) -> list[ClusterInfo]:
-    assert applied.result is not None
-    ids = {i for i in applied.result.cluster_ids.tolist() if i >= 0}
+def _predicted(engine: Engine, block: Block) -> LearnResult:
+    """Return what an engine says of points; after a reset it may know other ones."""
+    known = engine.dimension in (None, block.shape[1])
+    return (engine if known else Engine()).predict(block)
+
+
+def _clusters_of(model: StreamModel, told: LearnResult) -> list[ClusterInfo]:
+    ids = {i for i in told.cluster_ids.tolist() if i >= 0}
     return [cluster for cluster in model.view().clusters if cluster.cluster_id in ids]
 
 
-def _point_results(block: Block, applied: Applied) -> list[PointResult]:
-    learned = applied.result
-    assert learned is not None
+def _point_results(block: Block, learned: LearnResult) -> list[PointResult]:
     rows = zip(
         block.tolist(),
         learned.cluster_ids.tolist(),

@@ -107,6 +107,9 @@ class ProcessResult(_Reply, kw_only=True):
     stream: str
     offset: int
     """Journal offset of the batch; the model has it."""
+    duplicate: bool | UnsetType = UNSET
+    """Told if true: the model had it already, by its Idempotency-Key, and did not take
+    it again; what is told of its points is how the model sees them now."""
     clusters: list[PointInCluster]
     outliers: list[PointOutlier]
     results: list[PointResult]
