@@ -23,7 +23,7 @@ SECOND = 10**9
 def entries_of(seed: int) -> Iterator[Entry]:
     """Yield a stream without end: batches of all sizes, and all that comes between.
 
-    Clusters come, go, merge and split; producers send again what they have sent;
+    Clusters come, go, merge and split; producers and requests come again;
     parameters change, also to what cannot be; and now and then everything is reset.
     """
     rng = np.random.default_rng(seed)
@@ -43,6 +43,8 @@ def entries_of(seed: int) -> Iterator[Entry]:
             producer = str(rng.choice(["a", "b"]))
             seqs[producer] += rng.random() < 0.8  # else it is a duplicate
             who = {"producer": producer, "producer_epoch": 1, "seq": seqs[producer]}
+        elif rng.random() < 0.5:
+            who = {"key": f"key-{rng.integers(4)}", "digest": b"\0\xff"}
         if rng.random() < 0.3:
             who |= {"metadata": {"number": number}}
         at = number * SECOND
