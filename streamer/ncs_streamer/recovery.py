@@ -122,6 +122,7 @@ async def recover(
         async for chunk in chunks:
             applied = await loop.run_in_executor(threads, replay.run, chunk)
             events += [event for one in applied for event in one.events]
+            del events[:-history_events]
             progress.note(applied, clock.monotonic())
     tail = await store.journal.tail(key)
     if model.offset < tail:
@@ -142,9 +143,7 @@ async def recover(
         seconds=seconds,
     )
     progress.streams_done += 1
-    return Recovered(
-        model, events[-history_events:], replay.points, replay.journal_bytes, divergence
-    )
+    return Recovered(model, events, replay.points, replay.journal_bytes, divergence)
 
 
 async def newest_model(store: Store, key: StreamKey) -> StreamModel:
