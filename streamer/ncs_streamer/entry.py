@@ -14,10 +14,15 @@ import numpy as np
 from ncs_protocol import EXT_NDARRAY, Block, NcsError, pack, unpack
 
 from .sealed import DamagedError, seal, unseal
+from .state_hash import Checkpoint
 
-__all__ = ["Entry", "decode_entry", "encode_entry"]
+__all__ = ["ENTRY_FORMAT", "Entry", "decode_entry", "encode_entry"]
 
-_FORMAT = 1
+ENTRY_FORMAT = 2
+"""What is written: 2 has `applied`."""
+
+_READABLE = (1, 2)
+_AS_THEY_ARE = (np.ndarray, bytes)
 
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -45,7 +50,10 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     digest: bytes = b""
     """Of the request's body, if there is a key."""
     epoch: str | None = None
-    """The stream's epoch; for `begin`, which is the first entry of every stream."""
+    """The stream's epoch; for `begin`, which is the first entry of every stream and of
+    every epoch of it."""
+    applied: Checkpoint | None = None
+    """How far the model was when this entry was admitted; a replay has to agree."""
 
     @property
     def block(self) -> Block:
@@ -61,18 +69,18 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 def encode_entry(entry: Entry) -> bytes:
     """Return the bytes of `entry`."""
-    fields = msgspec.to_builtins(entry, builtin_types=(np.ndarray,))
+    fields = msgspec.to_builtins(entry, builtin_types=_AS_THEY_ARE)
     body: bytes = msgpack.packb(fields, default=_pack_array)
-    return seal(_FORMAT, body)
+    return seal(ENTRY_FORMAT, body)
 
 
 def decode_entry(payload: bytes) -> Entry:
     """Return the entry in `payload`.
 
     Raises:
-        DamagedError: if the bytes are not those of an entry of this format.
+        DamagedError: if the bytes are not those of an entry of a readable format.
     """
-    body = unseal(payload, _FORMAT)
+    body = unseal(payload, _READABLE)
     try:
         return msgspec.convert(msgpack.unpackb(body, ext_hook=_unpack_array), Entry)
     except (ValueError, NcsError, msgpack.UnpackException) as error:

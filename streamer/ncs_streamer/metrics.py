@@ -123,6 +123,14 @@ METRICS = (
         "Snapshots: saved or failed.",
         known=(("saved",), ("failed",)),
     ),
+    Metric(
+        "ncs_replay_divergences_total",
+        "counter",
+        ("cause",),
+        "Streams whose journal, replayed, gave something else than before: `engine` by"
+        " another engine, as after an upgrade, or `unexplained`.",
+        known=(("engine",), ("unexplained",)),
+    ),
     Metric("ncs_streams", "gauge", (), "Streams in memory."),
     Metric("ncs_clusters", "gauge", (), "Clusters of all streams."),
     Metric("ncs_outliers_total", "counter", (), "Points called outliers."),

@@ -24,6 +24,7 @@ from .connection import Connection
 from .limiter import STRANGERS, RateLimiter
 from .logs import get_log
 from .metrics import Metrics
+from .saving import SnapshotPolicy
 from .session import SessionConfig, State
 from .settings import Settings
 from .store import MemoryStore, SqliteStore, Store, StoreError, lock_folder
@@ -92,7 +93,11 @@ class Server:
             clock=self.clock,
             backlog=self.backlog,
             event_tick_s=settings.event_tick_ms / 1000,
-            snapshot_points=settings.snapshot_points,
+            snapshots=SnapshotPolicy(
+                settings.snapshot_points,
+                settings.snapshot_interval_s,
+                settings.snapshot_journal_mb * _MIB,
+            ),
             history_events=settings.history_events,
             max_producers=settings.max_producers,
         )

@@ -81,6 +81,14 @@ class Settings:
     snapshot_points: int = _setting(
         50_000, "Points of a stream after which its model is saved."
     )
+    snapshot_interval_s: float = _setting(
+        300.0, "Time after which a model that has changed is saved."
+    )
+    snapshot_journal_mb: float = _setting(
+        64.0,
+        "Journal of a stream after which its model is saved. Two snapshots are kept,"
+        " and the journal from the older one on.",
+    )
     history_events: int = _setting(
         1000, "Lossless events of a stream that a reader can catch up on."
     )
@@ -375,7 +383,8 @@ def _parse_list(raw: Any) -> tuple[str, ...]:
 
 
 _POSITIVE = (
-    "engine_threads", "snapshot_points", "history_events", "max_frame_bytes",
+    "engine_threads", "snapshot_points", "snapshot_interval_s",
+    "snapshot_journal_mb", "history_events", "max_frame_bytes",
     "max_points", "max_dimensions", "max_elements", "max_streams", "max_producers",
     "max_subscriptions", "max_backlog_mb", "tenant_backlog_mb", "session_credit_kb",
     "outbox_kb", "hello_timeout_s", "heartbeat_s", "event_tick_ms", "status_interval_s",

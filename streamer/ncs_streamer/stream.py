@@ -25,6 +25,8 @@ from .entry import Entry, decode_entry, encode_entry
 from .hub import Hub
 from .logs import get_log
 from .metrics import Metrics
+from .recovery import Recovered
+from .saving import SnapshotPolicy, Unsaved
 from .store.contracts import Append, Store, StoreError, StreamKey
 from .stream_model import Applied, StreamModel
 from .threads import FairThreads
@@ -53,7 +55,7 @@ class Services:
     clock: Clock
     backlog: Backlog
     event_tick_s: float
-    snapshot_points: int
+    snapshots: SnapshotPolicy
     history_events: int
     max_producers: int
 
@@ -119,7 +121,7 @@ class Stream:
         self._told_at = 0.0
         self._tell_later: asyncio.TimerHandle | None = None
         self._backlog_points = 0
-        self._unsaved_points = 0
+        self._unsaved = Unsaved(services.snapshots, services.clock.monotonic())
         self._tasks: set[asyncio.Task[None]] = set()
         self._learned_points = 0
         self._learned_s = 0.0
@@ -144,6 +146,7 @@ class Stream:
         if self._suspended:
             raise NcsError(Code.STORE_UNAVAILABLE, retry_after_s=1.0)
         self._check_running(entry)
+        entry.applied = self._model.checkpoint
         payload = encode_entry(entry)
         size += len(payload) + (0 if entry.points is None else entry.block.nbytes)
         if not self._quota.room or size > self._services.backlog.room:
@@ -340,10 +343,7 @@ class Stream:
         self._has_news = False
         self.cluster_count = self._model.engine.cluster_count
         self._tell_updates()
-        enough = self._unsaved_points >= self._services.snapshot_points
-        if enough and not self.broken:
-            self._unsaved_points = 0
-            self.call(self._take_snapshot, self._save_soon)
+        self.save_if_due()
 
     def _settle(self, batch: _Batch, outcome: Applied | NcsError) -> None:
         """Account for a batch, tell its events, answer its sender."""
@@ -353,11 +353,12 @@ class Stream:
         if isinstance(outcome, Applied) and not outcome.duplicate:
             self._has_news = True
             self._applied = outcome.offset
-            self._unsaved_points += outcome.accepted
+            now = services.clock.monotonic()
+            self._unsaved.add(outcome.accepted, len(batch.payload), now)
             self._learned_points += outcome.accepted
             self._interval.points += outcome.accepted
             self._interval.batches += 1
-            self._interval.latency_s += services.clock.monotonic() - batch.arrived
+            self._interval.latency_s += now - batch.arrived
             if outcome.result is not None:
                 outliers = int(outcome.result.is_outlier.sum())
                 metrics.count("ncs_outliers_total", by=outliers)
@@ -462,6 +463,19 @@ class Stream:
         except StoreError as error:  # replay makes them again
             log.warning("history_not_kept", stream=self.key.stream, error=str(error))
 
+    def remember(self, recovered: Recovered) -> None:
+        """Take over what the recovery of the model has found beside it."""
+        for event in recovered.events:
+            self.hub.remember(event)
+        now = self._services.clock.monotonic()
+        self._unsaved.add(recovered.points, recovered.journal_bytes, now)
+
+    def save_if_due(self) -> None:
+        """Save the model if it is time, beside everything else."""
+        if self._unsaved.is_due(self._services.clock.monotonic()) and not self.broken:
+            self._unsaved.clear()
+            self.call(self._take_snapshot, self._save_soon)
+
     def _take_snapshot(self, model: StreamModel) -> tuple[int, bytes]:
         if self.broken:
             raise RuntimeError("the engine has failed; the model may be half of one")
@@ -478,9 +492,9 @@ class Stream:
         store, metrics = self._services.store, self._services.metrics
         try:
             await store.snapshots.save(self.key, offset, snapshot)
-            kept = await store.snapshots.load(self.key)
+            kept = await store.snapshots.offsets(self.key)
             if len(kept) > 1:  # should the newest be damaged, the other has its journal
-                await store.journal.truncate(self.key, kept[-1][0])
+                await store.journal.truncate(self.key, kept[-1])
         except StoreError as error:
             metrics.count("ncs_snapshots_total", "failed")
             log.error("snapshot_failed", stream=self.key.stream, error=str(error))
@@ -499,7 +513,7 @@ class Stream:
         if self._tell_later is not None:
             self._tell_later.cancel()
             self._tell_later = None
-        if self._unsaved_points and not self.broken:
+        if self._unsaved and not self.broken:
             await self._save(*await self.ask(self._take_snapshot))
         while self._tasks:
             await asyncio.wait(self._tasks)

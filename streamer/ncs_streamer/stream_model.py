@@ -29,10 +29,21 @@ from ncs_protocol.messages import (
 from .entry import Entry
 from .idempotency import Keys, Request
 from .sealed import DamagedError, seal, unseal
+from .state_hash import NO_HASH, Checkpoint, engine_name, next_hash
 
-__all__ = ["Applied", "Mark", "StreamModel", "StreamView"]
+__all__ = [
+    "READABLE_SNAPSHOTS",
+    "SNAPSHOT_FORMAT",
+    "Applied",
+    "Mark",
+    "StreamModel",
+    "StreamView",
+]
 
-_FORMAT = 1
+SNAPSHOT_FORMAT = 2
+"""What is written: 2 has `hash`, `by`, `since` and `ingest_ns`."""
+
+READABLE_SNAPSHOTS = (1, 2)
 
 
 class Mark(msgspec.Struct):
@@ -62,6 +73,8 @@ class Applied:
     result: LearnResult | None = None
     events: list[Event] = dataclasses.field(default_factory=list)
     """Lossless events, in order."""
+    changes: list[Change] = dataclasses.field(default_factory=list)
+    """Clusters that came or went."""
     refusal: str = ""
     """Why its parameters were not taken; nothing else was done then."""
 
@@ -84,11 +97,14 @@ class StreamModel:
         stream: name of the stream, for its events.
         epoch: names this life of the stream; offsets of two epochs do not compare.
         offset: of the last entry applied.
+        ingest_ns: when that one arrived, epoch nanoseconds; 0 if that is not known.
         marks: producer -> how far it is.
         keys: of requests that were applied.
         lossless: offset of the last lossless event.
         keyed: offset of the last change of a cluster, told or not.
         keyed_told: the last such offset that an event has covered.
+        checkpoint: `offset`, the hash there and the engine; replaced and never changed,
+            so that other threads may read it.
     """
 
     def __init__(self, stream: str, epoch: str, params: EngineParams) -> None:
@@ -96,17 +112,34 @@ class StreamModel:
         self.epoch = epoch
         self.engine = Engine(params)
         self.offset = 0
+        self.ingest_ns = 0
         self.marks: dict[str, Mark] = {}
         self.keys = Keys()
         self.lossless = 0
         self.keyed = 0
         self.keyed_told = 0
+        self.checkpoint = Checkpoint(0, NO_HASH, engine_name())
         self._traces: dict[int, _Trace] = {}
 
     def apply(self, offset: int, entry: Entry) -> Applied:
         """Apply the entry at `offset`, which must be the one after the last."""
         assert offset == self.offset + 1
+        applied = self._apply(offset, entry)
+        state = next_hash(
+            self.checkpoint.hash,
+            offset,
+            self.lossless,
+            self.keyed,
+            applied.result,
+            applied.changes,
+        )
+        since = self.checkpoint.since
+        self.checkpoint = Checkpoint(offset, state, engine_name(), since)
+        return applied
+
+    def _apply(self, offset: int, entry: Entry) -> Applied:
         self.offset = offset
+        self.ingest_ns = entry.ingest_ns
         if entry.producer is not None and not self._advance(entry):
             return Applied(offset, duplicate=True)
         if entry.key is not None:
@@ -117,7 +150,6 @@ class StreamModel:
         if entry.producer is not None:
             cause.from_seq = cause.to_seq = entry.seq
         applied = Applied(offset)
-        changes: list[Change] = []
         if entry.kind == "begin":
             self.epoch = entry.epoch or self.epoch
         if entry.params is not None:
@@ -129,10 +161,10 @@ class StreamModel:
         if entry.kind == "points":
             applied.result = self.engine.learn(entry.block)
             applied.accepted = entry.count
-            changes = applied.result.changes
+            applied.changes = applied.result.changes
         elif entry.kind == "reset":
-            changes = self.engine.reset()
-        for change in changes:
+            applied.changes = self.engine.reset()
+        for change in applied.changes:
             applied.events.append(self._changed(change, cause, entry.ingest_ns))
         if applied.result is not None:
             for drift in applied.result.drift:
@@ -194,6 +226,10 @@ class StreamModel:
             "stream": self.stream,
             "epoch": self.epoch,
             "offset": self.offset,
+            "hash": self.checkpoint.hash,
+            "by": self.checkpoint.engine,
+            "since": self.checkpoint.since,
+            "ingest_ns": self.ingest_ns,
             "marks": {name: [m.epoch, m.seq] for name, m in self.marks.items()},
             "keys": self.keys.state(),
             "lossless": self.lossless,
@@ -206,7 +242,7 @@ class StreamModel:
             "engine": self.engine.snapshot(),
         }
         packed: bytes = msgpack.packb(state)
-        return seal(_FORMAT, packed)
+        return seal(SNAPSHOT_FORMAT, packed)
 
     @classmethod
     def restore(cls, snapshot: bytes) -> StreamModel:
@@ -216,13 +252,17 @@ class StreamModel:
             ValueError: if the bytes are damaged or of an unknown format.
         """
         try:
-            state = msgpack.unpackb(unseal(snapshot, _FORMAT))
+            state = msgpack.unpackb(unseal(snapshot, READABLE_SNAPSHOTS))
         except DamagedError as error:
             raise ValueError(f"stream snapshot: {error}") from None
         self = cls(state["stream"], state["epoch"], EngineParams())
         self.engine = Engine.restore(state["engine"])
         for name in ("offset", "lossless", "keyed", "keyed_told"):
             setattr(self, name, state[name])
+        self.ingest_ns = state.get("ingest_ns", 0)
+        since = state.get("since", self.offset)
+        state_hash = state.get("hash", NO_HASH)
+        self.checkpoint = Checkpoint(self.offset, state_hash, engine_name(), since)
         self.marks = {name: Mark(*mark) for name, mark in state["marks"].items()}
         self.keys = Keys.restore(state.get("keys", []))
         self._traces = {

@@ -9,12 +9,17 @@ from ncs_engine import EngineParams
 from ncs_protocol import Code, NcsError, check_name
 
 from .logs import get_log
-from .recovery import recover
+from .recovery import Progress, recover
+from .replay import Divergence
+from .state_hash import engine_name
 from .store.contracts import StreamKey
 from .stream import Services, Stream
 from .stream_model import StreamModel
 
 __all__ = ["Streams"]
+
+_RECOVER_AT_ONCE = 4
+"""Streams; the threads are shared, so this bounds what is read ahead."""
 
 log = get_log()
 
@@ -26,6 +31,10 @@ class Streams:
         services: what streams share.
         params: the engine's defaults for new streams.
         max_streams: most streams of one tenant.
+
+    Attributes:
+        progress: of the recovery.
+        divergences: streams whose replay came to something else than was told.
     """
 
     def __init__(
@@ -35,6 +44,8 @@ class Streams:
         self._params = params
         self._max_streams = max_streams
         self._streams: dict[StreamKey, Stream] = {}
+        self.progress = Progress(services.clock.monotonic(), 0, 0)
+        self.divergences: dict[StreamKey, Divergence] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -46,13 +57,41 @@ class Streams:
         Raises:
             StoreError: if one cannot be.
         """
+        await asyncio.to_thread(engine_name)  # worked out once, not at a first batch
+        store, clock = self.services.store, self.services.clock
+        keys, entries = await store.streams(), 0
+        for key in keys:
+            saved = await store.snapshots.offsets(key)
+            entries += await store.journal.tail(key) - max(saved, default=0)
+        self.progress = Progress(clock.monotonic(), len(keys), entries)
+        at_once = asyncio.Semaphore(_RECOVER_AT_ONCE)
+        work = [asyncio.create_task(self._recover(key, at_once)) for key in keys]
+        try:
+            await asyncio.gather(*work)
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+        if keys:
+            log.info("recovered", **self.progress.as_dict(clock.monotonic()))
+
+    async def _recover(self, key: StreamKey, at_once: asyncio.Semaphore) -> None:
         services = self.services
-        for key in await services.store.streams():
-            model, events = await recover(services.store, key, services.history_events)
-            stream = Stream(key, model, services)
-            for event in events:
-                stream.hub.remember(event)
-            self._streams[key] = stream
+        async with at_once:
+            recovered = await recover(
+                services.store,
+                key,
+                services.history_events,
+                clock=services.clock,
+                progress=self.progress,
+                threads=services.threads.of(key.tenant),
+            )
+        stream = self._streams[key] = Stream(key, recovered.model, services)
+        stream.remember(recovered)
+        if divergence := recovered.divergence:
+            self.divergences[key] = divergence
+            cause = "engine" if divergence.is_expected else "unexplained"
+            services.metrics.count("ncs_replay_divergences_total", cause)
 
     def find(self, tenant: str, name: str) -> Stream | None:
         """Return the stream if there is one."""
@@ -97,6 +136,7 @@ class Streams:
         while True:
             await asyncio.sleep(interval_s)
             for stream in self.all():
+                stream.save_if_due()
                 task = asyncio.create_task(self._tell_status(stream))
                 self._tasks.add(task)  # none waits for another's turn
                 task.add_done_callback(self._tasks.discard)

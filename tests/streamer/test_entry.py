@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as npst
 
 from ncs_protocol import DEFAULT_LIMITS, MSGPACK, NcsError, check_metadata, pack, to_ns
 from ncs_protocol.messages import Points
-from ncs_streamer.entry import Entry, decode_entry, encode_entry
+from ncs_streamer.entry import ENTRY_FORMAT, Entry, decode_entry, encode_entry
 from ncs_streamer.sealed import DamagedError
+from ncs_streamer.state_hash import Checkpoint
 
 pytestmark = pytest.mark.unit
 
@@ -48,6 +49,9 @@ entries = st.fixed_dictionaries(
         "metadata": st.dictionaries(texts, values, max_size=3),
         "params": st.dictionaries(texts, values, max_size=3),
         "epoch": texts,
+        "applied": st.builds(
+            Checkpoint, INT64, st.binary(min_size=16, max_size=16), texts
+        ),
     },
 ).map(lambda fields: Entry(**fields))  # type: ignore[arg-type]
 
@@ -65,7 +69,7 @@ WHOLE = encode_entry(
 
 def sealed(body: bytes) -> bytes:
     """Return a payload with the right format and checksum around any body."""
-    return struct.pack(">BI", 1, zlib.crc32(body)) + body
+    return struct.pack(">BI", ENTRY_FORMAT, zlib.crc32(body)) + body
 
 
 @given(entries)
@@ -90,7 +94,7 @@ def test_an_entry_has_one_form(entry: Entry) -> None:
 
 def test_the_layout_is_the_documented_one() -> None:
     body = WHOLE[5:]
-    assert WHOLE[:5] == struct.pack(">BI", 1, zlib.crc32(body))
+    assert WHOLE[:5] == struct.pack(">BI", 2, zlib.crc32(body))
     fields = msgpack.unpackb(body)
     assert [*fields] == ["kind", "ingest_ns", "producer", "seq", "points", "metadata"]
 
@@ -134,10 +138,10 @@ def test_something_else_is_damaged(data: bytes) -> None:
         decode_entry(data)
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
-def test_another_format_is_told_with_both_numbers(version: int) -> None:
+@pytest.mark.parametrize("version", [0, 3, 255])
+def test_another_format_is_told_with_all_numbers(version: int) -> None:
     other = bytes([version]) + WHOLE[1:]
-    with pytest.raises(DamagedError, match=rf"format {version}, .* reads 1"):
+    with pytest.raises(DamagedError, match=rf"format {version}, .* reads 1, 2"):
         decode_entry(other)
 
 

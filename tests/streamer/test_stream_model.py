@@ -14,7 +14,7 @@ from ncs_protocol import JSON, MSGPACK
 from ncs_protocol.messages import Cause, ClusterUpdateEvent, Event
 from ncs_streamer.entry import Entry
 from ncs_streamer.sealed import seal, unseal
-from ncs_streamer.stream_model import Mark, StreamModel
+from ncs_streamer.stream_model import SNAPSHOT_FORMAT, Mark, StreamModel
 
 pytestmark = pytest.mark.unit
 
@@ -90,7 +90,7 @@ BLOB = np.random.default_rng(0).normal(size=(40, 2))
 
 def state_of(model: StreamModel) -> dict[str, Any]:
     """Return what a snapshot holds."""
-    state: dict[str, Any] = msgpack.unpackb(unseal(model.snapshot(), 1))
+    state: dict[str, Any] = msgpack.unpackb(unseal(model.snapshot(), {SNAPSHOT_FORMAT}))
     return state
 
 
@@ -119,11 +119,12 @@ def test_a_batch_that_was_there_is_a_duplicate(epoch: int, seq: int) -> None:
     assert (applied.duplicate, applied.accepted, applied.events) == (True, 0, [])
 
 
-def test_a_duplicate_changes_nothing_but_the_offset() -> None:
+def test_a_duplicate_changes_nothing_but_where_the_model_is() -> None:
     model = learned()
     before = state_of(model)
     model.apply(2, entry(2, BLOB + 50, producer="p", seq=1))
-    assert state_of(model) == {**before, "offset": 2}
+    after = {"offset": 2, "ingest_ns": 2 * SECOND, "hash": model.checkpoint.hash}
+    assert state_of(model) == {**before, **after}
 
 
 def test_a_sender_without_a_name_has_no_duplicates() -> None:
@@ -296,7 +297,8 @@ def test_any_changed_byte_of_a_snapshot_is_noticed() -> None:
 
 
 OTHERS = [SNAPSHOT[:1], SNAPSHOT[:ENGINE], SNAPSHOT[:-1], b"\x80" * 20]
-OTHERS.append(seal(2, unseal(SNAPSHOT, 1)))  # of another format
+OTHER_FORMAT = seal(SNAPSHOT_FORMAT + 1, unseal(SNAPSHOT, {SNAPSHOT_FORMAT}))
+OTHERS.append(OTHER_FORMAT)
 
 
 @pytest.mark.parametrize("data", [b"", *OTHERS], ids=lambda data: repr(data[:12]))

@@ -19,6 +19,7 @@ __all__ = [
     "ami",
     "area_under_roc",
     "ari",
+    "ari_of",
     "contingency",
     "precision_recall_f1",
     "purity",
@@ -44,9 +45,13 @@ def ari(truth: Labels, given: Labels) -> float:
     Hubert and Arabie, Comparing partitions, 1985. Two partitions that both do not
     divide, or both divide into single points, are equal: 1.
     """
-    table = contingency(truth, given)
+    return ari_of(contingency(truth, given))
+
+
+def ari_of(table: NDArray[np.int64]) -> float:
+    """Return the adjusted Rand index of a table as `contingency` returns it."""
     both, in_truth = _pairs(table), _pairs(table.sum(axis=1))
-    in_given, total = _pairs(table.sum(axis=0)), _pairs(np.array([len(truth)]))
+    in_given, total = _pairs(table.sum(axis=0)), _pairs(table.sum(keepdims=True))
     by_chance = in_truth * in_given / total if total else 0.0
     highest = (in_truth + in_given) / 2
     return 1.0 if highest == by_chance else (both - by_chance) / (highest - by_chance)

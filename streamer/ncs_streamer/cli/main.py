@@ -16,11 +16,39 @@ from .. import __version__
 from ..app import ListenError
 from ..settings import SettingsError
 from ..store import StoreError
-from . import bench, config, demo, keys, push, serve, tail, token, tune, users
+from . import (
+    bench,
+    config,
+    demo,
+    journal,
+    keys,
+    push,
+    replay,
+    serve,
+    snapshot,
+    tail,
+    token,
+    tune,
+    users,
+)
 
 __all__ = ["main"]
 
-_COMMANDS = (serve, demo, push, tail, token, users, keys, config, bench, tune)
+_COMMANDS = (
+    serve,
+    demo,
+    push,
+    tail,
+    token,
+    users,
+    keys,
+    config,
+    snapshot,
+    journal,
+    replay,
+    bench,
+    tune,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

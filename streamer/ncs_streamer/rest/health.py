@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from aiohttp import web
 
@@ -41,6 +41,7 @@ async def health(request: web.Request) -> web.Response:
                     "status": _engine_status(server),
                     "kernel": str(kernel_info()),
                 },
+                "journal": _journal(server),
             },
         ),
         status=503 if condition == "unhealthy" else 200,
@@ -50,7 +51,8 @@ async def health(request: web.Request) -> web.Response:
 def condition_of(server: Server) -> Condition:
     """Return the one word for how the server is.
 
-    `unhealthy`: nothing can be acknowledged; `degraded`: one stream's engine failed.
+    `unhealthy`: nothing can be acknowledged; `degraded`: one stream's engine failed, or
+    one journal, replayed at the start, gave something else than before for no reason.
     """
     if server.phase is Phase.STARTING:
         return "starting"
@@ -58,12 +60,25 @@ def condition_of(server: Server) -> Condition:
         return "draining"
     if not server.committer.healthy:
         return "unhealthy"
-    return "healthy" if _engine_status(server) == "healthy" else "degraded"
+    parts = (_engine_status(server), _journal(server)["status"])
+    return "degraded" if "degraded" in parts else "healthy"
 
 
 def _engine_status(server: Server) -> str:
     broken = any(stream.broken for stream in server.streams.all())
     return "degraded" if broken else "healthy"
+
+
+def _journal(server: Server) -> dict[str, Any]:
+    """Return how the journals replayed at the start; no names: anyone may ask."""
+    divergences = server.streams.divergences.values()
+    expected = sum(divergence.is_expected for divergence in divergences)
+    unexplained = len(divergences) - expected
+    return {
+        "status": "degraded" if unexplained else "healthy",
+        "streams_diverged": unexplained,
+        "streams_of_another_engine": expected,
+    }
 
 
 async def livez(request: web.Request) -> web.Response:
@@ -77,6 +92,10 @@ async def readyz(request: web.Request) -> web.Response:
     if server.ready:
         return reply({"status": "ready"})
     condition = condition_of(server)
+    progress = server.streams.progress
+    if condition == "starting" and progress.streams:
+        left = progress.as_dict(server.clock.monotonic())
+        return reply({"status": "recovering"} | left, status=503)
     detail = f"not ready: {condition}"
     return reply({"status": condition, "detail": detail}, status=503)
 

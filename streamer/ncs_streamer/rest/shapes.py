@@ -210,4 +210,4 @@ class Health(_Reply, kw_only=True):
     uptime_seconds: float
     version: str
     algorithm_ready: bool
-    components: dict[str, dict[str, str]]
+    components: dict[str, dict[str, str | int]]

@@ -2,6 +2,7 @@
 
 from .contracts import (
     Append,
+    DamageError,
     Directory,
     EventHistory,
     Journal,
@@ -16,6 +17,7 @@ from .sqlite import SqliteStore
 
 __all__ = [
     "Append",
+    "DamageError",
     "Directory",
     "EventHistory",
     "Journal",

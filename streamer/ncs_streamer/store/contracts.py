@@ -7,13 +7,14 @@ bytes to the store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from ..auth.directory import Directory
 
 __all__ = [
     "Append",
+    "DamageError",
     "Directory",
     "EventHistory",
     "Journal",
@@ -21,11 +22,8 @@ __all__ = [
     "Store",
     "StoreError",
     "StreamKey",
+    "within",
 ]
-
-
-class StoreError(Exception):
-    """The store cannot do what was asked, for now; the message says why."""
 
 
 class StreamKey(NamedTuple):
@@ -33,6 +31,31 @@ class StreamKey(NamedTuple):
 
     tenant: str
     stream: str
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked, for now; the message says why."""
+
+
+class DamageError(StoreError):
+    """What is stored is not what was written; going on without it would lose points.
+
+    Attributes:
+        code: `journal_entry_missing`, `journal_entry_damaged`, `snapshot_damaged`.
+        key: the stream.
+        offset: where in its journal.
+    """
+
+    def __init__(
+        self, code: str, key: StreamKey, offset: int, place: str, what: str, advice: str
+    ) -> None:
+        super().__init__(
+            f"{code}: stream {key.stream!r} of tenant {key.tenant!r}, offset {offset},"
+            f" in {place}: {what}. {advice}"
+        )
+        self.code = code
+        self.key = key
+        self.offset = offset
 
 
 class Append(NamedTuple):
@@ -55,9 +78,12 @@ class Journal(Protocol):
         """
 
     async def read(
-        self, key: StreamKey, after: int, limit: int
+        self, key: StreamKey, after: int, limit: int, max_bytes: int | None = None
     ) -> list[tuple[int, bytes]]:
-        """Return up to `limit` (offset, payload) with offset > `after`, ascending."""
+        """Return up to `limit` (offset, payload) with offset > `after`, ascending.
+
+        No more are returned than `max_bytes` hold, but one at least if there is one.
+        """
 
     async def tail(self, key: StreamKey) -> int:
         """Return the last offset, or 0 for a stream without entries."""
@@ -75,6 +101,9 @@ class SnapshotStore(Protocol):
     async def load(self, key: StreamKey) -> list[tuple[int, bytes]]:
         """Return (offset, payload), newest first."""
 
+    async def offsets(self, key: StreamKey) -> list[int]:
+        """Return the offsets alone, newest first."""
+
 
 class EventHistory(Protocol):
     """The last lossless events of each stream, for readers that come back."""
@@ -90,12 +119,17 @@ class EventHistory(Protocol):
     async def recent(self, key: StreamKey, through: int) -> list[tuple[int, bytes]]:
         """Return (offset, payload) with offset <= `through`, ascending."""
 
+    async def clear(self, key: StreamKey) -> None:
+        """Forget all events of the stream."""
+
 
 class Store(Protocol):
     """All of it, opened and closed together."""
 
     durability: str
     """The level at which an append is durable: `memory` or `local`."""
+    place: str
+    """Where it is, for messages."""
     journal: Journal
     snapshots: SnapshotStore
     history: EventHistory
@@ -116,3 +150,16 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was begun and let go."""
+
+
+def within(
+    entries: Iterable[tuple[int, bytes]], max_bytes: int | None
+) -> list[tuple[int, bytes]]:
+    """Return the first entries that `max_bytes` hold, one at least; see `Journal`."""
+    taken, size = list[tuple[int, bytes]](), 0
+    for offset, payload in entries:
+        size += len(payload)
+        if taken and max_bytes is not None and size > max_bytes:
+            break
+        taken.append((offset, payload))
+    return taken

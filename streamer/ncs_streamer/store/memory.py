@@ -15,6 +15,7 @@ from .contracts import (
     SnapshotStore,
     StoreError,
     StreamKey,
+    within,
 )
 
 __all__ = ["MemoryStore"]
@@ -36,11 +37,11 @@ class _MemoryJournal:
         self.tails.update(tails)
 
     async def read(
-        self, key: StreamKey, after: int, limit: int
+        self, key: StreamKey, after: int, limit: int, max_bytes: int | None = None
     ) -> list[tuple[int, bytes]]:
         entries = self.entries.get(key, {})
         offsets = sorted(offset for offset in entries if offset > after)[:limit]
-        return [(offset, entries[offset]) for offset in offsets]
+        return within(((offset, entries[offset]) for offset in offsets), max_bytes)
 
     async def tail(self, key: StreamKey) -> int:
         return self.tails.get(key, 0)
@@ -64,6 +65,9 @@ class _MemorySnapshots:
     async def load(self, key: StreamKey) -> list[tuple[int, bytes]]:
         return sorted(self.saved.get(key, {}).items(), reverse=True)
 
+    async def offsets(self, key: StreamKey) -> list[int]:
+        return sorted(self.saved.get(key, {}), reverse=True)
+
 
 class _MemoryHistory:
     def __init__(self) -> None:
@@ -84,6 +88,9 @@ class _MemoryHistory:
             for offset, payload in self.events.get(key, {}).items()
             if offset <= through
         )
+
+    async def clear(self, key: StreamKey) -> None:
+        self.events.pop(key, None)
 
 
 class _MemoryDirectory:
@@ -125,6 +132,7 @@ class MemoryStore:
     """Implements `Store` in memory."""
 
     durability: str = "memory"
+    place: str = "memory"
 
     def __init__(self) -> None:
         journal, snapshots = _MemoryJournal(), _MemorySnapshots()

@@ -8,7 +8,18 @@ import pytest
 
 from ncs_streamer.store import MemoryStore, SqliteStore, Store
 
-LOOKS = ("read", "tail", "load", "recent", "user", "users", "key", "keys", "streams")
+LOOKS = (
+    "read",
+    "tail",
+    "load",
+    "offsets",
+    "recent",
+    "user",
+    "users",
+    "key",
+    "keys",
+    "streams",
+)
 
 
 class Reopened:

@@ -89,3 +89,13 @@ async def test_each_stream_has_its_own(store: Store) -> None:
 async def test_tenants_do_not_see_each_other(store: Store) -> None:
     await store.history.record(A, [(1, b"ours")], keep=5)
     assert await store.history.recent(STRANGER, ALL) == []
+
+
+async def test_a_history_that_is_cleared_is_empty_and_others_are_not(
+    store: Store,
+) -> None:
+    for key in (A, B):
+        await store.history.record(key, [(1, b""), (2, b"")], keep=5)
+    await store.history.clear(A)
+    assert await store.history.recent(A, 9) == []
+    assert len(await store.history.recent(B, 9)) == 2

@@ -182,3 +182,11 @@ async def test_names_that_are_nearly_the_same_are_not(
 ) -> None:
     await store.journal.append([Append(StreamKey(*one), 1, b"one")])
     assert await store.journal.tail(StreamKey(*other)) == 0
+
+
+@pytest.mark.parametrize(("room", "count"), [(0, 1), (7, 1), (8, 2), (99, 3)])
+async def test_reading_stops_at_a_number_of_bytes(
+    store: Store, room: int, count: int
+) -> None:
+    await store.journal.append([Append(A, n, b"four") for n in (1, 2, 3)])
+    assert len(await store.journal.read(A, 0, 9, max_bytes=room)) == count

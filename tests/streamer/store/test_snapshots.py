@@ -61,3 +61,10 @@ async def test_each_stream_keeps_its_own(store: Store) -> None:
 async def test_a_snapshot_does_not_move_the_journal(store: Store) -> None:
     await save(store, A, 5)
     assert await store.journal.tail(A) == 0
+
+
+async def test_offsets_are_told_without_the_snapshots(store: Store) -> None:
+    for offset in (5, 9, 12):
+        await store.snapshots.save(A, offset, b"")
+    assert await store.snapshots.offsets(A) == [12, 9]
+    assert await store.snapshots.offsets(B) == []

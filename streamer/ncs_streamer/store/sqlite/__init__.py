@@ -13,7 +13,7 @@ from ..contracts import (
 )
 from .connections import Connections
 from .directory import SqliteDirectory
-from .streams import SqliteHistory, SqliteJournal, SqliteSnapshots
+from .streams import SqliteHistory, SqliteJournal, SqliteSnapshots, replace_stream
 
 __all__ = ["SqliteStore"]
 
@@ -23,12 +23,14 @@ class SqliteStore:
 
     Args:
         path: the file; its folder is made if it is missing.
+        read_only: only look, also beside a running server.
     """
 
     durability: str = "local"
 
-    def __init__(self, path: Path) -> None:
-        self._connections = Connections(path)
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.place = str(path)
+        self._connections = Connections(path, read_only=read_only)
         self.journal: Journal = SqliteJournal(self._connections)
         self.snapshots: SnapshotStore = SqliteSnapshots(self._connections)
         self.history: EventHistory = SqliteHistory(self._connections)
@@ -57,6 +59,15 @@ class SqliteStore:
             ).fetchall()
         )
         return [StreamKey(*row) for row in rows]
+
+    async def replace(self, key: StreamKey, offset: int, snapshot: bytes) -> None:
+        """Let the stream consist of one snapshot; what it had is gone. All or nothing.
+
+        The journal goes on behind `offset`.
+        """
+        await self._connections.write(
+            lambda c: replace_stream(c, key, offset, snapshot)
+        )
 
     async def close(self) -> None:
         """See `Store.close`."""

@@ -25,6 +25,7 @@ __all__ = ["Connections"]
 
 _BUSY_S = 5.0
 _MAX_GROUP = 256
+_DAMAGED = ("database disk image is malformed", "file is not a database")
 _CLEAN_FROM = 4 * 2**20  # bytes of the WAL
 _MOST = 64 * 2**20  # from which on the writer waits until it is clean
 
@@ -33,10 +34,17 @@ _Job = Callable[[sqlite3.Connection], Any]
 
 
 class Connections:
-    """The writing thread with its group commit, and the reading thread."""
+    """The writing thread with its group commit, and the reading thread.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file.
+        read_only: whether there is no writing thread, and nothing is made or changed.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
+        self._read_only = read_only
+        self._is_open = False
         self._wal = path.with_name(path.name + "-wal")
         self._jobs: queue.SimpleQueue[tuple[_Job, asyncio.Future[Any]] | None]
         self._jobs = queue.SimpleQueue()  # bounded by its callers, who await each job
@@ -49,18 +57,24 @@ class Connections:
     async def open(self) -> None:
         self._loop = asyncio.get_running_loop()
         connection = await asyncio.to_thread(self._prepare)
-        self._writer = threading.Thread(
-            target=self._write_loop, args=(connection,), name="ncs-store-write"
-        )
-        self._writer.start()
-        self._reading = await self._loop.run_in_executor(self._reader, self._connect)
+        if self._read_only:
+            self._reading = connection
+        else:
+            self._writer = threading.Thread(
+                target=self._write_loop, args=(connection,), name="ncs-store-write"
+            )
+            self._writer.start()
+            connect = self._connect
+            self._reading = await self._loop.run_in_executor(self._reader, connect)
+        self._is_open = True
 
     async def close(self) -> None:
-        writer, self._writer = self._writer, None  # from here on nothing is taken
-        if writer is not None:
+        was_open, self._is_open = self._is_open, False  # from here on nothing is taken
+        if was_open:
             assert self._loop is not None
-            self._jobs.put(None)
-            await asyncio.to_thread(writer.join)
+            if self._writer is not None:
+                self._jobs.put(None)
+                await asyncio.to_thread(self._writer.join)
             await self._loop.run_in_executor(self._reader, self._reading.close)
         self._reader.shutdown()
         self._cleaner.shutdown()
@@ -68,6 +82,8 @@ class Connections:
     async def write(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `job` in a transaction; return when it is on disk."""
         loop = self._open_loop()
+        if self._writer is None:
+            raise StoreError(f"{self._path}: opened for reading only")
         future: asyncio.Future[_T] = loop.create_future()
         self._jobs.put((job, future))
         return await future
@@ -81,13 +97,18 @@ class Connections:
             raise _store_error(self._path, error) from None
 
     def _open_loop(self) -> asyncio.AbstractEventLoop:
-        if self._writer is None or self._loop is None:
+        if not self._is_open or self._loop is None:
             raise StoreError(f"{self._path}: the store is closed")
         return self._loop
 
     def _connect(self) -> sqlite3.Connection:
+        mode = "ro" if self._read_only else "rwc"
         connection = sqlite3.connect(
-            self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            f"{self._path.absolute().as_uri()}?mode={mode}",
+            timeout=_BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=True,
         )
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -98,7 +119,15 @@ class Connections:
 
     def _prepare(self) -> sqlite3.Connection:
         """Open the file, bring it to today's schema, check what durability needs."""
+        if self._read_only and not self._path.exists():
+            raise StoreError(
+                f"there is no store at {self._path}; choose its folder with --data-dir"
+            )
         try:
+            if self._read_only:
+                connection = self._connect()
+                self._check_version(connection)
+                return connection
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch(mode=0o600)  # it holds hashes of passwords
             connection = self._connect()
@@ -108,13 +137,7 @@ class Connections:
                     f"{self._path}: the file system does not allow SQLite's WAL mode"
                     f" (got {mode!r}); put data_dir on a local disk"
                 )
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise StoreError(
-                    f"{self._path} was written by a newer version (schema {version},"
-                    f" this one knows {SCHEMA_VERSION})"
-                )
-            if version == 0:
+            if self._check_version(connection) == 0:
                 connection.executescript(
                     f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
                 )
@@ -124,6 +147,15 @@ class Connections:
         except (OSError, sqlite3.Error) as error:
             raise _store_error(self._path, error) from None
         return connection
+
+    def _check_version(self, connection: sqlite3.Connection) -> int:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self._path} was written by a newer version (schema {version},"
+                f" this one knows {SCHEMA_VERSION})"
+            )
+        return version
 
     def _write_loop(self, connection: sqlite3.Connection) -> None:
         closing = False
@@ -199,4 +231,11 @@ class Connections:
 
 
 def _store_error(path: Path, error: Exception) -> StoreError:
-    return error if isinstance(error, StoreError) else StoreError(f"{path}: {error}")
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, sqlite3.DatabaseError) and str(error) in _DAMAGED:
+        return StoreError(
+            f"store_damaged: {path}: {error}. Put the data folder's backup back, or"
+            " save what can be read: `sqlite3 ncs.db .recover | sqlite3 saved.db`"
+        )
+    return StoreError(f"{path}: {error}")

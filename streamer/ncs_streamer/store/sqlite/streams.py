@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from ..contracts import Append, StoreError, StreamKey
+from ..contracts import Append, StoreError, StreamKey, within
 from .connections import Connections
 
-__all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots"]
+__all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots", "replace_stream"]
 
 _ROWS = 128  # inserted by one statement
 _ROWS_DELETED = 16  # in one transaction: those of many points are large
@@ -40,14 +40,17 @@ class SqliteJournal:
         await self._connections.write(lambda c: _append(c, entries))
 
     async def read(
-        self, key: StreamKey, after: int, limit: int
+        self, key: StreamKey, after: int, limit: int, max_bytes: int | None = None
     ) -> list[tuple[int, bytes]]:
         return await self._connections.read(
-            lambda c: c.execute(
-                "SELECT offset, payload FROM journal WHERE stream=? AND offset>?"
-                " ORDER BY offset LIMIT ?",
-                (_stream_id(c, key), after, limit),
-            ).fetchall()
+            lambda c: within(
+                c.execute(
+                    "SELECT offset, payload FROM journal WHERE stream=? AND offset>?"
+                    " ORDER BY offset LIMIT ?",
+                    (_stream_id(c, key), after, limit),
+                ),
+                max_bytes,
+            )
         )
 
     async def tail(self, key: StreamKey) -> int:
@@ -137,6 +140,15 @@ class SqliteSnapshots:
             ).fetchall()
         )
 
+    async def offsets(self, key: StreamKey) -> list[int]:
+        rows = await self._connections.read(
+            lambda c: c.execute(
+                "SELECT offset FROM snapshots WHERE stream=? ORDER BY offset DESC",
+                (_stream_id(c, key),),
+            ).fetchall()
+        )
+        return [int(row[0]) for row in rows]
+
 
 class SqliteHistory:
     """See `contracts`."""
@@ -169,3 +181,23 @@ class SqliteHistory:
                 (_stream_id(c, key), through),
             ).fetchall()
         )
+
+    async def clear(self, key: StreamKey) -> None:
+        await self._connections.write(
+            lambda c: c.execute(
+                "DELETE FROM events WHERE stream=?", (_stream_id(c, key),)
+            )
+        )
+
+
+def replace_stream(
+    connection: sqlite3.Connection, key: StreamKey, offset: int, snapshot: bytes
+) -> None:
+    """See `SqliteStore.replace`; within a transaction."""
+    stream = _stream_id_made(connection, key)
+    for table in ("journal", "snapshots", "events"):
+        connection.execute(f"DELETE FROM {table} WHERE stream=?", (stream,))  # noqa: S608 - constants
+    connection.execute(
+        "INSERT INTO snapshots VALUES (?, ?, ?)", (stream, offset, snapshot)
+    )
+    connection.execute("UPDATE streams SET tail=? WHERE id=?", (offset, stream))
