@@ -16,11 +16,13 @@ from .. import __version__
 from ..app import ListenError
 from ..settings import SettingsError
 from ..store import StoreError
-from . import bench, config, demo, keys, push, serve, tail, token, tune, users
+from . import bench, config, demo, keys, push, serve, tail, token, tune, users, verify
 
 __all__ = ["main"]
 
-_COMMANDS = (serve, demo, push, tail, token, users, keys, config, bench, tune)
+_COMMANDS = (
+    serve, demo, push, tail, token, users, keys, config, bench, verify, tune,
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
