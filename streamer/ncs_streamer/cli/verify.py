@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..bench.figures import machine
-from ..verify import KINDS, Plan, Report, verify
-from ..verify.faults import Fault, Kind
+from ..verify.faults import KINDS, Fault, Kind
+from ..verify.run import Plan, Report, verify
 from .child import StartError
 from .options import positive
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from dataclasses import asdict
 
@@ -36,7 +37,11 @@ class GatewayProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keep it running until told to stop and all is acknowledged."""
+        """Keep it running until told to stop and all is acknowledged.
+
+        Raises:
+            RuntimeError: if it ends by itself before.
+        """
         stopping = asyncio.create_task(self._pass_on(stop))
         try:
             while not await self._live(stop):
@@ -68,7 +73,10 @@ class GatewayProcess:
             if line.endswith(b"\n"):  # else it was killed within it
                 name, *values = json.loads(line)
                 getattr(self._record, name)(*values)
-        return await self._process.wait() == 0
+        code = await self._process.wait()
+        if code not in (0, -signal.SIGKILL):
+            raise RuntimeError(f"{self._load.name} ended by itself: exit code {code}")
+        return code == 0
 
     async def _pass_on(self, stop: asyncio.Event) -> None:
         await stop.wait()

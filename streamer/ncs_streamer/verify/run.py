@@ -32,8 +32,6 @@ __all__ = ["Plan", "Report", "verify"]
 
 _SECRET = "a secret for verifying alone, on a server of its own"  # noqa: S105
 _LIFETIME_S = 10 * 365 * 86400.0  # clocks may jump
-_SETTLE_S = 60.0
-"""How long after the last fault everything may take to be answered."""
 _GATEWAYS = 1
 _FLAGS = (
     "--snapshot-points", "4000", "--history-events", "200", "--heartbeat-s", "2",
@@ -53,6 +51,7 @@ class Plan:
         seed: of load and schedule.
         per_second: batches a second of each producer.
         batch_points: points of a batch.
+        settle_s: after the last fault, until which everything has to be answered.
     """
 
     seconds: float
@@ -63,6 +62,7 @@ class Plan:
     seed: int
     per_second: float = 100.0
     batch_points: int = 10
+    settle_s: float = 60.0
 
 
 @dataclasses.dataclass(slots=True)
@@ -80,7 +80,7 @@ class Report:
     acked: int = 0
     applied: int = 0
     applied_points: int = 0
-    sent_again: int = 0
+    offered_again: int = 0
     """Transmissions of batches that had gone out before."""
     duplicates_refused: int = 0
     """Acks that said: in the model already, not applied again."""
@@ -200,10 +200,10 @@ class _Run:
         """Wait until every batch is answered, as it has to be once all is well."""
         if not producing:
             return
-        _, waiting = await asyncio.wait(producing, timeout=_SETTLE_S)
+        _, waiting = await asyncio.wait(producing, timeout=self._plan.settle_s)
         if waiting:
             open_ends = {p.name: p.sent - p.acked for p in self._producers}
-            text = f"after {_SETTLE_S:g} s, batches not acknowledged: {open_ends}"
+            text = f"after {self._plan.settle_s:g} s, batches not acknowledged: {open_ends}"
             self._violations.append(Violation("no answer", text))
 
     async def _model(self, name: str) -> Model:
@@ -218,7 +218,7 @@ class _Run:
             id: (cluster["size"], cluster["centroid"])
             for id, cluster in model.clusters.items()
         }
-        until = time.monotonic() + _SETTLE_S
+        until = time.monotonic() + self._plan.settle_s
         for reader in readers:
             while True:
                 copy = {
@@ -274,7 +274,7 @@ class _Run:
             acked=sum(p.acked for p in self._producers),
             applied=sum(len(applied) for applied in books.applied),
             applied_points=books.points,
-            sent_again=sum(p.again for p in self._producers),
+            offered_again=sum(p.again for p in self._producers),
             duplicates_refused=sum(p.duplicates for p in self._producers),
             refusals=dict(
                 sum((Counter(p.refusals) for p in self._producers), Counter())
