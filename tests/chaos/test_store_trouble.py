@@ -75,7 +75,7 @@ async def test_a_refusal_does_not_tell_clients_where_the_server_keeps_its_files(
             refusal = await send(socket, 1)
         assert isinstance(refusal, Error)
         assert "ncs.db" not in refusal.detail
-        assert b"ncs.db" in b"".join(server.lines), "the log has to tell"
+        await wait_until(lambda: b"ncs.db" in b"".join(server.lines))
 
 
 @contextlib.contextmanager

@@ -42,6 +42,9 @@ class Silent:
     def committed(self) -> None:
         pass
 
+    async def rejected(self, error: Exception) -> None:
+        pass
+
 
 def applies_resends() -> None:
     """A batch that is in the model already is taken for a new one."""
