@@ -1,4 +1,4 @@
-"""A store that cannot write: coded refusals, no ack, not ready; well again by itself."""
+"""A store that cannot write: coded refusals, no ack, not ready; it heals by itself."""
 
 import asyncio
 import contextlib

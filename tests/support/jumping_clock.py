@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sys
-import time
 
 from ncs_streamer import clock
 from ncs_streamer.cli.main import main

@@ -34,6 +34,7 @@ class ServerProcess:
 
     Attributes:
         url: where it listens, once started.
+        metrics_port: where it tells its metrics, once started; None for nowhere.
         process: the process.
     """
 
@@ -45,6 +46,7 @@ class ServerProcess:
         program: Sequence[str] | None = None,
     ) -> None:
         self.url = ""
+        self.metrics_port: int | None = None
         self.process: asyncio.subprocess.Process
         self.lines: list[bytes] = []
         self._log = log
@@ -131,7 +133,9 @@ class ServerProcess:
                 log.write(line)
                 log.flush()
             if not serving.done() and b'"event": "serving"' in line:
-                serving.set_result(str(orjson.loads(line)["url"]))
+                said = orjson.loads(line)
+                self.metrics_port = said["metrics_port"]
+                serving.set_result(str(said["url"]))
         if log is not None:
             log.close()
         if not serving.done():

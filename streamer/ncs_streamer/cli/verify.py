@@ -17,11 +17,12 @@ from rich.table import Table
 
 from ..bench.figures import machine
 from ..verify.faults import KINDS, Fault, Kind
-from ..verify.run import Plan, Report, verify
+from ..verify.report import Report
+from ..verify.run import Plan, verify
 from .child import StartError
 from .options import positive
 
-__all__ = ["add_flags", "add_to", "run"]
+__all__ = ["add_to", "add_to_bench"]
 
 _SHOWN = 20  # violations in the table; the JSON has all
 
@@ -31,16 +32,28 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "verify", help="break things around a server, and reconcile every point"
     )
-    add_flags(parser)
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument(
-        "--seconds", type=positive(float), default=20.0, help="of load [20]"
-    )
+    _add_flags(parser)
+    parser.set_defaults(run=_run)
+
+
+def add_to_bench(parser: argparse.ArgumentParser) -> None:
+    """Let `ncs bench --verify` do the same."""
+    group = parser.add_argument_group("instead of WHAT")
+    group.add_argument("--verify", action="store_true", help="be `ncs verify`")
+    _add_flags(group)
+
+    def run(args: argparse.Namespace) -> int:
+        if not args.verify:
+            parser.error("name what to measure, or --verify")
+        return _run(args)
+
     parser.set_defaults(run=run)
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that are its own."""
+def _add_flags(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--seconds", type=positive(float), default=20.0, help="of load [20]"
+    )
     parser.add_argument("--kills", type=_count, default=10, help="kill -9s [10]")
     parser.add_argument(
         "--producers", type=positive(int), default=4, help="senders [4]"
@@ -56,9 +69,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=_count, default=None, help="of load and faults [made up]"
     )
+    parser.add_argument("--json", action="store_true", help="as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> int:
     """Verify, print the ledger, return 1 if a promise was not kept."""
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
     plan = Plan(

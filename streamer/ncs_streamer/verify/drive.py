@@ -155,8 +155,25 @@ class Reader:
     def __init__(self, url: str, token: str, ledger: ReaderLedger, codec: str) -> None:
         self.ledger = ledger
         self.view = ClusterView()
+        self._moved = asyncio.Event()
         self._address = url, token
         self._codec = codec
+
+    async def comes_to(
+        self, clusters: dict[int, tuple[int, list[float]]], within_s: float
+    ) -> bool:
+        """Wait until the copy is this, see `copy`; return whether it became so."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self.copy() != clusters:
+                    self._moved.clear()
+                    await self._moved.wait()
+        return self.copy() == clusters
+
+    def copy(self) -> dict[int, tuple[int, list[float]]]:
+        """Return size and centroid of every cluster, by id."""
+        clusters = self.view.clusters.items()
+        return {id: (cluster.size, cluster.centroid) for id, cluster in clusters}
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -168,6 +185,7 @@ class Reader:
         try:
             async for message in await session.subscribe(STREAM):
                 self.view.apply(message)
+                self._moved.set()
         finally:
             await session.abort()
 

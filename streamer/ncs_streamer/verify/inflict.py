@@ -80,7 +80,8 @@ class Inflictor:
             case "proxy":
                 await self._spoil_the_line(fault)
             case "gateway":
-                self._draw.choice(self._gateways).kill()
+                if self._gateways:  # else the first has not begun
+                    self._draw.choice(self._gateways).kill()
             case "disk":
                 with full_disk(self._server.process.pid):
                     await asyncio.sleep(fault.lasts_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -133,7 +134,7 @@ def judge(
             kind = "loss" if model.points < books.points else "double count"
             text = f"model {model.name} has {model.points} points, the journal"
             found.append(Violation(kind, f"{text} {books.points}"))
-    for one, other in zip(models, models[1:], strict=False):
+    for one, other in itertools.pairwise(models):
         found += _compare(one, other)
     return found
 

@@ -36,6 +36,7 @@ class Proxy:
         self._flows = asyncio.Event()
         self._flows.set()
         self._lines: set[_Line] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
 
     async def __aenter__(self) -> Proxy:
@@ -48,8 +49,7 @@ class Proxy:
         self._server.close()
         self.heal()
         self.cut()
-        while self._lines:
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*self._serving)
 
     def cut(self) -> None:
         """Reset all connections."""
@@ -74,6 +74,10 @@ class Proxy:
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         address = urlsplit(self._target())
         try:
             server = await asyncio.open_connection(address.hostname, address.port)
