@@ -31,9 +31,11 @@ class Inflictor:
         gateways: producers in processes of their own.
         folder: the server's data folder.
         draw: for choices that a schedule leaves open.
+        in_flight: returns how many batches wait for their acks.
 
     Attributes:
         inflicted: how often, by kind and mode.
+        kills_under_load: kills of the server that met batches in flight.
         recoveries_s: from the start of the process until it served again.
     """
 
@@ -44,14 +46,17 @@ class Inflictor:
         gateways: Sequence[GatewayProcess],
         folder: Path,
         draw: random.Random,
+        in_flight: Callable[[], int],
     ) -> None:
         self.inflicted: Counter[str] = Counter()
+        self.kills_under_load = 0
         self.recoveries_s: list[float] = []
         self._server = server
         self._proxy = proxy
         self._gateways = gateways
         self._folder = folder
         self._draw = draw
+        self._in_flight = in_flight
 
     async def run(
         self, faults: Sequence[Fault], tell: Callable[[Fault], object]
@@ -89,6 +94,7 @@ class Inflictor:
                 await asyncio.to_thread(hold_lock, self._folder, fault.lasts_s)
 
     async def _kill(self, fault: Fault) -> None:
+        self.kills_under_load += self._in_flight() > 0
         await self._server.kill()
         await asyncio.sleep(fault.lasts_s)
         if fault.mode == "starting":

@@ -25,6 +25,8 @@ class Report:
     seed: int
     seconds: float
     faults: dict[str, int]
+    kills_under_load: int
+    """Kills of the server that met batches in flight."""
     recovery_ms: dict[str, float]
     sent: int
     acked: int
@@ -65,6 +67,7 @@ def make_report(
         seed=seed,
         seconds=round(seconds, 1),
         faults=dict(inflictor.inflicted),
+        kills_under_load=inflictor.kills_under_load,
         recovery_ms=_percentiles(inflictor.recoveries_s),
         sent=sum(p.sent for p in producers),
         acked=sum(p.acked for p in producers),

@@ -130,7 +130,12 @@ class _Run:
                 for i in range(plan.producers)
             ]
             inflictor = Inflictor(
-                self._server, proxy, self._gateways, self._folder, draw
+                self._server,
+                proxy,
+                self._gateways,
+                self._folder,
+                draw,
+                lambda: sum(p.sent - p.acked for p in self._producers),
             )
             try:
                 await inflictor.run(faults, tell)
