@@ -14,22 +14,23 @@ from typing import Literal, get_args
 
 __all__ = ["KINDS", "Fault", "Kind", "Mode", "schedule"]
 
-Kind = Literal["kill", "stop", "proxy", "gateway", "disk", "lock"]
+Kind = Literal["kill", "drain", "stop", "proxy", "gateway", "disk", "lock"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""`kill`: kill -9 of the server, of some again while it starts; `stop`: SIGSTOP and
-SIGCONT; `proxy`: the line delays, cuts, half-opens, truncates, swallows; `gateway`:
-kill -9 of a producer's process; `disk`: no write to the store's files succeeds; `lock`:
-another process holds the store's lock."""
+"""`kill`: kill -9 of the server, of some again while it starts; `drain`: SIGTERM, and
+a new start; `stop`: SIGSTOP and SIGCONT; `proxy`: the line delays, cuts, half-opens,
+truncates, swallows; `gateway`: kill -9 of a producer's process; `disk`: no write to the
+store's files succeeds, and in some the server is killed meanwhile; `lock`: another
+process holds the store's lock."""
 
-Mode = Literal["", "starting", "delay", "cut", "half-open", "truncate", "blackhole"]
+Mode = Literal[
+    "", "starting", "deadly", "delay", "cut", "half-open", "truncate", "blackhole"
+]
 _MODES: dict[Kind, tuple[Mode, ...]] = {
     "kill": ("", "", "", "starting"),
+    "disk": ("", "deadly"),
     "proxy": ("cut", "delay", "truncate", "half-open", "blackhole"),
 }
-_LONGEST_S: dict[Kind, float] = {
-    "lock": 6.0,
-    "kill": 0.1,
-}  # SQLite waits 5 s for a lock
+_LONGEST_S: dict[Kind, float] = {"lock": 6.0, "kill": 0.1}  # SQLite waits 5 s itself
 _OTHERS_A_SECOND = 0.5
 
 

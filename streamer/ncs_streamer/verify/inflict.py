@@ -36,6 +36,7 @@ class Inflictor:
     Attributes:
         inflicted: how often, by kind and mode.
         kills_under_load: kills of the server that met batches in flight.
+        exit_codes: of the server, where it was asked to end.
         recoveries_s: from the start of the process until it served again.
     """
 
@@ -50,6 +51,7 @@ class Inflictor:
     ) -> None:
         self.inflicted: Counter[str] = Counter()
         self.kills_under_load = 0
+        self.exit_codes: list[int] = []
         self.recoveries_s: list[float] = []
         self._server = server
         self._proxy = proxy
@@ -78,6 +80,9 @@ class Inflictor:
         match fault.kind:
             case "kill":
                 await self._kill(fault)
+            case "drain":
+                self.exit_codes.append(await self._server.stop())
+                await self.restart()
             case "stop":
                 self._server.process.send_signal(signal.SIGSTOP)
                 await asyncio.sleep(fault.lasts_s)
@@ -88,8 +93,7 @@ class Inflictor:
                 if self._gateways:  # else the first has not begun
                     self._draw.choice(self._gateways).kill()
             case "disk":
-                with full_disk(self._server.process.pid):
-                    await asyncio.sleep(fault.lasts_s)
+                await self._fill_the_disk(fault)
             case "lock":
                 await asyncio.to_thread(hold_lock, self._folder, fault.lasts_s)
 
@@ -103,6 +107,14 @@ class Inflictor:
                 await asyncio.wait_for(self._server.start(), self._draw.random())
             await self._server.kill()
         await self.restart()
+
+    async def _fill_the_disk(self, fault: Fault) -> None:
+        with full_disk(self._server.process.pid):
+            await asyncio.sleep(fault.lasts_s)
+            if fault.mode == "deadly":
+                await self._server.kill()
+        if fault.mode == "deadly":
+            await self.restart()
 
     async def _spoil_the_line(self, fault: Fault) -> None:
         proxy = self._proxy

@@ -212,9 +212,10 @@ class _Run:
         recovered = await self._model("recovered")
         url = _socket_of(self._server.url)
         marks = {name: await resume_of(url, self._token, name) for name in self._names}
-        code = await self._server.stop()
-        if code != 0:
-            self._violations.append(Violation("exit", f"SIGTERM gave {code}"))
+        codes = [*inflictor.exit_codes, await self._server.stop()]
+        if any(codes):
+            text = f"SIGTERM gave the exit codes {codes}"
+            self._violations.append(Violation("exit", text))
         replayed = StreamModel(STREAM, "", EngineParams())
         entries = _applied_to(replayed, journal_of(self._folder, STREAM))
         books = read_books(entries, self._names, self._batches)

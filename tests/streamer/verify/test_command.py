@@ -92,7 +92,7 @@ def test_a_violation_is_named_and_fails(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("verify", "--faults", "kill,rain"), "'rain' is none of kill, stop,"),
+        (("verify", "--faults", "kill,rain"), "'rain' is none of kill, drain, stop,"),
         (("verify", "--kills", "-1"), "'-1' is no whole number"),
         (("verify", "--producers", "0"), "0 is not above 0"),
         (("bench",), "name what to measure, or --verify"),
