@@ -6,8 +6,8 @@ server's books to find out is for `judge`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -26,7 +26,9 @@ __all__ = [
     "ProducerLedger",
     "ReaderLedger",
     "Record",
+    "Told",
     "Violation",
+    "take_down",
 ]
 
 
@@ -82,7 +84,7 @@ class ProducerLedger:
         violations: found so far.
     """
 
-    def __init__(self, name: str, now: Any) -> None:
+    def __init__(self, name: str, now: Callable[[], float]) -> None:
         self.name = name
         self.sent = 0
         self.acked = 0
