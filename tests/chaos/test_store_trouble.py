@@ -78,6 +78,12 @@ async def test_a_refusal_does_not_tell_clients_where_the_server_keeps_its_files(
         await wait_until(lambda: b"ncs.db" in b"".join(server.lines))
 
 
+async def assert_it_does_not_start(server: ServerProcess, saying: str) -> None:
+    with pytest.raises(StartError, match=saying):
+        async with server:
+            pass
+
+
 @contextlib.contextmanager
 def read_only(folder: Path) -> Iterator[None]:
     files = list(folder.iterdir())
@@ -105,8 +111,9 @@ async def test_a_read_only_folder_is_named_and_works_when_it_is_not(
     async with mortal_server(tmp_path) as server, producer(server) as socket:
         assert isinstance(await send(socket, 1), Ack)
     with read_only(tmp_path):
-        with pytest.raises(StartError, match=f"data_dir cannot be used.*{tmp_path}"):
-            await mortal_server(tmp_path).start()
+        await assert_it_does_not_start(
+            mortal_server(tmp_path), f"data_dir cannot be used.*{tmp_path}"
+        )
     async with mortal_server(tmp_path) as server:
         assert 500 == await total(server)
 
@@ -182,16 +189,14 @@ async def test_damage_found_at_the_start_is_named_and_nothing_of_it_is_served(
             assert isinstance(await send(socket, seq), Ack)
         await server.kill()
     with damaged(tmp_path / "ncs.db", *journal_page(tmp_path)):
-        with pytest.raises(StartError, match=r"ncs\.db: .*malformed"):
-            await server_on(tmp_path).start()
+        await assert_it_does_not_start(server_on(tmp_path), r"ncs\.db: .*malformed")
     with connected(tmp_path) as connection:
         (good,) = connection.execute(
             "SELECT payload FROM journal WHERE offset=7"
         ).fetchone()
         change = "UPDATE journal SET payload=? WHERE offset=7"
         connection.execute(change, (good[:-1],))
-        with pytest.raises(StartError, match="entry 7 is damaged"):
-            await server_on(tmp_path).start()
+        await assert_it_does_not_start(server_on(tmp_path), "entry 7 is damaged")
         connection.execute(change, (good,))
     async with server_on(tmp_path) as server:
         assert 19 * 500 == await total(server)

@@ -1,13 +1,16 @@
 """The server under every fault: acked = applied, each once. `make chaos` is longer."""
 
+import asyncio
 import secrets
+import signal
 import sys
 from pathlib import Path
 
 import jumping_clock
 import orjson
+import psutil
 import pytest
-from commands import ncs
+from commands import ncs, start
 
 from ncs_streamer.verify.drive import STREAM
 from ncs_streamer.verify.faults import KINDS
@@ -46,3 +49,19 @@ async def test_a_clock_that_jumps_changes_nothing(tmp_path: Path) -> None:
     assert [] == report.violations, plan
     times = [entry.ingest_ns for _, entry in journal_of(tmp_path, STREAM)]
     assert times != sorted(times), "it did not jump"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_with_all_that_it_started(
+    number: signal.Signals,
+) -> None:
+    process = await start("verify", "--seconds", "60", "--faults", "gateway")
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        while await process.stderr.readline() != b"ncs: gateway\n":
+            pass
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        await process.communicate()
+    assert process.returncode == 128 + number
+    assert started and not [child for child in started if child.is_running()]

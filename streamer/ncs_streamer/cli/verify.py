@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import signal
 import sys
 import tempfile
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +97,9 @@ def _run(args: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory(prefix="ncs-verify-") as folder:
         try:
-            report = asyncio.run(verify(plan, Path(folder), tell=tell))
+            report = asyncio.run(_verify(plan, Path(folder), tell))
+        except asyncio.CancelledError:
+            return 128 + signal.SIGTERM
         except StartError as error:
             print(f"ncs: the server did not start:\n{error}", file=sys.stderr)
             return 1
@@ -105,6 +109,14 @@ def _run(args: argparse.Namespace) -> int:
     else:
         _show(report)
     return int(bool(report.violations))
+
+
+async def _verify(plan: Plan, folder: Path, tell: Callable[[Fault], None]) -> Report:
+    """Verify; SIGTERM ends it with all that it started, as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await verify(plan, folder, tell=tell)
 
 
 def _show(report: Report) -> None:
