@@ -25,16 +25,13 @@ class GatewayProcess:
     Args:
         load: what it does.
         record: where to take down what it tells.
-
-    Attributes:
-        lives: how often it was started.
     """
 
     def __init__(self, load: Load, record: Record) -> None:
-        self.lives = 0
         self._load = load
         self._record = record
         self._process: asyncio.subprocess.Process | None = None
+        self._talks = asyncio.Event()  # since it has told something, in this life
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep it running until told to stop and all is acknowledged.
@@ -48,16 +45,20 @@ class GatewayProcess:
                 pass
         finally:
             stopping.cancel()
-            self.kill()
+            self._kill()
+            self._talks.set()
 
-    def kill(self) -> None:
-        """Kill -9; `run` starts it again."""
+    async def kill_at_work(self) -> None:
+        """Kill -9 once it is at work; `run` starts it again."""
+        await self._talks.wait()
+        self._kill()
+
+    def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
     async def _live(self, stop: asyncio.Event) -> bool:
         """Run it once; return whether it ended by itself, being told to stop."""
-        self.lives += 1
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -70,9 +71,11 @@ class GatewayProcess:
         if stop.is_set():
             self._process.stdin.close()
         async for line in self._process.stdout:
+            self._talks.set()
             if line.endswith(b"\n"):  # else it was killed within it
                 name, *values = json.loads(line)
                 getattr(self._record, name)(*values)
+        self._talks.clear()
         code = await self._process.wait()
         if code not in (0, -signal.SIGKILL):
             raise RuntimeError(f"{self._load.name} ended by itself: exit code {code}")

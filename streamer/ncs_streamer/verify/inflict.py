@@ -90,8 +90,7 @@ class Inflictor:
             case "proxy":
                 await self._spoil_the_line(fault)
             case "gateway":
-                if self._gateways:  # else the first has not begun
-                    self._draw.choice(self._gateways).kill()
+                await self._draw.choice(self._gateways).kill_at_work()
             case "disk":
                 await self._fill_the_disk(fault)
             case "lock":
