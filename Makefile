@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := -e ./protocol -e ./engine -e ./clients/python
 PROJECTS := pyproject.toml protocol/pyproject.toml engine/pyproject.toml clients/python/pyproject.toml
+KILLS ?= 200
+CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo test check bench bench-quality bench-engine check-river generate pictures format clean
+.PHONY: help demo test check chaos bench bench-quality bench-engine check-river generate pictures format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,9 +28,13 @@ check: $(VENV)/.installed-tests ## Lint, types, import laws, generated documents
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 
+chaos: $(VENV)/.installed ## Break things around a server: KILLS=200, CHAOS_SECONDS=300
+	$(BIN)/ncs verify --kills $(KILLS) --seconds $(CHAOS_SECONDS)
+
 bench: $(VENV)/.installed ## Measure this machine
 	$(BIN)/ncs bench ingest
 	$(BIN)/ncs bench events
+	$(BIN)/ncs bench durability
 
 bench-quality: $(VENV)/.installed-bench ## Score clusters, outliers and drift beside peers
 	$(BIN)/ncs bench quality

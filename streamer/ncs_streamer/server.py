@@ -330,10 +330,13 @@ def signing_secret(settings: Settings) -> str:
         return secrets.token_urlsafe(48)
     path = Path(settings.data_dir) / "secret_key"
     try:
-        if not path.exists():
+        if not path.exists() or not path.stat().st_size:
+            # Whole or not at all: with half of a secret, or none, tokens can be forged.
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(48))
+            new = path.with_suffix(".new")
+            new.touch(mode=0o600)
+            new.write_text(secrets.token_urlsafe(48))
+            new.replace(path)
         return path.read_text()
     except OSError as error:
         raise StoreError(f"data_dir cannot be used: {error}") from None

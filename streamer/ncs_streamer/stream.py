@@ -248,9 +248,8 @@ class Stream:
         self._pending.clear()
         self._admission = self._durable.copy()
         for batch in refused:
-            self._settle(
-                batch, NcsError(Code.STORE_UNAVAILABLE, str(error), retry_after_s=1.0)
-            )
+            # Without the store's words: where its files are is nobody else's business.
+            self._settle(batch, NcsError(Code.STORE_UNAVAILABLE, retry_after_s=1.0))
         self._note_committed()
         if not self._suspended:
             self._suspended = True

@@ -33,11 +33,15 @@ async def start(
 
 
 async def ncs(
-    *words: str, stdin: str = "", cwd: Path | None = None, **env: str
+    *words: str,
+    stdin: str = "",
+    cwd: Path | None = None,
+    within_s: float = 60.0,
+    **env: str,
 ) -> tuple[int, str, str]:
     """Run a command to its end; return (exit code, stdout, stderr)."""
     process = await start(*words, cwd=cwd, **env)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(within_s):
         out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()

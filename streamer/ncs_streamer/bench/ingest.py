@@ -19,7 +19,7 @@ from ncs_protocol.messages import Ack
 from ..cli.child import ServerProcess
 from .figures import admin_client, percentile_ms
 
-__all__ = ["ENCODINGS", "bench_ingest"]
+__all__ = ["ENCODINGS", "bench_ingest", "blobs", "measure"]
 
 ENCODINGS = ("json", "msgpack", "packed")
 _CLUSTERS = 10
@@ -38,15 +38,15 @@ async def bench_ingest(
         frames: points per frame.
 
     Returns:
-        One row per combination: the combination and what `_measure` gives.
+        One row per combination: the combination and what `measure` gives.
     """
-    pool = _blobs(dimension)
+    pool = blobs(dimension)
     rows = []
     async with admin_client(server) as client:
         for encoding in ENCODINGS:
             for points in frames:
                 stream = f"{encoding}-{points}"
-                measured = await _measure(
+                measured = await measure(
                     client, stream, encoding, points, pool, seconds
                 )
                 rows.append(
@@ -55,7 +55,7 @@ async def bench_ingest(
     return rows
 
 
-async def _measure(
+async def measure(
     client: AsyncNCSClient,
     stream: str,
     encoding: str,
@@ -63,6 +63,16 @@ async def _measure(
     pool: np.ndarray[Any, np.dtype[np.float32]],
     seconds: float,
 ) -> dict[str, Any]:
+    """Push to a stream for some seconds; return what came of it.
+
+    Args:
+        client: may write.
+        stream: its name.
+        encoding: one of `ENCODINGS`.
+        points: of a frame.
+        pool: float32 (n, d), pushed over and over.
+        seconds: to push for.
+    """
     codec = "json" if encoding == "json" else "msgpack"
     window = max(8, min(512, 20_000 // points))
     session = client.stream(codec=codec, streams=[stream], max_unacknowledged=window)
@@ -103,7 +113,8 @@ async def _submit(
     future.add_done_callback(answered)
 
 
-def _blobs(dimension: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def blobs(dimension: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return points to push: float32 (20,000, dimension), around ten centres."""
     rng = np.random.default_rng(0)
     centres = rng.uniform(-10, 10, (_CLUSTERS, dimension))
     chosen = centres[rng.integers(_CLUSTERS, size=_POOL_POINTS)]

@@ -18,7 +18,7 @@ from ..bench.events import bench_events
 from ..bench.fairness import SECRET, bench_fairness
 from ..bench.figures import machine
 from ..bench.ingest import bench_ingest
-from . import bench_engine, bench_quality
+from . import bench_durability, bench_engine, bench_quality, verify
 from .child import ServerProcess, StartError
 from .options import positive
 
@@ -41,7 +41,8 @@ _ONLY_IN_JSON = frozenset(
 def add_to(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("bench", help="measure this machine, or quality")
-    benches = parser.add_subparsers(required=True, metavar="WHAT")
+    benches = parser.add_subparsers(metavar="WHAT")
+    verify.add_to_bench(parser)
     ingest = benches.add_parser("ingest", help="points a second, acknowledged")
     ingest.add_argument(
         "--dimension", type=positive(int), default=10, help="coordinates [10]"
@@ -73,6 +74,7 @@ def add_to(commands: Any) -> None:
         )
         bench.add_argument("--json", action="store_true", help="as JSON")
         bench.set_defaults(run=lambda args, run=run: asyncio.run(_bench(args, run)))
+    bench_durability.add_to(benches)
     bench_engine.add_to(benches)
     bench_quality.add_to(benches)
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -29,9 +29,12 @@ class ServerProcess:
         flags: flags of `ncs serve`; the port is chosen freely unless they say one.
         log: file that takes the server's log; None keeps the last lines only.
         env: variables to add to the environment.
+        program: what is run, before the words of `ncs serve`; None for this
+            installation.
 
     Attributes:
         url: where it listens, once started.
+        metrics_port: where it tells its metrics, once started; None for nowhere.
         process: the process.
     """
 
@@ -40,13 +43,15 @@ class ServerProcess:
         *flags: str,
         log: Path | None = None,
         env: Mapping[str, str] | None = None,
+        program: Sequence[str] | None = None,
     ) -> None:
         self.url = ""
+        self.metrics_port: int | None = None
         self.process: asyncio.subprocess.Process
         self.lines: list[bytes] = []
         self._log = log
         self._env = {**os.environ, **(env or {})}
-        self._command = [sys.executable, "-m", "ncs_streamer", "serve"]
+        self._command = [*(program or (sys.executable, "-m", "ncs_streamer")), "serve"]
         self._command += [
             "--log-format",
             "json",
@@ -128,7 +133,9 @@ class ServerProcess:
                 log.write(line)
                 log.flush()
             if not serving.done() and b'"event": "serving"' in line:
-                serving.set_result(str(orjson.loads(line)["url"]))
+                said = orjson.loads(line)
+                self.metrics_port = said["metrics_port"]
+                serving.set_result(str(said["url"]))
         if log is not None:
             log.close()
         if not serving.done():

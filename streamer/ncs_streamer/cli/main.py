@@ -30,6 +30,7 @@ from . import (
     token,
     tune,
     users,
+    verify,
 )
 
 __all__ = ["main"]
@@ -47,6 +48,7 @@ _COMMANDS = (
     journal,
     replay,
     bench,
+    verify,
     tune,
 )
 

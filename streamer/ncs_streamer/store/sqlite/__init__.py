@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from ..contracts import (
@@ -42,12 +43,7 @@ class SqliteStore:
 
     async def check(self) -> None:
         """See `Store.check`."""
-        await self._connections.write(
-            lambda c: c.execute(
-                "INSERT INTO checks VALUES (1, randomblob(4096))"
-                " ON CONFLICT DO UPDATE SET filler=excluded.filler"
-            )
-        )
+        await self._connections.write(_check)
 
     async def streams(self) -> list[StreamKey]:
         """See `Store.streams`."""
@@ -72,3 +68,14 @@ class SqliteStore:
     async def close(self) -> None:
         """See `Store.close`."""
         await self._connections.close()
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "INSERT INTO checks VALUES (1, randomblob(4096))"
+        " ON CONFLICT DO UPDATE SET filler=excluded.filler"
+    )
+    # The pages that the next append needs may be bad while others are good.
+    connection.execute(
+        "SELECT (SELECT max(offset) FROM journal WHERE stream=id) FROM streams"
+    ).fetchall()

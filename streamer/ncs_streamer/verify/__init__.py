@@ -1,0 +1,1 @@
+"""`ncs verify`: load a server, break things around it, and reconcile every point."""

@@ -1,0 +1,173 @@
+"""Reconciling the ledgers with the server's journal and model, after the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ncs_client.results import Cluster
+from ncs_protocol.messages import ClusterInfo
+
+from ..entry import Entry
+from .batches import Batches, mark_of
+from .ledger import ProducerLedger, Violation
+
+__all__ = ["Books", "Model", "judge", "read_books"]
+
+_COMPARED = tuple(set(ClusterInfo.__struct_fields__) - {"cluster_id", "last_updated"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Model:
+    """What a model says of itself.
+
+    Attributes:
+        name: which: as it was under load, recovered, replayed.
+        points: that it has learned.
+        clusters: by id, each with everything that two models have to agree on.
+    """
+
+    name: str
+    points: int
+    clusters: Mapping[int, Mapping[str, Any]]
+
+    @classmethod
+    def of(
+        cls, name: str, points: int, clusters: Iterable[Cluster | ClusterInfo]
+    ) -> Model:
+        """Return the model with these clusters, wherever they come from."""
+        known = {
+            cluster.cluster_id: {field: getattr(cluster, field) for field in _COMPARED}
+            for cluster in clusters
+        }
+        return cls(name, points, known)
+
+
+@dataclasses.dataclass(slots=True)
+class Books:
+    """What the journal has.
+
+    Attributes:
+        applied: per producer the offsets of each batch, which should be one.
+        points: of all entries.
+        violations: entries that are not what anybody sent.
+    """
+
+    applied: list[dict[int, list[int]]]
+    points: int = 0
+    violations: list[Violation] = dataclasses.field(default_factory=list)
+
+
+def read_books(
+    entries: Iterable[tuple[int, Entry]],
+    names: Sequence[str],
+    batches: Sequence[Batches],
+) -> Books:
+    """Return what a whole journal, from its first entry, has of each producer."""
+    books = Books([{} for _ in names])
+    expected = 1
+    for offset, entry in entries:
+        if offset != expected:
+            books.violations.append(
+                Violation("journal", f"entry {expected} is followed by {offset}")
+            )
+        expected = offset + 1
+        if entry.kind == "points":
+            books.points += entry.count
+            found = _identify(entry, names, batches)
+            if isinstance(found, str):
+                text = f"entry {offset}: {found}"
+                books.violations.append(Violation("altered", text))
+            else:
+                producer, seq = found
+                books.applied[producer].setdefault(seq, []).append(offset)
+    return books
+
+
+def _identify(
+    entry: Entry, names: Sequence[str], batches: Sequence[Batches]
+) -> tuple[int, int] | str:
+    """Return (producer, batch) of an entry, or what is wrong with it."""
+    points = np.asarray(entry.block, np.float64)
+    mark = mark_of(points[0])
+    if not 0 <= mark.producer < len(batches):
+        return f"points of producer {mark.producer}, which does not exist"
+    seq = batches[mark.producer].seq_of(mark)
+    if not np.array_equal(batches[mark.producer].block(seq), points):
+        return f"not exactly the points of batch {seq} of {names[mark.producer]}"
+    if (entry.producer, entry.seq) != (names[mark.producer], seq):
+        return (
+            f"batch {seq} of {names[mark.producer]} under the name of batch"
+            f" {entry.seq} of {entry.producer}"
+        )
+    return mark.producer, seq
+
+
+def judge(
+    ledgers: Sequence[ProducerLedger],
+    books: Books,
+    marks: Mapping[str, int],
+    models: Sequence[Model],
+) -> list[Violation]:
+    """Return every contradiction between what was said and what is.
+
+    Args:
+        ledgers: of the producers, in the order of the books.
+        books: what the journal has.
+        marks: producer -> last batch, as the recovered server says.
+        models: at the end; all have to be the same.
+    """
+    found = list(books.violations)
+    for ledger, applied in zip(ledgers, books.applied, strict=True):
+        found += ledger.violations
+        found += _judge_producer(ledger, applied)
+        last = max(applied, default=0)
+        if marks[ledger.name] != last:
+            text = f"{ledger.name} is told {marks[ledger.name]}, applied is {last}"
+            found.append(Violation("resume", text))
+    for model in models:
+        if model.points != books.points:
+            kind = "loss" if model.points < books.points else "double count"
+            text = f"model {model.name} has {model.points} points, the journal"
+            found.append(Violation(kind, f"{text} {books.points}"))
+    for one, other in itertools.pairwise(models):
+        found += _compare(one, other)
+    return found
+
+
+def _judge_producer(
+    ledger: ProducerLedger, applied: Mapping[int, list[int]]
+) -> Iterable[Violation]:
+    for seq in range(1, ledger.acked + 1):
+        if seq not in applied:
+            text = f"batch {seq} of {ledger.name} was acknowledged and is not there"
+            yield Violation("loss", text)
+    for seq, offsets in applied.items():
+        if len(offsets) > 1:
+            text = f"batch {seq} of {ledger.name} was applied at offsets {offsets}"
+            yield Violation("double count", text)
+        if seq > ledger.sent:
+            text = f"batch {seq} of {ledger.name} was applied and never sent"
+            yield Violation("phantom", text)
+    order = sorted(applied, key=lambda seq: applied[seq][0])
+    for place, seq in enumerate(order, 1):
+        if seq != place:
+            text = f"batch {seq} of {ledger.name} was applied where {place} belongs"
+            yield Violation("order", text)
+            return
+
+
+def _compare(one: Model, other: Model) -> Iterable[Violation]:
+    if one.clusters == other.clusters:
+        return
+    ids = sorted(one.clusters.keys() | other.clusters.keys())
+    for id in ids:
+        mine, its = one.clusters.get(id), other.clusters.get(id)
+        if mine != its:
+            text = f"cluster {id}: {one.name} has {mine}, {other.name} has {its}"
+            yield Violation("models differ", text)
+            return

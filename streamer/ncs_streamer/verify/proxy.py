@@ -1,0 +1,132 @@
+"""A TCP line between clients and the server that can be made bad."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+__all__ = ["Proxy"]
+
+_CHUNK = 16 * 1024
+
+
+class Proxy:
+    """Forwards connections, within ``async with``; by default as they come.
+
+    Args:
+        target: returns the server's URL; asked for every connection.
+        draw: for the places at which it truncates.
+
+    Attributes:
+        url: where it listens.
+        delay_s: that every chunk waits for.
+        truncating: whether the next chunk of every connection goes out in part only,
+            and the connection ends there.
+    """
+
+    def __init__(self, target: Callable[[], str], draw: random.Random) -> None:
+        self.url = ""
+        self.delay_s = 0.0
+        self.truncating = False
+        self._target = target
+        self._draw = draw
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._lines: set[_Line] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server
+
+    async def __aenter__(self) -> Proxy:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+        self.heal()
+        self.cut()
+        await asyncio.gather(*self._serving)
+
+    def cut(self) -> None:
+        """Reset all connections."""
+        for line in self._lines:
+            line.abort()
+
+    def half_open(self) -> None:
+        """Reset every connection at one end; the other end is not told, until `cut`."""
+        for line in self._lines:
+            line.half_open(self._draw.random() < 0.5)
+
+    def swallow(self) -> None:
+        """Let nothing through, until healed; then all of it."""
+        self._flows.clear()
+
+    def heal(self) -> None:
+        """Forward again what comes, as it comes."""
+        self.delay_s = 0.0
+        self.truncating = False
+        self._flows.set()
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        address = urlsplit(self._target())
+        try:
+            server = await asyncio.open_connection(address.hostname, address.port)
+        except OSError:
+            writer.transport.abort()
+            return
+        line = _Line(writer, server[1])
+        self._lines.add(line)
+        try:
+            await asyncio.gather(
+                self._pump(line, reader, server[1]), self._pump(line, server[0], writer)
+            )
+        finally:
+            line.abort()
+            self._lines.discard(line)
+
+    async def _pump(
+        self, line: _Line, source: asyncio.StreamReader, sink: asyncio.StreamWriter
+    ) -> None:
+        with contextlib.suppress(ConnectionError):
+            while chunk := await source.read(_CHUNK):
+                await self._flows.wait()
+                await asyncio.sleep(self.delay_s)
+                if self.truncating:
+                    sink.write(chunk[: self._draw.randrange(len(chunk))])
+                    sink.close()
+                    await sink.wait_closed()
+                    break
+                sink.write(chunk)
+                await sink.drain()
+        await line.half.wait()
+        line.abort()
+
+
+class _Line:
+    """Both ends of a connection."""
+
+    def __init__(
+        self, client: asyncio.StreamWriter, server: asyncio.StreamWriter
+    ) -> None:
+        self._ends = client.transport, server.transport
+        self.half = asyncio.Event()  # cleared while one end must not notice
+        self.half.set()
+
+    def abort(self) -> None:
+        self.half.set()
+        for end in self._ends:
+            end.abort()
+
+    def half_open(self, at_server: bool) -> None:
+        self.half.clear()
+        self._ends[at_server].abort()

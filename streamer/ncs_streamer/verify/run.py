@@ -1,0 +1,242 @@
+"""One run: a server under load and faults, and the verdict on it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from ncs_client import AsyncNCSClient
+from ncs_engine import EngineParams
+
+from ..auth import TokenIssuer
+from ..cli.child import ServerProcess
+from ..entry import Entry
+from ..stream_model import StreamModel
+from .batches import Batches
+from .drive import STREAM, Load, Reader, produce, resume_of
+from .faults import Fault, Kind, schedule
+from .gateway import GatewayProcess
+from .inflict import Inflictor
+from .judge import Books, Model, judge, read_books
+from .ledger import ProducerLedger, ReaderLedger, Told, Violation
+from .proxy import Proxy
+from .report import Report, make_report
+from .witness import journal_of, keep_what_is_forgotten
+
+__all__ = ["Plan", "verify"]
+
+_SECRET = "a secret for verifying alone, on a server of its own"  # noqa: S105
+_LIFETIME_S = 10 * 365 * 86400.0  # of the token: clocks may jump
+_APART = 1  # producers in processes of their own, where these are to be killed
+_CODECS = ("msgpack", "json")  # taking turns
+_FLAGS = (
+    "--snapshot-points", "4000", "--history-events", "200", "--heartbeat-s", "2",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do.
+
+    Attributes:
+        seconds: of load, at least; restarts come on top.
+        kills: of the server.
+        producers: how many.
+        subscribers: how many.
+        faults: kinds.
+        seed: of load and schedule.
+        per_second: batches a second of each producer.
+        batch_points: points of a batch.
+        settle_s: after the last fault, until which everything has to be answered.
+    """
+
+    seconds: float
+    kills: int
+    producers: int
+    subscribers: int
+    faults: tuple[Kind, ...]
+    seed: int
+    per_second: float = 100.0
+    batch_points: int = 10
+    settle_s: float = 60.0
+
+
+async def verify(
+    plan: Plan,
+    folder: Path,
+    *,
+    program: Sequence[str] | None = None,
+    tell: Callable[[Fault], object] = lambda fault: None,
+) -> Report:
+    """Run a plan against a server of its own.
+
+    Args:
+        plan: what to do.
+        folder: for the server's data; empty.
+        program: starts the server, flags follow; None for this installation's.
+        tell: called with each fault as it begins.
+
+    Raises:
+        StartError: if the server does not start, at first or after a fault.
+    """
+    flags = ("--data-dir", str(folder), *_FLAGS)
+    env = {"SECRET_KEY": _SECRET}
+    async with ServerProcess(*flags, env=env, program=program) as server:
+        keep_what_is_forgotten(folder)
+        return await _Run(plan, folder, server).run(tell)
+
+
+class _Run:
+    """The parts of a run."""
+
+    def __init__(self, plan: Plan, folder: Path, server: ServerProcess) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._server = server
+        self._token = TokenIssuer(_SECRET, _LIFETIME_S).issue(
+            subject="verify",
+            tenant="verify",
+            scopes=("read", "write"),
+            now=time.time(),
+        )
+        numbers = range(plan.producers)
+        self._names = [f"producer-{i}" for i in numbers]
+        self._batches = [Batches(plan.seed, i, plan.batch_points) for i in numbers]
+        self._producers = [ProducerLedger(n, time.monotonic) for n in self._names]
+        told: Told = {}
+        self._readers = [ReaderLedger(str(i), told) for i in range(plan.subscribers)]
+        self._gateways: list[GatewayProcess] = []
+        self._violations: list[Violation] = []
+
+    async def run(self, tell: Callable[[Fault], object]) -> Report:
+        """Load, break, heal, let settle, and reconcile."""
+        plan, began = self._plan, time.monotonic()
+        faults = schedule(plan.seed, plan.faults, plan.seconds, plan.kills)
+        draw = random.Random(plan.seed)  # noqa: S311 - no secret
+        stop = asyncio.Event()
+        async with Proxy(lambda: self._server.url, draw) as proxy:
+            url = _socket_of(proxy.url)
+            readers = [
+                Reader(url, self._token, ledger, _CODECS[i % 2])
+                for i, ledger in enumerate(self._readers)
+            ]
+            reading = [asyncio.create_task(reader.run()) for reader in readers]
+            producing = [
+                asyncio.create_task(self._produce(i, url, stop))
+                for i in range(plan.producers)
+            ]
+            inflictor = Inflictor(
+                self._server,
+                proxy,
+                self._gateways,
+                self._folder,
+                draw,
+                lambda: sum(p.sent - p.acked for p in self._producers),
+            )
+            try:
+                await inflictor.run(faults, tell)
+                await asyncio.sleep(max(0.0, began + plan.seconds - time.monotonic()))
+                stop.set()
+                await self._settle(producing)
+                live = await self._model("live")
+                await self._compare_copies(readers, live)
+            finally:
+                await self._end([*producing, *reading])
+        books = await self._reconcile(inflictor, live)
+        return make_report(
+            seed=plan.seed,
+            seconds=time.monotonic() - began,
+            inflictor=inflictor,
+            producers=self._producers,
+            readers=self._readers,
+            books=books,
+            violations=self._violations,
+        )
+
+    async def _produce(self, number: int, url: str, stop: asyncio.Event) -> None:
+        load = Load(
+            url,
+            self._token,
+            self._names[number],
+            self._batches[number],
+            self._plan.per_second,
+            _CODECS[number % 2],
+        )
+        if "gateway" in self._plan.faults and number < _APART:
+            gateway = GatewayProcess(load, self._producers[number])
+            self._gateways.append(gateway)
+            await gateway.run(stop)
+        else:
+            await produce(load, self._producers[number], stop)
+
+    async def _settle(self, producing: Sequence[asyncio.Task[None]]) -> None:
+        """Wait until every batch is answered, as it has to be once all is well."""
+        _, waiting = await asyncio.wait(producing, timeout=self._plan.settle_s)
+        if waiting:
+            missing = {p.name: p.sent - p.acked for p in self._producers}
+            text = f"after {self._plan.settle_s:g} s not acknowledged: {missing}"
+            self._violations.append(Violation("no answer", text))
+
+    async def _model(self, name: str) -> Model:
+        async with AsyncNCSClient(self._server.url, self._token) as client:
+            status = await client.get_algorithm_status(STREAM)
+            clusters = await client.get_clusters(STREAM)
+        return Model.of(name, status.total_points_processed, clusters)
+
+    async def _compare_copies(self, readers: Sequence[Reader], model: Model) -> None:
+        """Wait until what every reader has is what the server has."""
+        expected = {id: (c["size"], c["centroid"]) for id, c in model.clusters.items()}
+        for reader in readers:
+            if not await reader.comes_to(expected, self._plan.settle_s):
+                text = (
+                    f"reader {reader.ledger.name} has {reader.copy()}, not {expected}"
+                )
+                self._violations.append(Violation("copy differs", text))
+
+    async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """End producers and readers; one that had ended with an error is a finding."""
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                self._violations.append(Violation("session ended", repr(outcome)))
+
+    async def _reconcile(self, inflictor: Inflictor, live: Model) -> Books:
+        """Kill the server once more, and compare all books."""
+        await self._server.kill()
+        await inflictor.restart()
+        recovered = await self._model("recovered")
+        url = _socket_of(self._server.url)
+        marks = {name: await resume_of(url, self._token, name) for name in self._names}
+        codes = [*inflictor.exit_codes, await self._server.stop()]
+        if any(codes):
+            text = f"SIGTERM gave the exit codes {codes}"
+            self._violations.append(Violation("exit", text))
+        replayed = StreamModel(STREAM, "", EngineParams())
+        entries = _applied_to(replayed, journal_of(self._folder, STREAM))
+        books = read_books(entries, self._names, self._batches)
+        view = replayed.view()
+        points = view.statistics["total_points_processed"]
+        models = [live, recovered, Model.of("replayed", points, view.clusters)]
+        self._violations += judge(self._producers, books, marks, models)
+        for reader in self._readers:
+            self._violations += reader.violations
+        return books
+
+
+def _applied_to(
+    model: StreamModel, entries: Iterator[tuple[int, Entry]]
+) -> Iterator[tuple[int, Entry]]:
+    """Yield the entries, each applied to the model if it is the next."""
+    for offset, entry in entries:
+        if offset == model.offset + 1:
+            model.apply(offset, entry)
+        yield offset, entry
+
+
+def _socket_of(url: str) -> str:
+    return url.replace("http", "ws", 1) + "/ws"

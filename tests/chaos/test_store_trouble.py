@@ -1,0 +1,202 @@
+"""A store that cannot write: coded refusals, no ack, not ready; it heals by itself."""
+
+import asyncio
+import contextlib
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import mortal
+import pytest
+from real_server import SECRET, Socket, client_of, server_on, token, wait_until
+
+from ncs_protocol.messages import Ack, Error, Points
+from ncs_streamer.cli.child import ServerProcess, StartError
+from ncs_streamer.verify.inflict import full_disk
+
+pytestmark = pytest.mark.chaos
+
+
+async def readiness(server: ServerProcess) -> int:
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{server.url}/readyz") as reply:
+            return reply.status
+
+
+@contextlib.asynccontextmanager
+async def producer(server: ServerProcess) -> AsyncIterator[Socket]:
+    async with Socket.to(server, credential=token(), producer="gw") as socket:
+        yield socket
+
+
+async def send(socket: Socket, seq: int) -> Ack | Error:
+    await socket.send(Points(seq=seq, points=[[float(seq), 0.0]] * 500))
+    reply = await socket.receive()
+    assert isinstance(reply, Ack | Error)
+    return reply
+
+
+async def total(server: ServerProcess) -> int:
+    async with client_of(server) as client:
+        return (await client.get_algorithm_status()).total_points_processed
+
+
+async def test_a_full_disk_refuses_with_a_code_and_heals_without_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server, producer(server) as socket:
+        assert isinstance(await send(socket, 1), Ack)
+        assert 200 == await readiness(server)
+        with full_disk(server.process.pid):
+            for _ in range(3):
+                refusal = await send(socket, 2)
+                assert isinstance(refusal, Error)
+                assert "store_unavailable" == refusal.code
+                assert refusal.retry_after is not None
+                assert 503 == await readiness(server)
+                await asyncio.sleep(refusal.retry_after)
+        await wait_until(lambda: b"store_available" in b"".join(server.lines))
+        assert 200 == await readiness(server)
+        while isinstance(ack := await send(socket, 2), Error):
+            await asyncio.sleep(0.1)
+        assert not ack.duplicate
+        await server.kill()
+        await server.start()
+        assert 1000 == await total(server)
+
+
+async def test_a_refusal_does_not_tell_clients_where_the_server_keeps_its_files(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server, producer(server) as socket:
+        with full_disk(server.process.pid):
+            refusal = await send(socket, 1)
+        assert isinstance(refusal, Error)
+        assert "ncs.db" not in refusal.detail
+        await wait_until(lambda: b"ncs.db" in b"".join(server.lines))
+
+
+async def assert_it_does_not_start(server: ServerProcess, saying: str) -> None:
+    with pytest.raises(StartError, match=saying):
+        async with server:
+            pass
+
+
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    files = list(folder.iterdir())
+    for path in (*files, folder):
+        path.chmod(path.stat().st_mode & ~0o222)
+    try:
+        yield
+    finally:
+        for path in (folder, *files):
+            path.chmod(path.stat().st_mode | 0o200)
+
+
+def mortal_server(folder: Path) -> ServerProcess:
+    return ServerProcess(
+        "--data-dir",
+        str(folder),
+        env={"SECRET_KEY": SECRET},
+        program=(sys.executable, mortal.__file__),
+    )
+
+
+async def test_a_read_only_folder_is_named_and_works_when_it_is_not(
+    tmp_path: Path,
+) -> None:
+    async with mortal_server(tmp_path) as server, producer(server) as socket:
+        assert isinstance(await send(socket, 1), Ack)
+    with read_only(tmp_path):
+        await assert_it_does_not_start(
+            mortal_server(tmp_path), f"data_dir cannot be used.*{tmp_path}"
+        )
+    async with mortal_server(tmp_path) as server:
+        assert 500 == await total(server)
+
+
+@contextlib.contextmanager
+def damaged(path: Path, offset: int, length: int) -> Iterator[None]:
+    """Have other bytes there meanwhile."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        good = file.read(length)
+        file.seek(offset)
+        file.write(bytes(byte ^ 0xFF for byte in good))
+    try:
+        yield
+    finally:
+        with path.open("r+b") as file:
+            file.seek(offset)
+            file.write(good)
+
+
+def connected(folder: Path) -> contextlib.closing[sqlite3.Connection]:
+    path = folder / "ncs.db"
+    return contextlib.closing(sqlite3.connect(path, isolation_level=None))
+
+
+def journal_page(folder: Path) -> tuple[int, int]:
+    """Return where the first page of the journal is, once the file has everything."""
+    with connected(folder) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (length,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name='journal'"
+        ).fetchone()
+    return (page - 1) * length, length
+
+
+def let_pages_be_read_anew(folder: Path) -> None:
+    """Write elsewhere: other connections then trust no page that they remember."""
+    with connected(folder) as connection:
+        connection.execute("INSERT OR REPLACE INTO checks VALUES (2, x'00')")
+
+
+async def test_a_damaged_page_refuses_with_a_code_and_heals_without_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server, producer(server) as socket:
+        for seq in range(1, 20):
+            assert isinstance(await send(socket, seq), Ack)
+        place = journal_page(tmp_path)
+        with damaged(tmp_path / "ncs.db", *place):
+            let_pages_be_read_anew(tmp_path)
+            refusal = await send(socket, 20)
+            assert isinstance(refusal, Error)
+            assert "store_unavailable" == refusal.code
+            for _ in range(25):
+                assert 503 == await readiness(server), "it probed what is not damaged"
+                await asyncio.sleep(0.1)
+        let_pages_be_read_anew(tmp_path)
+        await wait_until(lambda: b"store_available" in b"".join(server.lines))
+        while isinstance(ack := await send(socket, 20), Error):
+            await asyncio.sleep(0.1)
+        assert not ack.duplicate
+        await server.kill()
+        await server.start()
+        assert 20 * 500 == await total(server)
+
+
+async def test_damage_found_at_the_start_is_named_and_nothing_of_it_is_served(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server, producer(server) as socket:
+        for seq in range(1, 20):
+            assert isinstance(await send(socket, seq), Ack)
+        await server.kill()
+    with damaged(tmp_path / "ncs.db", *journal_page(tmp_path)):
+        await assert_it_does_not_start(server_on(tmp_path), r"ncs\.db: .*malformed")
+    with connected(tmp_path) as connection:
+        (good,) = connection.execute(
+            "SELECT payload FROM journal WHERE offset=7"
+        ).fetchone()
+        change = "UPDATE journal SET payload=? WHERE offset=7"
+        connection.execute(change, (good[:-1],))
+        await assert_it_does_not_start(server_on(tmp_path), "entry 7 is damaged")
+        connection.execute(change, (good,))
+    async with server_on(tmp_path) as server:
+        assert 19 * 500 == await total(server)

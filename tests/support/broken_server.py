@@ -1,0 +1,152 @@
+"""`ncs` with one defect: broken_server.py DEFECT serve ...
+
+What `ncs verify` has to find. Each defect is one that a careless change could make.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ncs_streamer.admission import Admission
+from ncs_streamer.cli.main import main
+from ncs_streamer.committer import Committer
+from ncs_streamer.entry import Entry
+from ncs_streamer.hub import Encoded, Hub, Subscription
+from ncs_streamer.store.contracts import Append
+from ncs_streamer.store.sqlite.connections import Connections
+from ncs_streamer.stream_model import Applied, StreamModel
+
+
+def acks_before_commit() -> None:
+    """The ack goes out, and the points are learned, before the journal has them."""
+    append = Committer._append
+
+    async def early(self: Committer, group: dict[Any, list[Append]]) -> None:
+        for stream in group:
+            stream.committed()
+        late = {Silent(stream.key): entries for stream, entries in group.items()}
+        await append(self, late)
+
+    Committer._append = early  # type: ignore[method-assign]
+
+
+class Silent:
+    """A stream that was told already."""
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+
+    def committed(self) -> None:
+        pass
+
+    async def rejected(self, error: Exception) -> None:
+        pass
+
+
+def applies_resends() -> None:
+    """A batch that is in the model already is taken for a new one."""
+
+    def every(self: Admission, entry: Entry) -> bool:
+        return True
+
+    def always(self: StreamModel, entry: Entry) -> bool:
+        return advance(self, entry) or True
+
+    advance = StreamModel._advance
+    Admission._is_next = every  # type: ignore[method-assign]
+    StreamModel._advance = always  # type: ignore[method-assign]
+
+
+def learns_resends() -> None:
+    """A resend is acked as a duplicate, kept out of the journal, and learned anyway."""
+    submit = Admission.admit
+    again: list[Entry] = []
+
+    def noting(self: Admission, entry: Entry) -> int | None:
+        offset = submit(self, entry)
+        if offset is None:
+            again.append(entry)
+        return offset
+
+    def learning(self: StreamModel, offset: int, entry: Entry) -> Applied:
+        while again:
+            self.engine.learn(again.pop().block)
+        return apply(self, offset, entry)
+
+    apply = StreamModel.apply
+    Admission.admit = noting  # type: ignore[method-assign]
+    StreamModel.apply = learning  # type: ignore[method-assign]
+
+
+def forgets_the_last_write() -> None:
+    """What was written last before a kill is gone, as without an fsync."""
+    prepare = Connections._prepare
+
+    def shortened(self: Connections) -> sqlite3.Connection:
+        connection = prepare(self)
+        connection.execute(
+            "DELETE FROM journal WHERE (stream, offset) IN"
+            " (SELECT id, tail FROM streams WHERE tail > 1)"
+        )
+        connection.execute("UPDATE streams SET tail = tail - 1 WHERE tail > 1")
+        return connection
+
+    Connections._prepare = shortened  # type: ignore[method-assign]
+
+
+def drops_events() -> None:
+    """Of the events one in 100 does not reach its reader, who is told nothing."""
+    offer, count = Subscription.offer, 0
+
+    def forgetful(self: Subscription, encoded: Encoded) -> bool:
+        nonlocal count
+        count += 1
+        if count % 100:
+            return offer(self, encoded)
+        self.told[encoded.event.delivery] = encoded.event.last
+        return True
+
+    Subscription.offer = forgetful  # type: ignore[method-assign]
+
+
+def hides_gaps() -> None:
+    """A reader that comes back is told that nothing is missing, whatever is."""
+    join = Hub.join
+
+    def pretending(self: Hub, request: Any, *rest: Any) -> None:
+        if request.since is not None:
+            request.since.offsets = {
+                "lossless": rest[0].lossless,
+                "keyed": rest[0].keyed,
+            }
+            request.since.epoch = self.epoch
+        join(self, request, *rest)
+
+    Hub.join = pretending  # type: ignore[method-assign]
+
+
+DEFECTS: dict[str, Callable[[], None]] = {
+    defect.__name__: defect
+    for defect in (
+        acks_before_commit,
+        applies_resends,
+        learns_resends,
+        forgets_the_last_write,
+        drops_events,
+        hides_gaps,
+    )
+}
+
+
+def run(words: Sequence[str]) -> int:
+    """Break it and run it."""
+    defect, *rest = words
+    DEFECTS[defect]()
+    return main(rest)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
