@@ -8,7 +8,8 @@ a size, so a tenant that floods cannot keep others out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from .clock import Clock
@@ -18,8 +19,10 @@ from .store.contracts import Append, Store, StoreError, StreamKey
 
 __all__ = ["Committable", "Committer"]
 
-_BYTES_A_TENANT = 1024 * 1024  # of a group
+_BYTES_A_TENANT = 256 * 1024  # of a group
 _BATCHES_A_TENANT = 128
+_ALONE = 4  # times that, while nobody else has anything to commit
+_ALONE_AFTER_S = 1.0
 _PROBE_S = 1.0
 
 log = get_log()
@@ -66,6 +69,7 @@ class Committer:
         self._on_health = on_health
         self._waiting: dict[Committable, None] = {}
         self._wakeup = asyncio.Event()
+        self._shared_at = -math.inf  # when several tenants last had something
         self.healthy = True
 
     def wake(self, stream: Committable) -> None:
@@ -90,14 +94,14 @@ class Committer:
         taken: dict[str, tuple[int, int]] = {}  # bytes and batches by tenant
         waiting, self._waiting = self._waiting, {}
         had_their_turn = []
+        most = self._share(waiting)
         for stream in waiting:
             size, batches = taken.get(stream.key.tenant, (0, 0))
-            if size >= _BYTES_A_TENANT or batches >= _BATCHES_A_TENANT:
+            left = most * _BYTES_A_TENANT - size, most * _BATCHES_A_TENANT - batches
+            if min(left) <= 0:
                 self._waiting[stream] = None
                 continue
-            entries = stream.take_pending(
-                _BYTES_A_TENANT - size, _BATCHES_A_TENANT - batches
-            )
+            entries = stream.take_pending(*left)
             if entries:
                 group[stream] = entries
                 size += sum(len(entry.payload) for entry in entries)
@@ -107,6 +111,13 @@ class Committer:
         self._waiting |= dict.fromkeys(had_their_turn)
         if group:
             await self._append(group)
+
+    def _share(self, waiting: Iterable[Committable]) -> int:
+        """Return how many times its part of a group a tenant may take."""
+        now = self._clock.monotonic()
+        if len({stream.key.tenant for stream in waiting}) > 1:
+            self._shared_at = now
+        return 1 if now - self._shared_at < _ALONE_AFTER_S else _ALONE
 
     async def _append(self, group: dict[Committable, list[Append]]) -> None:
         entries = [entry for own in group.values() for entry in own]
