@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import Literal
+from typing import Any, Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -226,6 +226,9 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._by_name: dict[str, Counter | Gauge | Histogram] = {}
+        # With their labels; the library's own way to find them takes several times as
+        # long, and a frame is counted in six of them.
+        self._found: dict[tuple[str, ...], Any] = {}
         for metric in METRICS:
             more = {"buckets": _LATENCY} if metric.kind == "histogram" else {}
             made = _KINDS[metric.kind](
@@ -237,27 +240,28 @@ class Metrics:
 
     def count(self, name: str, *labels: str, by: float = 1.0) -> None:
         """Add to a counter; `labels` in the order of the table."""
-        metric = self._by_name[name]
-        assert isinstance(metric, Counter)
-        (metric.labels(*labels) if labels else metric).inc(by)
+        self._find(name, labels, Counter).inc(by)
 
     def set(self, name: str, value: float, *labels: str) -> None:
         """Set a gauge."""
-        metric = self._by_name[name]
-        assert isinstance(metric, Gauge)
-        (metric.labels(*labels) if labels else metric).set(value)
+        self._find(name, labels, Gauge).set(value)
 
     def add(self, name: str, amount: float, *labels: str) -> None:
         """Move a gauge up or down."""
-        metric = self._by_name[name]
-        assert isinstance(metric, Gauge)
-        (metric.labels(*labels) if labels else metric).inc(amount)
+        self._find(name, labels, Gauge).inc(amount)
 
     def observe(self, name: str, seconds: float, *labels: str) -> None:
         """Put a duration into a histogram."""
-        metric = self._by_name[name]
-        assert isinstance(metric, Histogram)
-        (metric.labels(*labels) if labels else metric).observe(seconds)
+        self._find(name, labels, Histogram).observe(seconds)
+
+    def _find(self, name: str, labels: tuple[str, ...], kind: type[Any]) -> Any:
+        found = self._found.get((name, *labels))
+        if found is None:
+            metric = self._by_name[name]
+            found = metric.labels(*labels) if labels else metric
+            self._found[name, *labels] = found
+        assert isinstance(found, kind)
+        return found
 
     def exposition(self) -> bytes:
         """Return the text that Prometheus scrapes."""

@@ -367,7 +367,7 @@ class Session:
             offset=applied.offset,
             model_version=applied.offset,
             accepted=accepted,
-            credit=self.credit,
+            credit=0,  # told when it is sent
             durability=self._config.durability,
             duplicate=applied.duplicate,
             results=results,
@@ -378,6 +378,8 @@ class Session:
         acks = [*self._finished_acks, *self._acks.values()]
         self._finished_acks.clear()
         self._acks.clear()
+        for ack in acks:
+            ack.credit = self.credit
         return [Send(ack) for ack in acks]
 
     def failed(self, ticket: Ticket, error: NcsError) -> list[Effect]:

@@ -55,7 +55,7 @@ class Health(Struct, kw_only=True):
     uptime_seconds: float
     version: str
     algorithm_ready: bool
-    components: dict[str, dict[str, str]]
+    components: dict[str, dict[str, str | int]]
 
 
 class ApiKey(Struct, kw_only=True):

@@ -48,6 +48,7 @@ class StreamSession(Connection):
         max_unacknowledged: batches that may wait for their acks before `submit` blocks.
         max_queue: events that may wait in a subscription before it fails.
         backoff: waits between attempts to connect.
+        core: decides what is sent, instead of one made of `producer` and `streams`.
     """
 
     def __init__(
@@ -63,10 +64,11 @@ class StreamSession(Connection):
         max_unacknowledged: int = 1024,
         max_queue: int = 10_000,
         backoff: Backoff | None = None,
+        core: ClientCore | None = None,
     ) -> None:
         # A new life of the producer starts to count from 1 again: what an earlier one
         # had not sent is not here any more, and a higher epoch says so.
-        self.core = ClientCore(
+        self.core = core or ClientCore(
             "", producer or f"py-{uuid.uuid4().hex}", time.time_ns(), streams
         )
         super().__init__(

@@ -86,8 +86,9 @@ async def open_session(
 ) -> StreamSession:
     """Return a session, opened however long the server cannot be reached."""
     while True:
-        session = StreamSession(url, token, codec=codec, backoff=Backoff(0.05, 0.5))
-        session.core = core
+        session = StreamSession(
+            url, token, codec=codec, backoff=Backoff(0.05, 0.5), core=core
+        )
         try:
             await session.open()
         except ConnectionEndedError:
