@@ -196,7 +196,9 @@ async def test_damage_found_at_the_start_is_named_and_nothing_of_it_is_served(
         ).fetchone()
         change = "UPDATE journal SET payload=? WHERE offset=7"
         connection.execute(change, (good[:-1],))
-        await assert_it_does_not_start(server_on(tmp_path), "journal_entry_damaged: .*offset 7,")
+        await assert_it_does_not_start(
+            server_on(tmp_path), "journal_entry_damaged: .*offset 7,"
+        )
         connection.execute(change, (good,))
     async with server_on(tmp_path) as server:
         assert 19 * 500 == await total(server)
