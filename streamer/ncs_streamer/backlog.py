@@ -56,8 +56,11 @@ class Backlog:
         self._short = self._short or self.room == 0
 
     def wake_if_free(self) -> None:
-        """Wake everybody once there is room after there was none."""
-        if self._short and self.room >= _FREE_AGAIN * self.max_bytes:
+        """Wake everybody once there is room after there was none.
+
+        As soon as any one tenant would be: or the busy ones would take it all again.
+        """
+        if self._short and self.room >= _FREE_AGAIN * self.max_tenant_bytes:
             self._short = False
             for quota in self._quotas.values():
                 quota.wake()

@@ -46,9 +46,13 @@ class FairThreads:
     Args:
         count: of threads.
         name: what they are called.
+        clock: by which the time of a tenant is told.
     """
 
-    def __init__(self, count: int, name: str) -> None:
+    def __init__(
+        self, count: int, name: str, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._clock = clock
         self._shares: dict[str, _Share] = {}
         self._ready = threading.Condition()
         self._served_s = 0.0  # by the share that was served last
@@ -90,7 +94,7 @@ class FairThreads:
     def _work(self) -> None:
         while (taken := self._take()) is not None:
             share, (future, run) = taken
-            began = time.perf_counter()
+            began = self._clock()
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(run())
@@ -99,7 +103,7 @@ class FairThreads:
             del future, run
             with self._ready:
                 share.running -= 1
-                share.served_s += time.perf_counter() - began
+                share.served_s += self._clock() - began
 
     def _take(self) -> tuple[_Share, _Work] | None:
         """Return what is next, waiting for it; None at the end."""

@@ -60,6 +60,19 @@ def test_a_shortage_of_the_whole_is_told_and_ends_for_all() -> None:
     assert calls == ["b"]
 
 
+def test_who_waits_for_the_whole_is_called_with_the_busy_ones() -> None:
+    backlog, calls = Backlog(100_000, 40_000), list[str]()
+    busy = [backlog.of(name) for name in ("a", "b", "c")]
+    parts = [(quota, quota.take(6_000, 1)) for quota in busy for _ in range(5)]
+    quiet = backlog.of("quiet")
+    assert quiet.room == 0
+    for name, quota in zip("abcq", (*busy, quiet), strict=True):
+        quota.call_when_free(lambda name=name: calls.append(name))  # type: ignore[misc]
+    for quota, taken in parts[:3]:
+        quota.give_back(taken, 1, 1.0)
+    assert "q" in calls
+
+
 def test_who_is_gone_is_not_called() -> None:
     backlog, calls = Backlog(100_000, 40_000), list[int]()
     quota, ready = backlog.of("a"), lambda: calls.append(1)
