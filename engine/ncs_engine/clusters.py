@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from . import kernel
 from .identity import Carried
+from .ledger import Ledger
 from .microclusters import MicroClusters
 from .result import OUTLIER, Change, ChangeKind, Cluster
 from .standardizer import Standardizer
 
 __all__ = ["ClusterBook"]
 
-_LINE_BYTES = 64
+_LINE_BYTES = 64 + Ledger.bytes_each()
 _LONG_RUN = 1 / 32  # share by which the long-run centroid follows at a density step
 
 
@@ -41,16 +42,23 @@ class ClusterBook:
 
     Attributes:
         next_id: the first id that was never given.
-        outliers: points that belonged to no cluster at arrival.
+        ledger: where points are counted that the entries do not have yet.
     """
 
     def __init__(self, next_id: int = 0) -> None:
         self._entries: dict[int, _Entry] = {}
         self.next_id = next_id
-        self.outliers = 0
+        self.ledger = Ledger()
+        self._outliers = 0
         self._reviewed: list[int] | None = None
         self._long_runs: NDArray[np.float64] = np.empty((0, 0))
         """Those of all reviewed clusters; the entries have the rows."""
+
+    @property
+    def outliers(self) -> int:
+        """Points that belonged to no cluster at arrival."""
+        self.read()
+        return self._outliers
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -77,13 +85,14 @@ class ClusterBook:
 
     def clear(self, at: int) -> list[Change]:
         """End every cluster and return the changes; ids go on."""
+        self.read()
         changes = [
             Change("removed", cluster, at, size=self._entries[cluster].size)
             for cluster in self.ids()
         ]
         self._entries.clear()
         self._reviewed = None
-        self.outliers = 0
+        self.ledger, self._outliers = Ledger(), 0
         return changes
 
     def create(self, at: int) -> int:
@@ -93,14 +102,15 @@ class ClusterBook:
         self._entries[cluster] = _Entry(0, at, at)
         return cluster
 
-    def count(self, cluster: int, at: int, points: int = 1) -> None:
-        """Count points for `cluster`, the last of them at `at`, or as outliers."""
-        if cluster == OUTLIER:
-            self.outliers += points
-            return
-        entry = self._entries[cluster]
-        entry.size += points
-        entry.last_seen = at
+    def read(self) -> None:
+        """Take over what the ledger has counted; whoever tells of points does first."""
+        for cluster, points, last in self.ledger.collect():
+            if cluster == OUTLIER:
+                self._outliers += points
+            else:
+                entry = self._entries[cluster]
+                entry.size += points
+                entry.last_seen = last
 
     def follow(self, carried: Carried, micro: MicroClusters, at: int) -> list[Change]:
         """Take over a new labelling and return what changed, in a fixed order.
@@ -109,6 +119,7 @@ class ClusterBook:
         one that comes out of another takes its points along.
         """
         changes = []
+        self.read()
         self.next_id = carried.next_id
         parents: dict[int, int | None] = dict.fromkeys(carried.created)
         parents |= {cluster: parent for cluster, parent, _ in carried.split}
@@ -175,6 +186,7 @@ class ClusterBook:
         wanted: list[int] | None = None,
     ) -> list[Cluster]:
         """Return the clusters, ascending by id; those of `wanted` only, if given."""
+        self.read()
         ids, centroids, variances = self._geometry(micro)
         raw = scaler.invert(centroids)
         spreads = variances.sum(axis=1)
@@ -236,6 +248,7 @@ class ClusterBook:
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes, as plain JSON values."""
+        self.read()
         return {
             "next_id": self.next_id,
             "outliers": self.outliers,
@@ -256,7 +269,7 @@ class ClusterBook:
     def restore(cls, state: dict[str, Any]) -> ClusterBook:
         """Return the book that gave `state`."""
         self = cls(int(state["next_id"]))
-        self.outliers = int(state["outliers"])
+        self._outliers = int(state["outliers"])
         for cluster, size, born, last_seen, quality, long_run in state["entries"]:
             where = None if long_run is None else np.array(long_run, dtype=np.float64)
             self._entries[int(cluster)] = _Entry(size, born, last_seen, quality, where)

@@ -83,7 +83,7 @@ class Dispersion:
             return math.inf, like
         near, v1, far, v2, pairs = self._values.tolist()
         n = max(1.0, min(pairs, _MEMORY))
-        error = math.sqrt((v1 / near**2 + v2 / far**2) / n)
+        error = math.sqrt((v1 / (near * near) + v2 / (far * far)) / n)
         r = far / near - 1.0
         r = min(_MOST, r) if r > _SURE * error else 0.0
         if r == 0.0 and near <= 1.0 + _SURE * math.sqrt(2.0 / freedom / n):

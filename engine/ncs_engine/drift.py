@@ -26,9 +26,11 @@ from numpy.typing import NDArray
 
 from . import kernel
 from .distribution import NO_SHIFT, Shift
+from .fields import Whole
+from .ledger import Ledger, add_up
 from .memory import TRUSTED_POINTS
 from .result import OUTLIER, Drift
-from .shares import Counts, Shares
+from .shares import Shares
 from .silence import MISSED, Silence
 from .strangeness import NO_POINTS, Sample, Strangeness
 
@@ -39,6 +41,10 @@ _NEWS_AFTER = 512  # points after which new places are not of the change told be
 _AFFECTED_FROM = 0.03
 _MISSED_ONCE = 1.0  # visits, by which clusters are named when all points are new
 _SUSPICIOUS = 0.5  # of the threshold
+_COUNTED = {"counts": ("points", "visits"), "calm": ("calm_points", "calm_visits")}
+"""Rows of the ledger, as they are called in a snapshot."""
+
+Floats = NDArray[np.float64]
 
 Severity = Literal["low", "medium", "high"]
 _SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high")
@@ -52,29 +58,28 @@ _ADVICE: dict[Severity, str] = {
 
 
 class DriftDetector:
-    """Let it count points; look, or observe, once at least one came since last time.
+    """Let the ledger count points; look, or observe, once at least one came.
+
+    Args:
+        ledger: INOUT.
 
     Attributes:
-        counts: of the points since the last look.
-        calm: of those before, since `observe`, in which a look saw nothing.
-        last: id of the last point.
-        at: number of points learned with it.
-        looked: `at` of the last look or observation.
         shares: of the clusters.
         silence: since when they are silent.
         strangeness: how strange the points are.
+        looked: number of points at the last look or observation.
         reported: severity of the present drift that was reported: 0 for none, 1 to 3.
     """
 
-    def __init__(self) -> None:
-        self.counts: Counts = {}
-        self.calm: Counts = {}
-        self.last = OUTLIER
-        self.at = self.looked = 0
-        self.shares = Shares()
-        self.silence = Silence()
+    looked = Whole(4)
+    reported = Whole(5)
+
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self.ledger = ledger = ledger or Ledger()
+        self.values = ledger.values
+        self.shares = Shares(ledger)
+        self.silence = Silence(ledger)
         self.strangeness = Strangeness()
-        self.reported = 0
 
     def follow(self, moved: list[tuple[int, int, float]]) -> None:
         """Let the shares go where the micro-clusters go: a new partition is no drift.
@@ -83,20 +88,16 @@ class DriftDetector:
             moved: (cluster id, id that a part of it has now, that part of its weight);
                 the parts of one cluster add up to 1.
         """
-        self.shares.follow(moved)
-        self.silence.follow(moved, self.at)
-
-    def count(self, cluster: int, points: int, visits: int, at: int) -> None:
-        """Count points of one cluster, the last of them the one numbered `at`.
-
-        The caller sets `last` and `at` when all of a call are counted.
-        """
-        _add(self.counts, cluster, points, visits)
-        self.silence.seen[cluster] = at
+        if moved:
+            self.ledger.hold({cluster for old, new, _ in moved for cluster in (old, new)})
+            self.shares.follow(moved)
+            self.silence.follow(moved)
 
     def skip(self) -> None:
         """Forget the points that were counted."""
-        self.counts, self.calm, self.looked = {}, {}, self.at
+        ledger = self.ledger
+        ledger.points = ledger.visits = ledger.calm_points = ledger.calm_visits = 0
+        self.looked = ledger.at
 
     def look(self, sensitivity: float, strange: Sample) -> bool:
         """Look at the points since the last look; return whether to observe them now.
@@ -106,32 +107,29 @@ class DriftDetector:
             strange: see `observe`; it is taken.
         """
         self.strangeness.take(strange)
-        missing = self.silence.missing(self.shares, self.at)
+        missing, n = self.silence.missing(), self.ledger.at - self.looked
         if self._is_trusted() and self._is_suspicious(
-            _threshold(sensitivity), strange.correlation, missing
+            _threshold(sensitivity), strange.correlation, missing, n
         ):
             return True
-        self._follow_silence(missing)
-        for cluster, (points, visits) in self.counts.items():
-            _add(self.calm, cluster, points, visits)
-        self.counts, self.looked = {}, self.at
+        self.silence.look(n, missing)
+        self.ledger.be_calm()
+        self.looked = self.ledger.at
         return False
 
     def _is_suspicious(
-        self, threshold: float, correlation: float, missing: dict[int, float]
+        self, threshold: float, correlation: float, missing: Floats, n: int
     ) -> bool:
         """Whether a detector may find something among the points since the last look.
 
         As `observe` decides, but the shares of these points stand for the recent ones.
         """
-        n = self.at - self.looked
         if self.strangeness.distance(correlation) >= threshold:
             return True
         if n <= 0:
             return False
-        enough = self.silence.enough
-        lost = self._share_of([c for c, missed in missing.items() if missed >= enough])
-        occupancy = self.shares.distance_of(self.counts, n)
+        lost = self._share_of(missing >= self.silence.enough)
+        occupancy = self.shares.distance_of(self.ledger.points, n)
         return lost > 0.1 * threshold or occupancy >= _SUSPICIOUS * threshold
 
     def observe(
@@ -167,13 +165,13 @@ class DriftDetector:
             self._begin()
         self.reported = level
         statistic, advice = min(1.0, statistic), _ADVICE[severity]
-        return Drift(severity, statistic, affected, advice, self.at, detector)
+        return Drift(severity, statistic, affected, advice, self.ledger.at, detector)
 
     def _gravest(
         self, threshold: float, novel: float, correlation: float, moved: float
     ) -> tuple[int, float, str]:
         """Return (level, 0 for none; statistic; detector)."""
-        lost = self._share_of(self._silent(self.shares.slow))
+        lost = self._share_of(self.silence.is_silent())
         occupancy = self.shares.distance()
         likelihood = self.strangeness.distance(correlation)
         # The first three are certain, however few points they concern.
@@ -192,19 +190,18 @@ class DriftDetector:
 
     def _take(self, strange: Sample) -> None:
         """Let the averages take the points that were counted."""
+        ledger = self.ledger
         self.strangeness.take(strange)
-        self._follow_silence(self.silence.missing(self.shares, self.at))
+        self.silence.look(ledger.at - self.looked, self.silence.missing())
         # What is new shows better in the last points than in all of them.
-        for counts in (self.calm, self.counts):
-            if counts:
-                self.shares.take(counts)
-                known = self.shares.slow.keys() | self.counts.keys()
-                self.silence.keep(known, self.at)
+        for points, visits in (
+            (ledger.calm_points, ledger.calm_visits),
+            (ledger.points, ledger.visits),
+        ):
+            if points.any():
+                self.shares.take(points, visits)
+        self.silence.keep()
         self.skip()
-
-    def _follow_silence(self, missing: dict[int, float]) -> None:
-        n = self.at - self.looked
-        self.silence.look(self.counts, n, self.shares, missing)
 
     def _begin(self) -> None:
         """Let recent averages begin anew: they are of the time after the change."""
@@ -213,17 +210,13 @@ class DriftDetector:
 
     def _settle(self) -> None:
         """Let what came since the change, and still comes, be the past."""
-        self.shares.settle(self._silent(self.shares.fast))
+        self.shares.settle(self.silence.is_silent())
         self.strangeness.settle()
         self.reported = 0
 
-    def _silent(self, shares: dict[int, float]) -> list[int]:
-        """Return those of the clusters that are silent."""
-        is_silent = self.silence.is_silent
-        return [c for c in sorted(shares) if is_silent(c, self.shares, self.at)]
-
-    def _share_of(self, clusters: list[int]) -> float:
-        return sum(self.shares.slow[cluster] for cluster in clusters)
+    def _share_of(self, chosen: NDArray[np.bool_]) -> float:
+        """Return the long-run share of clusters, bool (k,)."""
+        return add_up(np.where(chosen, self.ledger.slow, 0.0))
 
     def _affected(
         self, severity: Severity, detector: str, within: tuple[int, ...]
@@ -231,47 +224,57 @@ class DriftDetector:
         """Return the clusters that gained, lost or ended, or are among `within`."""
         all_new = detector == "novelty" and severity == "high"
         enough = _MISSED_ONCE if all_new else MISSED
-        shares, clusters = self.shares, [c for c in self.shares.clusters if c >= 0]
-        affected = [
-            c
-            for c in clusters
-            if c in within
-            or self.silence.missed(c, shares, self.at) >= enough
-            or shares.change(c) >= _AFFECTED_FROM
-        ]
-        if detector in ("likelihood", "distribution") and not affected:
+        ledger = self.ledger
+        known = (ledger.ids != OUTLIER) & ((ledger.fast > 0) | (ledger.slow > 0))
+        affected = np.isin(ledger.ids, within)
+        affected |= self.silence.missed() >= enough
+        affected |= self.shares.change >= _AFFECTED_FROM
+        affected &= known
+        if detector in ("likelihood", "distribution") and not affected.any():
             # It is within the clusters, in some of those that take points.
-            affected = [c for c in clusters if shares.fast.get(c, 0) >= _AFFECTED_FROM]
-        return tuple(affected)
+            affected = known & (ledger.fast >= _AFFECTED_FROM)
+        return tuple(ledger.ids[affected].tolist())
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes, as plain JSON values."""
+        ledger = self.ledger
+        counted = {
+            name: [
+                (cluster, [points, visits])
+                for cluster, points, visits in zip(
+                    ledger.ids.tolist(),
+                    getattr(ledger, of_points).tolist(),
+                    getattr(ledger, of_visits).tolist(),
+                    strict=True,
+                )
+                if points
+            ]
+            for name, (of_points, of_visits) in _COUNTED.items()
+        }
         return {
             **self.shares.state(),
             **self.silence.state(),
             "strangeness": self.strangeness.state(),
-            "counts": sorted(self.counts.items()),
-            "calm": sorted(self.calm.items()),
-            "last": self.last,
-            "at": self.at,
+            **counted,
+            "last": ledger.last,
+            "at": ledger.at,
             "looked": self.looked,
             "reported": self.reported,
         }
 
-    @classmethod
-    def restore(cls, state: dict[str, Any]) -> DriftDetector:
-        """Return the detector that gave `state`; older snapshots lack some of it."""
-        self = cls()
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave; older snapshots lack some of it."""
         self.shares.restore(state)
         self.silence.restore(state)
         self.strangeness.restore(state.get("strangeness", {}))
-        for name in ("counts", "calm"):
-            told = {int(k): [int(n) for n in v] for k, v in state.get(name, [])}
-            setattr(self, name, told)
-        self.last = int(state.get("last", OUTLIER))
-        self.at, self.looked = int(state.get("at", 0)), int(state.get("looked", 0))
+        ledger = self.ledger
+        for name, rows in _COUNTED.items():
+            for i, row in enumerate(rows):
+                ledger.put(row, [(c, n[i]) for c, n in state.get(name, [])])
+        ledger.last = int(state.get("last", OUTLIER))
+        ledger.at = int(state.get("at", 0))
+        self.looked = int(state.get("looked", 0))
         self.reported = int(state["reported"])
-        return self
 
 
 def moved_weight(
@@ -293,15 +296,6 @@ def moved_weight(
     for before, _, part in parts:
         whole[before] = whole.get(before, 0.0) + part
     return [(before, now, part / whole[before]) for before, now, part in sorted(parts)]
-
-
-def _add(counts: Counts, cluster: int, points: int, visits: int) -> None:
-    count = counts.get(cluster)
-    if count is None:
-        counts[cluster] = [points, visits]
-    else:
-        count[0] += points
-        count[1] += visits
 
 
 def _threshold(sensitivity: float) -> float:

@@ -103,14 +103,14 @@ class Engine:
         result = LearnResult(empty(n, _I8), empty(n, _BOOL), empty(n, _F4), [], [], [])
         if n == 0:
             return result
+        before = self.points_learned
         if self._learn(block, result):
             result.updated = self._book.ids()  # any of them may have changed
         elif n == 1:
             cluster = int(result.cluster_ids[0])
             result.updated = [] if cluster == OUTLIER else [cluster]
         else:
-            counts = kernel.active.tally(result.cluster_ids, 0, n, OUTLIER)
-            result.updated = sorted(c for c, *_ in counts if c != OUTLIER)
+            result.updated = self._book.ledger.taken_since(before)
         return result
 
     def learn_one(self, point: ArrayLike) -> tuple[int, bool, float]:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernel
 from .standardizer import Standardizer, unit_vectors
 
 __all__ = ["CELLS", "Histogram"]
@@ -86,21 +85,16 @@ class Histogram:
 
     def cells(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return int64 (n,): the cell of each of float64 (n, d) points. O(n d)."""
-        if self.unit:
-            points = unit_vectors(points)
-        cell = np.empty(len(points), dtype=np.int64)
-        kernel.active.histogram_cells(
-            np.ascontiguousarray(points),
-            self.shift,
-            self.scale,
-            self.feature,
-            self.cut,
-            self.middle,
-            self.reach,
-            _FARTHEST,
-            cell,
-        )
-        return cell
+        z = self._standardize(points)
+        every = np.arange(len(points))
+        node = np.ones(len(points), dtype=np.int64)
+        for _ in range(_DEPTH):
+            node = 2 * node + (z[self.feature[node], every] > self.cut[node])
+        node -= _BOXES
+        away = np.zeros(len(points))
+        for column, row in zip(z, self.middle, strict=True):
+            away += np.square(column - row[node])
+        return 2 * node + (away > self.reach[node])
 
     def _standardize(self, points: NDArray[Any]) -> NDArray[np.float64]:
         """Return float64 (d, n)."""

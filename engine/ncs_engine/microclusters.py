@@ -76,6 +76,44 @@ class MicroClusters:
         index = int(labelled.argmin()) if labelled.size else -1
         return index if index >= 0 and self.label[index] >= 0 else -1
 
+    def place(
+        self,
+        z: NDArray[np.float64],
+        squared: NDArray[np.float64],
+        cluster: int,
+        grain: float,
+        rate: float,
+        *,
+        crowded: bool,
+    ) -> int:
+        """Let the nearest micro-cluster take the point, or found one; return which.
+
+        A strange point founds or joins one without a label: should more come to the same
+        place, they become a cluster at the next density step.
+
+        Args:
+            z: float64 (d,), the standardised point.
+            squared: float64 (count,), its squared distances.
+            cluster: its cluster, -1 for none.
+            grain: distance within which it joins the nearest.
+            rate: see `EngineParams.learning_rate`.
+            crowded: where no room can be made, the nearest takes every point.
+
+        Returns:
+            The index, or -1 if all are in use; then nothing was done.
+        """
+        index = int(squared.argmin()) if squared.size else -1
+        joins = index >= 0 and squared[index] <= grain * grain
+        full = self.count == self.capacity
+        if not joins and not full:
+            return self.found(z, cluster)
+        if not joins and not crowded:
+            return -1
+        self.absorb(index, z, rate)
+        if self.label[index] < 0:
+            self.label[index] = cluster
+        return index
+
     def absorb(self, index: int, z: NDArray[np.float64], rate: float) -> None:
         """Let micro-cluster `index` take `z`.
 

@@ -24,15 +24,15 @@ from .identity import Carried, carry_ids
 from .microclusters import MicroClusters
 from .motion import Motion
 from .novelty import STRAY_MEMORY, Novelty
-from .numpy_kernel import BURST, END, FULL, PointLoop, short_of_outlier
 from .outliers import LIMIT_RADII, Background, RecentGaps
 from .params import EngineParams
+from .point_loop import DUE, END, FULL, LOOK, PointLoop, short_of_outlier
 from .recent import RecentPoints
 from .result import Change, Drift, LearnResult
 from .selection import drop_light, limit
 from .standardizer import Standardizer, unit_vectors
-from .strangeness import Sample
 from .vigilance import Vigilance
+from .watch import Watch
 
 __all__ = ["Model"]
 
@@ -42,7 +42,6 @@ _SOONER = 0.15  # of the points so far: between steps while there are few
 _QUICK = 256  # points between steps while clusters come and go
 _MOVING = 128  # while they move
 _CALM = 4096  # points between steps at the most
-_LOOK = 256  # points between looks for drift
 _MAX_MICROCLUSTERS = 256
 _MIN_MICROCLUSTERS = 16
 _HALF_LIFE = 8192.0  # points after which a weight counts half
@@ -111,7 +110,10 @@ class Model:
         self.recent = RecentPoints(_RING, dimension)
         self.histogram = Histogram(dimension, unit=params.metric == "cosine")
         self.distribution = Distribution(self.histogram)
-        self.drift = DriftDetector()
+        self.drift = DriftDetector(book.ledger)
+        self.watch = Watch(
+            self.background, self.recent, self.scaler, self.distribution, self.drift
+        )
         self.motion = Motion()
         self.learned = 0
         self.steps = 0
@@ -163,12 +165,12 @@ class Model:
             result: INOUT; verdicts go to the places of their points.
         """
         until_step = self._points_until_step()
-        until_look = _LOOK - self.since_step % _LOOK
-        stop = min(done + min(until_step, until_look), len(block))
+        stop = min(done + until_step, len(block))
         if self.warming_up:
             taken, reason = self._lead_all(block, done, stop, result), END
         else:
             params, vigilance = self.params, self.vigilance
+            looks = params.enable_drift_detection
             taken, reason, self.burst = (self._loop or self._new_loop()).learn(
                 block,
                 done,
@@ -180,54 +182,40 @@ class Model:
                 self.since_step,
                 self.burst,
                 self._crowded,
+                self.since_step + until_step if looks else 0,
                 vigilance.grain,
                 vigilance.unit,
                 self.gaps.usual,
                 params.outlier_threshold,
                 params.learning_rate,
-                Novelty.enough(params.drift_sensitivity),
+                params.drift_sensitivity,
             )
         self.learned += taken
         self.since_step += taken
-        self._count(result.cluster_ids, done, done + taken)
         if reason == FULL:
             self._crowded = not self._make_room()
-        elif reason == BURST or taken == until_step:
-            self._density_step(result)
-        elif taken == until_look and self._look():
+        elif (
+            reason == DUE
+            or taken == until_step
+            or (reason == LOOK and self.watch.look(self.params.drift_sensitivity))
+        ):
             self._density_step(result)
         return taken
 
     def _new_loop(self) -> PointLoop:
+        self.book.ledger.hold(self.book.ids())
         loop: PointLoop = kernel.active.PointLoop(
             self.micro,
             self.scaler,
             self.gaps,
-            self.background,
             self.novelty,
-            self.recent,
+            self.watch,
             self.params.metric == "cosine",
             _BURST_WINDOW,
             _BURST_FROM,
         )
         self._loop = loop
         return loop
-
-    def _count(self, ids: NDArray[np.int64], start: int, stop: int) -> None:
-        """Count the verdicts at [start, stop), which are the last ones."""
-        if start == stop:
-            return
-        drift, last = self.drift, int(ids[stop - 1])
-        if stop - start == 1:
-            self.book.count(last, self.learned)
-            drift.count(last, 1, int(last != drift.last), self.learned)
-        else:
-            tally = kernel.active.tally(ids, start, stop, drift.last)
-            for cluster, points, visits, place_of_last in tally:
-                at = self.learned - (stop - 1 - place_of_last)
-                self.book.count(cluster, at, points)
-                drift.count(cluster, points, visits, at)
-        drift.last, drift.at = last, self.learned
 
     def judge(self, block: NDArray[Any], result: LearnResult) -> None:
         """Give the verdict on float (n, d) as it would be now; learn nothing.
@@ -261,6 +249,7 @@ class Model:
             at = self.learned + i + 1 - start
             cluster = lead(z, self.micro, self.book, self.params, at, result.changes)
             self.recent.add(block[i], cluster)
+            self.book.ledger.count(cluster, at)
             result.cluster_ids[i] = cluster
             result.is_outlier[i] = False
             result.outlier_scores[i] = self._unknown()
@@ -282,18 +271,13 @@ class Model:
         # At least one: an older version may have saved a longer way to the next step.
         return max(1, (apart if last else _FIRST_STEP) - self.since_step)
 
-    def _look(self) -> bool:
-        """Return whether the points since the last look are worth a density step."""
-        if not self.params.enable_drift_detection:
-            return False
-        strange = self._strangeness()
-        found = self._compare()
-        return self.drift.look(self.params.drift_sensitivity, strange) or found
-
-    def _compare(self) -> bool:
-        """Return whether the points fall into other places than they did."""
-        at, sensitivity = self.learned, self.params.drift_sensitivity
-        return self.distribution.take(self.recent, at, self.scaler, sensitivity)
+    def _compare(self) -> None:
+        """Let the distribution have the points up to now."""
+        sensitivity = self.params.drift_sensitivity
+        if self.watch.has_cells:
+            (self._loop or self._new_loop()).compare(sensitivity)
+        else:
+            self.watch.compare(sensitivity)
 
     def _find_drift(self) -> Drift | None:
         """Observe the points since the last time."""
@@ -306,24 +290,16 @@ class Model:
             self.drift.shares.outliers,
             sensitivity,
         )
-        drift = self.drift.observe(sensitivity, novel, self._strangeness(), shift)
+        drift = self.drift.observe(sensitivity, novel, self.watch.sample(), shift)
         if drift is not None or shift is not NO_SHIFT:
             self.distribution.begin()
         return drift
-
-    def _strangeness(self) -> Sample:
-        """Return how strange the points since the last look are; the next begins."""
-        of = self.background
-        points = of.points
-        n = max(points, 1.0)
-        sample = Sample(points, of.total / n, of.squares / n, of.correlation)
-        of.begin()
-        return sample
 
     def _is_novel(self) -> bool:
         return self.novelty.is_found(self.params.drift_sensitivity)
 
     def _density_step(self, result: LearnResult) -> None:
+        self.book.read()
         points, _ = self.recent.last(min(self.since_step, _RING))
         self._rescale(points)
         drift = None
@@ -331,6 +307,7 @@ class Model:
             drift = self._find_drift()
         else:
             self.drift.skip()
+            self.drift.silence.keep()
             self.background.begin()
         self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
         self._forget()
@@ -552,7 +529,7 @@ class Model:
             setattr(self, name, values["scalars"].get(name, getattr(self, name)))
         for name, value in values["vigilance"].items():
             setattr(self.vigilance, name, float(value))
-        self.drift = DriftDetector.restore(values["drift"])
+        self.drift.restore(values["drift"])
         self.motion.going_on = bool(values.get("moving", False))
         self.scaler.rows = float(values["rows"])
         self.gaps.filled, self.gaps.at, usual = values["gaps"]

@@ -5,38 +5,43 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .fields import Field, Whole
+from .ledger import Ledger, add_up
 from .memory import FAST_POINTS, SLOW_POINTS, rate, sizes
-from .result import OUTLIER
 
-__all__ = ["Counts", "Shares"]
+__all__ = ["Shares"]
 
-Counts = dict[int, list[int]]
-"""Cluster id, -1 for outliers -> [points, visits], a visit being a run of points."""
+_UNKNOWN = -1.0
+_NEGLIGIBLE = 1e-6
+_OUTLIERS = 0  # their column
+
+Floats = NDArray[np.float64]
 
 
 class Shares:
     """Recent and long-run shares of the points, by cluster.
 
+    Args:
+        ledger: INOUT, `fast`, `slow` and `came`.
+
     Attributes:
-        fast: cluster id -> recent share of points.
-        slow: cluster id -> long-run share of points.
-        visits: cluster id -> long-run rate of points that come to it from elsewhere.
         fresh: points in `fast`.
         points: points in `slow`.
+        spread: by how much shares differ by chance, see `noise`; in all clusters, as of
+            the last look, negative if they have changed since.
     """
 
-    def __init__(self) -> None:
-        self.fast: dict[int, float] = {}
-        self.slow: dict[int, float] = {}
-        self.visits: dict[int, float] = {}
-        self.fresh = 0
-        self.points = 0
-        self._spread: float | None = None  # sum of all `_noise`
+    fresh = Whole(0)
+    points = Whole(1)
+    spread = Field(2)
 
-    @property
-    def clusters(self) -> list[int]:
-        """Return all of them, ascending, -1 for outliers too."""
-        return sorted(self.fast.keys() | self.slow.keys())
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.values = ledger.values
+        self.spread = _UNKNOWN
 
     @property
     def outliers(self) -> float:
@@ -44,113 +49,108 @@ class Shares:
 
         Of independent points a run of a share p has 1 / (1 - p) of them.
         """
-        share = self.slow.get(OUTLIER, 0.0)
-        alone = self.visits.get(OUTLIER, 0.0)
+        share = float(self.ledger.slow[_OUTLIERS])
+        alone = float(self.ledger.came[_OUTLIERS])
         if share <= 0.0 or alone <= 0.0:
             return share
         return share * max(1.0, share / alone * (1.0 - share))
 
     def follow(self, moved: list[tuple[int, int, float]]) -> None:
         """Go where the micro-clusters go, see `DriftDetector.follow`."""
-        parents = {old for old, _, _ in moved}
-        for shares in (self.fast, self.slow, self.visits):
-            whole = {old: shares.pop(old, 0.0) for old in parents}
-            for old, new, part in moved:
-                shares[new] = shares.get(new, 0.0) + part * whole[old]
-        # In the order in which they are restored: sums go along it.
-        self.fast = dict(sorted(self.fast.items()))
-        self.slow = dict(sorted(self.slow.items()))
-        self._spread = None
+        ledger = self.ledger
+        old, new = (ledger.places([m[i] for m in moved]) for i in (0, 1))
+        shares = ledger.shares[:3].T
+        parts = shares[old] * np.array([part for _, _, part in moved])[:, None]
+        shares[old] = 0.0
+        np.add.at(shares, new, parts)
+        self.spread = _UNKNOWN
 
-    def take(self, counts: Counts) -> None:
-        """Take a block of points; not an empty one."""
-        n = sum(points for points, _ in counts.values())
+    def take(self, points: NDArray[np.int64], visits: NDArray[np.int64]) -> None:
+        """Take a block of points, and of runs, per cluster; not an empty one."""
+        n = int(points.sum())
         self.fresh += n
         self.points += n
         quickly = rate(n, self.fresh, FAST_POINTS)
         slowly = rate(n, self.points, SLOW_POINTS)
-        share = {cluster: points / n for cluster, (points, _) in counts.items()}
-        came = {cluster: visits / n for cluster, (_, visits) in counts.items()}
-        self.fast = _blend(self.fast, share, quickly)
-        self.slow = _blend(self.slow, share, slowly)
-        self.visits = _blend(self.visits, came, slowly)
-        self._spread = None
+        ledger = self.ledger
+        for average, part, by in (
+            (ledger.fast, points, quickly),
+            (ledger.slow, points, slowly),
+            (ledger.came, visits, slowly),
+        ):
+            average *= 1.0 - by
+            average += by * (part / n)
+            average[average <= _NEGLIGIBLE] = 0.0
+        self.spread = _UNKNOWN
 
     def begin(self) -> None:
         """Let the recent shares begin anew: they are of the time after a change."""
-        self.fast, self.fresh = {}, 0
+        self.ledger.fast, self.fresh = 0.0, 0
 
-    def settle(self, silent: list[int]) -> None:
+    def settle(self, silent: NDArray[np.bool_]) -> None:
         """Let what came since the change be the past, but for clusters that ended."""
-        self.slow = {c: share for c, share in self.fast.items() if c not in silent}
+        self.ledger.slow = np.where(silent, 0.0, self.ledger.fast)
         self.points = self.fresh
-        self._spread = None
+        self.spread = _UNKNOWN
 
-    def change(self, cluster: int) -> float:
-        """Return by how much the share of a cluster has changed."""
-        return abs(self.fast.get(cluster, 0.0) - self.slow.get(cluster, 0.0))
+    @property
+    def change(self) -> Floats:
+        """By how much the share of each cluster has changed, float64 (k,)."""
+        return np.abs(self.ledger.fast - self.ledger.slow)
 
     def distance(self) -> float:
         """Return the total variation distance of the two, less what is so by chance."""
-        noise, total = 0.0, 0.0
-        for cluster in self.clusters:
-            total += self.change(cluster)
-            noise += self._noise(cluster)
-        noise *= math.sqrt(sizes(self.fresh, self.points))
-        return max(0.0, 0.5 * (total - noise))
+        noise = add_up(self.noise) * math.sqrt(sizes(self.fresh, self.points))
+        return max(0.0, 0.5 * (add_up(self.change) - noise))
 
-    def distance_of(self, counts: Counts, n: int) -> float:
-        """Return the same of n points that were not taken yet and the long run."""
-        known, total = 0, 0.0
-        for cluster, share in self.slow.items():
-            points, _ = counts.get(cluster, (0, 0))
-            known += points
-            total += abs(points / n - share)
-        total += (n - known) / n
-        if self._spread is None:
-            self._spread = sum(self._noise(cluster) for cluster in self.slow)
-        return 0.5 * (total - self._spread * math.sqrt(sizes(n, self.points)))
+    def distance_of(self, points: NDArray[np.int64], n: int) -> float:
+        """Return the same of n points that were not taken yet and the long run.
 
-    def _noise(self, cluster: int) -> float:
-        """Return twice the mean absolute difference of two shares by chance.
+        Args:
+            points: int64 (k,), per cluster.
+            n: how many they are.
+        """
+        slow = self.ledger.slow
+        known = slow > 0.0
+        total = add_up(np.where(known, np.abs(points / n - slow), 0.0))
+        total += (n - int(points[known].sum())) / n
+        if self.spread < 0.0:
+            self.spread = add_up(self.noise)
+        return 0.5 * (total - self.spread * math.sqrt(sizes(n, self.points)))
+
+    @property
+    def noise(self) -> Floats:
+        """Twice the mean absolute difference of two shares by chance, float64 (k,).
 
         That is, of the shares of n and m points, over sqrt(1 / n + 1 / m). Of binomial
         shares it would be sqrt(2 / pi p (1 - p) (1 / n + 1 / m)). Being in
         the cluster or not is taken for a Markov chain, of which neighbours correlate by
         1 - x with x = visits / (p (1 - p)); that makes the variance (2 - x) / x-fold.
         """
-        past = min(max(self.slow.get(cluster, 0.0), 0.0), 1.0)
+        past = np.minimum(self.ledger.slow, 1.0)
         spread = past * (1.0 - past)
-        if spread <= 0.0:
-            return 0.0
-        apart = min(1.0, max(self.visits.get(cluster, 0.0) / spread, 1e-3))
+        varies = spread > 0.0
+        apart = np.divide(self.ledger.came, spread, out=np.ones_like(past), where=varies)
+        apart = np.minimum(1.0, np.maximum(apart, 1e-3))
         inflation = (2.0 - apart) / apart
-        return 2.0 * math.sqrt(2 / math.pi * spread * inflation)
+        return np.where(varies, 2.0 * np.sqrt(2 / math.pi * spread * inflation), 0.0)
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes, as plain JSON values."""
+        ledger = self.ledger
         return {
-            "fast": sorted(self.fast.items()),
-            "slow": sorted(self.slow.items()),
-            "visits": sorted(self.visits.items()),
+            "fast": ledger.told(ledger.fast),
+            "slow": ledger.told(ledger.slow),
+            "visits": ledger.told(ledger.came),
             "fresh": self.fresh,
             "points": self.points,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave; the oldest snapshots of format 1 lack some."""
-        self.fast = {int(k): float(v) for k, v in state["fast"]}
-        self.slow = {int(k): float(v) for k, v in state["slow"]}
-        self.visits = {int(k): float(v) for k, v in state.get("visits", [])}
+        self.ledger.put("fast", state["fast"])
+        self.ledger.put("slow", state["slow"])
+        self.ledger.put("came", state.get("visits", []))
         self.fresh = int(state.get("fresh", state["points"]))
         self.points = int(state["points"])
-
-
-def _blend(
-    average: dict[int, float], share: dict[int, float], by: float
-) -> dict[int, float]:
-    blended = {
-        cluster: (1.0 - by) * average.get(cluster, 0.0) + by * share.get(cluster, 0.0)
-        for cluster in sorted(average.keys() | share.keys())
-    }
-    return {cluster: value for cluster, value in blended.items() if value > 1e-6}
+        self.spread = _UNKNOWN

@@ -8,11 +8,13 @@ come back after a long time, as in a daily cycle, they are waited for longer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from .result import OUTLIER
-from .shares import Counts, Shares
+import numpy as np
+from numpy.typing import NDArray
+
+from .fields import Field
+from .ledger import Ledger
 
 __all__ = ["MISSED", "Silence"]
 
@@ -24,84 +26,87 @@ _RECORD_HALF_LIFE = 16_384.0  # points
 _LONG = 4.0  # visits, of a wait that is worth remembering
 _BACK = 0.5  # of its share: of a cluster that came back; what is less may be noise
 
+Floats = NDArray[np.float64]
+
 
 class Silence:
     """Since when clusters are silent.
 
+    Args:
+        ledger: INOUT, `seen` and `waiting`.
+
     Attributes:
-        seen: cluster id -> number of its last point.
-        waiting: cluster id -> visits missed at the last look, if they are many.
         record: visits missed by a cluster that came back, older ones count less.
     """
 
-    def __init__(self) -> None:
-        self.seen: dict[int, int] = {}
-        self.waiting: dict[int, float] = {}
-        self.record = 0.0
+    record = Field(3)
 
-    def follow(self, moved: list[tuple[int, int, float]], at: int) -> None:
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.values = ledger.values
+
+    def follow(self, moved: list[tuple[int, int, float]]) -> None:
         """Go where the micro-clusters go, see `DriftDetector.follow`."""
+        ledger = self.ledger
+        seen = dict(zip(ledger.ids.tolist(), ledger.seen.tolist(), strict=True))
         parents = {old for old, _, _ in moved}
         for old, new, _ in moved:
             if new not in parents:
-                self.seen[new] = self.seen.get(old, at)
+                seen[new] = seen[old] or ledger.at
         for old, new, part in moved:
             if part == 1.0 and new != old:
-                gone = self.seen.pop(old, at)
-                self.seen[new] = max(gone, self.seen.get(new, gone))
+                seen[new] = max(seen[old] or ledger.at, seen[new])
+                seen[old] = 0
+        ledger.seen = list(seen.values())
 
-    def keep(self, clusters: Iterable[int], at: int) -> None:
-        """Forget all other clusters."""
-        self.seen = {c: self.seen.get(c, at) for c in sorted(clusters)}
+    def keep(self) -> None:
+        """Forget all clusters but those with a share, or points since the last look."""
+        seen, known = self.ledger.seen, (self.ledger.slow > 0) | (self.ledger.points > 0)
+        self.ledger.seen = np.where(known, np.where(seen > 0, seen, self.ledger.at), 0)
 
-    def missed(self, cluster: int, shares: Shares, at: int) -> float:
-        """Return how often it should have been visited since its last point."""
-        if cluster == OUTLIER:
-            return 0.0
-        waits = at - self.seen.get(cluster, at)
-        return waits * shares.visits.get(cluster, 0.0)
+    def missed(self) -> Floats:
+        """Return how often each should have been visited since its last point.
 
-    def missing(self, shares: Shares, at: int) -> dict[int, float]:
-        """Return cluster id -> visits missed, of those that missed many."""
-        seen, visits = self.seen, shares.visits
-        return {
-            cluster: missed
-            for cluster in sorted(shares.slow)
-            if (missed := (at - seen.get(cluster, at)) * visits.get(cluster, 0.0))
-            >= _LONG
-            and cluster != OUTLIER
-        }
+        float64 (k,), 0 for outliers and where it is not known since when.
+        """
+        seen = self.ledger.seen
+        waits = np.where(seen > 0, self.ledger.at - seen, 0)
+        waits[0] = 0
+        missed: Floats = waits * self.ledger.came
+        return missed
+
+    def missing(self) -> Floats:
+        """Return the same of those with a share that missed many, else 0."""
+        missed = self.missed()
+        return np.where((self.ledger.slow > 0.0) & (missed >= _LONG), missed, 0.0)
 
     @property
     def enough(self) -> float:
         """Visits missed that are more than could be chance, or usual here."""
         return max(MISSED, _RECORD * self.record)
 
-    def is_silent(self, cluster: int, shares: Shares, at: int) -> bool:
-        """Whether it has missed enough."""
-        return self.missed(cluster, shares, at) >= self.enough
+    def is_silent(self) -> NDArray[np.bool_]:
+        """Return bool (k,): which of the clusters have missed enough."""
+        return self.missed() >= self.enough
 
-    def look(
-        self, counts: Counts, n: int, shares: Shares, missing: dict[int, float]
-    ) -> None:
+    def look(self, n: int, missing: Floats) -> None:
         """Learn from the last n points which waits have ended; see `missing`."""
-        self.record *= 0.5 ** (n / _RECORD_HALF_LIFE)
-        for cluster, missed in self.waiting.items():
-            points, _ = counts.get(cluster, (0, 0))
-            if points > _BACK * shares.slow.get(cluster, 0.0) * n:
-                self.record = max(self.record, missed)
-        self.waiting = missing
+        ledger = self.ledger
+        record = self.record * 0.5 ** (n / _RECORD_HALF_LIFE)
+        back = ledger.points > _BACK * ledger.slow * n
+        self.record = max(record, float(np.where(back, ledger.waiting, 0.0).max()))
+        ledger.waiting = missing
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes, as plain JSON values."""
         return {
-            "seen": sorted(self.seen.items()),
-            "waiting": sorted(self.waiting.items()),
+            "seen": self.ledger.told(self.ledger.seen),
+            "waiting": self.ledger.told(self.ledger.waiting),
             "record": self.record,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave; an older snapshot lacks some of it."""
-        self.seen = {int(k): int(v) for k, v in state.get("seen", [])}
-        self.waiting = {int(k): float(v) for k, v in state.get("waiting", [])}
+        self.ledger.put("seen", state.get("seen", []))
+        self.ledger.put("waiting", state.get("waiting", []))
         self.record = float(state.get("record", 0.0))

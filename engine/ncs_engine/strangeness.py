@@ -9,6 +9,10 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .fields import Field
 from .memory import FAST_POINTS, SLOW_POINTS, TRUSTED_POINTS, rate, sizes
 
 __all__ = ["NO_POINTS", "Sample", "Strangeness"]
@@ -51,9 +55,10 @@ class Strangeness:
 
     _SCALARS = ("recent", "past", "square", "fresh", "points", "wander", "looks")
 
+    recent, past, square, fresh, points, wander, looks = (Field(i) for i in range(7))
+
     def __init__(self) -> None:
-        self.recent = self.past = self.square = self.fresh = self.points = 0.0
-        self.wander = self.looks = 0.0
+        self.values: NDArray[np.float64] = np.zeros(len(self._SCALARS))
 
     @property
     def _variance(self) -> float:

@@ -23,8 +23,6 @@ PyObject *ncs_py_geometry(PyObject *module, PyObject *args);
 PyObject *ncs_py_merge_closest(PyObject *module, PyObject *args);
 PyObject *ncs_py_refound(PyObject *module, PyObject *args);
 PyObject *ncs_py_partition(PyObject *module, PyObject *const *args, Py_ssize_t n);
-PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssize_t n);
-PyObject *ncs_py_chi_squares(PyObject *module, PyObject *const *args, Py_ssize_t n);
 
 /* The type of `PointLoop`. */
 extern PyType_Spec ncs_point_loop_spec;

@@ -1,33 +1,35 @@
 #include "histogram.h"
 
-#define TINY 1e-300
-#define ALL (NCS_CELLS + NCS_COARSE)
+#include "unit.h"
 
-static double clamped(double z, double farthest)
+#define FARTHEST 1e6 /* standardised; beyond it all is equally far */
+#define TINY 1e-300
+
+static double clamped(double z)
 {
-    z = z > -farthest ? z : -farthest;
-    return z < farthest ? z : farthest;
+    z = z > -FARTHEST ? z : -FARTHEST;
+    return z < FARTHEST ? z : FARTHEST;
 }
 
-void ncs_cells(const ncs_histogram *in, const double *points, ptrdiff_t n,
-               double *scratch, int64_t *cell)
+ptrdiff_t ncs_cell(const ncs_histogram *in, const double *point, double *z)
 {
     const ptrdiff_t d = in->dimension;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const double *point = points + i * d;
-        for (ptrdiff_t j = 0; j < d; j++)
-            scratch[j] = clamped((point[j] - in->shift[j]) * in->scale[j], in->farthest);
-        int64_t node = 1;
-        for (int level = 0; level < NCS_DEPTH; level++)
-            node = 2 * node + (scratch[in->feature[node]] > in->cut[node]);
-        node -= NCS_BOXES;
-        double away = 0.0;
-        for (ptrdiff_t j = 0; j < d; j++) {
-            double gap = scratch[j] - (double)in->middle[j * NCS_BOXES + node];
-            away += gap * gap;
-        }
-        cell[i] = 2 * node + (away > in->reach[node]);
+    double away = 0.0;
+    if (in->unit) {
+        ncs_unit_vector(point, d, z);
+        point = z;
     }
+    for (ptrdiff_t j = 0; j < d; j++)
+        z[j] = clamped((point[j] - in->shift[j]) * in->scale[j]);
+    int64_t node = 1;
+    for (int level = 0; level < NCS_DEPTH; level++)
+        node = 2 * node + (z[in->feature[node]] > in->cut[node]);
+    node -= NCS_BOXES;
+    for (ptrdiff_t j = 0; j < d; j++) {
+        double gap = z[j] - (double)in->middle[j * NCS_BOXES + node];
+        away += gap * gap;
+    }
+    return 2 * node + (away > in->reach[node]);
 }
 
 /* One pair over `count` cells; with n and m points in all. */
@@ -55,9 +57,9 @@ static void compare(const double *first, const double *second, int count, double
 
 void ncs_chi_squares(const double *past, const int32_t *recent, double *told)
 {
-    const int32_t *oldest = recent, *before = recent + ALL, *last = recent + 2 * ALL;
-    double rows[5][ALL]; /* last, the last three, past, the one before, its one */
-    for (int i = 0; i < ALL; i++) {
+    const int32_t *oldest = recent, *before = recent + NCS_ALL_CELLS, *last = recent + 2 * NCS_ALL_CELLS;
+    double rows[5][NCS_ALL_CELLS]; /* last, the last three, past, the one before, its one */
+    for (int i = 0; i < NCS_ALL_CELLS; i++) {
         rows[0][i] = last[i];
         rows[1][i] = (double)oldest[i] + before[i] + last[i];
         rows[2][i] = past[i];

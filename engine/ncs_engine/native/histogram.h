@@ -9,6 +9,7 @@
 #define NCS_BOXES (1 << NCS_DEPTH)
 #define NCS_CELLS (2 * NCS_BOXES)
 #define NCS_COARSE (NCS_CELLS / 4)
+#define NCS_ALL_CELLS (NCS_CELLS + NCS_COARSE)
 #define NCS_PAIRS 4
 
 /* A k-d tree: node 1 is the root, 2 i and 2 i + 1 lie below node i. */
@@ -19,17 +20,15 @@ typedef struct {
     const double *cut;           /* (boxes) */
     const float *middle;         /* (d, boxes) */
     const double *reach;         /* (boxes), squared */
-    double farthest;             /* standardised; beyond it all is equally far */
+    int unit;                    /* of unit vectors */
 } ncs_histogram;
 
-/* Find the cell of each point.
+/* Return the cell of a point.
  *
- * IN  points     double (n, d), raw
- * IN  scratch    double (d)
- * OUT cell       int64_t (n)
+ * IN  point  double (d), raw
+ * OUT z      double (d), scratch
  */
-void ncs_cells(const ncs_histogram *in, const double *points, ptrdiff_t n,
-               double *scratch, int64_t *cell);
+ptrdiff_t ncs_cell(const ncs_histogram *in, const double *point, double *z);
 
 /* Compare blocks of points by chi-square, over the cells and over the coarse cells.
  *

@@ -5,6 +5,7 @@
 
 #include "distances.h"
 #include "score.h"
+#include "unit.h"
 
 #define OUTLIER (-1)
 
@@ -54,12 +55,7 @@ static void standardize(const ncs_loop *loop)
             z[j] = (raw[j] - loop->shift[j]) * loop->scale[j];
         return;
     }
-    double norm = 0.0;
-    for (ptrdiff_t j = 0; j < d; j++)
-        norm += raw[j] * raw[j];
-    norm = sqrt(norm);
-    for (ptrdiff_t j = 0; j < d; j++)
-        z[j] = norm > 0.0 ? raw[j] / norm : 0.0;
+    ncs_unit_vector(raw, d, z);
 }
 
 typedef struct {
@@ -153,11 +149,11 @@ static verdict judge(const ncs_loop *loop, int coarse, const ncs_dials *dials,
     if (learned < NCS_YOUNG) {
         v.strange = v.plain >= threshold;
         v.plain = 0.0;
-        v.score = short_of_outlier(ncs_lift(loop->background, 0.0, v.norm), threshold);
+        v.score = short_of_outlier(ncs_lift(loop->watch.background, 0.0, v.norm), threshold);
         v.cluster = micro->label[labelled];
     } else {
         /* In the precision in which it is told, so that verdict and score agree. */
-        v.score = (float)ncs_lift(loop->background, v.plain, v.norm);
+        v.score = (float)ncs_lift(loop->watch.background, v.plain, v.norm);
         v.strange = v.score >= threshold;
         if (!v.strange)
             v.cluster = micro->label[labelled];
@@ -180,7 +176,7 @@ static int agrees(const ncs_loop *loop, const verdict *v, double radius, int64_t
 static void remember(ncs_loop *loop, const verdict *v, int agreeing)
 {
     ptrdiff_t d = loop->micro.dimension;
-    ncs_add_strangeness(loop->background, v->plain, v->norm);
+    ncs_add_strangeness(loop->watch.background, v->plain, v->norm);
     ncs_add_agreement(loop->novelty, agreeing);
     if (!v->strange) {
         loop->gaps[loop->gaps_at] = v->gap;
@@ -199,15 +195,31 @@ static void tell(const ncs_verdicts *verdicts, ptrdiff_t i, const verdict *v)
     verdicts->scores[i] = v->score;
 }
 
-/* Whether a step is due: strange points come in a run, or agree. */
-static int is_bursting(const ncs_loop *loop, const ncs_progress *progress, double enough)
+/* Whether strange points come in a run, or agree. */
+static int is_bursting(const ncs_loop *loop, const ncs_progress *progress,
+                       double sensitivity)
 {
     int strange = 0;
     if (progress->since_step < loop->burst_window)
         return 0;
     for (uint32_t bits = progress->burst; bits; bits &= bits - 1)
         strange++;
-    return strange >= loop->burst_from || loop->novelty[NCS_EVIDENCE] >= enough;
+    return strange >= loop->burst_from || loop->novelty[NCS_EVIDENCE] >= 16.0 - 10.0 * sensitivity;
+}
+
+/* Return what is due after a point, NCS_END for nothing. */
+static ncs_reason due(const ncs_loop *loop, const ncs_progress *progress,
+                      const ncs_dials *dials)
+{
+    if (is_bursting(loop, progress, dials->sensitivity))
+        return NCS_DUE;
+    int64_t since = progress->since_step;
+    if (since % NCS_LOOK_POINTS || since >= dials->look_until)
+        return NCS_END;
+    if (!ncs_has_cells(&loop->watch.distribution))
+        return NCS_LOOK;
+    return ncs_look(&loop->watch, ncs_recent(loop), dials->sensitivity, loop->z) ? NCS_DUE
+                                                                                : NCS_END;
 }
 
 ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
@@ -235,8 +247,10 @@ ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,
         progress->since_step++;
         progress->burst = ((progress->burst << 1) | (uint32_t)v.strange) & window;
         ++*taken;
-        if (is_bursting(loop, progress, dials->enough))
-            return NCS_BURST;
+        ncs_count(&loop->watch.ledger, v.cluster, progress->learned);
+        ncs_reason reason = due(loop, progress, dials);
+        if (reason != NCS_END)
+            return reason;
     }
     return NCS_END;
 }

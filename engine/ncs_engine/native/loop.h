@@ -7,6 +7,7 @@
 
 #include "microclusters.h"
 #include "nearest.h"
+#include "watch.h"
 
 /* Points as they came, C order; any alignment. */
 typedef struct {
@@ -25,7 +26,7 @@ typedef struct {
     int cosine;          /* unit vectors instead of shift and scale */
     double *gaps;        /* (gaps_capacity), ring of the gaps of the last points */
     ptrdiff_t gaps_capacity, gaps_at, gaps_filled;
-    double *background;  /* (NCS_BACKGROUND_SIZE) */
+    ncs_watch watch;
     double *novelty;     /* (NCS_NOVELTY_SIZE) */
     double *recent;      /* (recent_capacity, dimension), ring of raw points */
     int64_t *recent_ids; /* (recent_capacity) */
@@ -38,6 +39,12 @@ typedef struct {
     ncs_finder finder;
 } ncs_loop;
 
+/* Return the ring of the last points. */
+static inline ncs_ring ncs_recent(const ncs_loop *loop)
+{
+    return (ncs_ring){loop->recent, loop->recent_capacity, loop->recent_at};
+}
+
 /* What holds during a call. */
 typedef struct {
     double grain; /* distance within which a point joins its nearest micro-cluster */
@@ -45,7 +52,8 @@ typedef struct {
     double usual;
     double outlier_threshold;
     double learning_rate;
-    double enough; /* evidence for a novelty */
+    double sensitivity; /* see EngineParams.drift_sensitivity */
+    int64_t look_until; /* points since the last step before which there are looks */
     int crowded; /* no room can be made: the nearest takes every point */
 } ncs_dials;
 
@@ -63,7 +71,7 @@ typedef struct {
     float *scores;
 } ncs_verdicts;
 
-typedef enum { NCS_END = 0, NCS_BURST = 1, NCS_FULL = 2 } ncs_reason;
+typedef enum { NCS_END = 0, NCS_DUE = 1, NCS_FULL = 2, NCS_LOOK = 3 } ncs_reason;
 
 /* Return whether every value is finite and at most `largest` in absolute value. */
 int ncs_within(const ncs_block *block, double largest);

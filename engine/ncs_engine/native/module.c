@@ -2,7 +2,7 @@
 #include "arrays.h"
 #include "clones.h"
 #include "distances.h"
-#include "tally.h"
+#include "overlaps.h"
 
 static PyObject *fits(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
@@ -124,41 +124,6 @@ static PyObject *neighbours(PyObject *module, PyObject *args)
     return done;
 }
 
-static PyObject *tally(PyObject *module, PyObject *const *args, Py_ssize_t n)
-{
-    (void)module;
-    if (n != 4)
-        return PyErr_Format(PyExc_TypeError, "tally takes 4 arguments, got %zd", n);
-    Py_buffer view;
-    Py_ssize_t start = PyLong_AsSsize_t(args[1]), stop = PyLong_AsSsize_t(args[2]);
-    int64_t before = PyLong_AsLongLong(args[3]);
-    if (PyErr_Occurred() || ncs_take(args[0], &view, 'q', 0, 1, (Py_ssize_t[]){-1}))
-        return NULL;
-    PyObject *result = NULL;
-    ncs_count *counts = NULL;
-    if (start < 0 || start > stop || stop > view.shape[0])
-        PyErr_SetString(PyExc_ValueError, "kernel: places outside of the ids");
-    else if ((counts = PyMem_Calloc(stop - start + 1, sizeof *counts)) == NULL)
-        PyErr_NoMemory();
-    else {
-        ptrdiff_t found = ncs_tally(view.buf, start, stop, before, counts);
-        result = PyList_New(found);
-        for (ptrdiff_t i = 0; result != NULL && i < found; i++) {
-            PyObject *row = Py_BuildValue("LLLL", (long long)counts[i].cluster,
-                                          (long long)counts[i].points,
-                                          (long long)counts[i].visits,
-                                          (long long)counts[i].last);
-            if (row == NULL)
-                Py_CLEAR(result);
-            else
-                PyList_SET_ITEM(result, i, row);
-        }
-    }
-    PyMem_Free(counts);
-    PyBuffer_Release(&view);
-    return result;
-}
-
 /* Return the pairs as a list of tuples. */
 static PyObject *tell_shared(const ncs_shared *shared, ptrdiff_t count)
 {
@@ -206,15 +171,11 @@ static PyMethodDef functions[] = {
     {"pairwise_squared_distances", pairwise_squared_distances, METH_VARARGS, NULL},
     {"nearest", (PyCFunction)(void (*)(void))nearest, METH_FASTCALL, NULL},
     {"merge_closest", ncs_py_merge_closest, METH_VARARGS, NULL},
-    {"chi_squares", (PyCFunction)(void (*)(void))ncs_py_chi_squares, METH_FASTCALL, NULL},
-    {"histogram_cells", (PyCFunction)(void (*)(void))ncs_py_histogram_cells,
-     METH_FASTCALL, NULL},
     {"geometry", ncs_py_geometry, METH_VARARGS, NULL},
     {"neighbours", neighbours, METH_VARARGS, NULL},
     {"overlaps", (PyCFunction)(void (*)(void))overlaps, METH_FASTCALL, NULL},
     {"partition", (PyCFunction)(void (*)(void))ncs_py_partition, METH_FASTCALL, NULL},
     {"refound", ncs_py_refound, METH_VARARGS, NULL},
-    {"tally", (PyCFunction)(void (*)(void))tally, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

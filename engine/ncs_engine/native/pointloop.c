@@ -5,9 +5,58 @@
 #define WORK_WORTH_A_RELEASE 65536 /* differences; about 10 us */
 #define POINTS_WORTH_A_COPY 8
 
+/* The arrays it works on, in the order in which they are taken. */
 enum {
-    CENTRES, SPREAD, WEIGHT, POINTS, LABEL, SEEN, SHIFT, SCALE, GAPS, BACKGROUND, NOVELTY,
-    RECENT, RECENT_IDS, BOUND
+    CENTRES, SPREAD, WEIGHT, POINTS, LABEL, SEEN, SHIFT, SCALE, GAPS, NOVELTY, BACKGROUND,
+    RECENT, RECENT_IDS, LEDGER_IDS, COUNTS, SHARES, LEDGER, STRANGENESS, PAST, BLOCKS,
+    BLOCK, USUAL, DISTRIBUTION, BOX_SHIFT, BOX_SCALE, FEATURE, CUT, MIDDLE, REACH, BOUND
+};
+
+/* Whose they are. */
+enum {
+    MICRO, SCALER, GAPS_OWNER, NOVELTY_OWNER, BACKGROUND_OWNER, RECENT_OWNER, LEDGER_OWNER,
+    STRANGENESS_OWNER, DISTRIBUTION_OWNER, HISTOGRAM, OWNERS
+};
+
+/* Lengths that only the first array which has one tells. */
+enum { D = -1, CAPACITY = -2, GAP_COUNT = -3, POINT_COUNT = -4, COLUMNS = -5, LENGTHS = 5 };
+
+static const struct {
+    int owner;
+    const char *name;
+    char type;
+    int writable, ndim;
+    int shape[2]; /* a number or one of the lengths */
+} arrays[BOUND] = {
+    {MICRO, "centres", 'd', 1, 2, {D, CAPACITY}},
+    {MICRO, "spread", 'd', 1, 2, {D, CAPACITY}},
+    {MICRO, "weight", 'd', 1, 1, {CAPACITY}},
+    {MICRO, "points", 'd', 1, 1, {CAPACITY}},
+    {MICRO, "label", 'q', 1, 1, {CAPACITY}},
+    {MICRO, "seen", 'q', 1, 1, {CAPACITY}},
+    {SCALER, "shift", 'd', 0, 1, {D}},
+    {SCALER, "scale", 'd', 0, 1, {D}},
+    {GAPS_OWNER, "ring", 'd', 1, 1, {GAP_COUNT}},
+    {NOVELTY_OWNER, "values", 'd', 1, 1, {NCS_NOVELTY_SIZE}},
+    {BACKGROUND_OWNER, "values", 'd', 1, 1, {NCS_BACKGROUND_SIZE}},
+    {RECENT_OWNER, "points", 'd', 1, 2, {POINT_COUNT, D}},
+    {RECENT_OWNER, "ids", 'q', 1, 1, {POINT_COUNT}},
+    {LEDGER_OWNER, "ids", 'q', 0, 1, {COLUMNS}},
+    {LEDGER_OWNER, "counts", 'q', 1, 2, {NCS_COUNTS, COLUMNS}},
+    {LEDGER_OWNER, "shares", 'd', 1, 2, {NCS_SHARES, COLUMNS}},
+    {LEDGER_OWNER, "values", 'd', 1, 1, {NCS_LEDGER_SIZE}},
+    {STRANGENESS_OWNER, "values", 'd', 1, 1, {NCS_STRANGENESS_SIZE}},
+    {DISTRIBUTION_OWNER, "past", 'd', 1, 1, {NCS_ALL_CELLS}},
+    {DISTRIBUTION_OWNER, "recent", 'i', 1, 2, {NCS_BLOCKS, NCS_ALL_CELLS}},
+    {DISTRIBUTION_OWNER, "block", 'i', 1, 1, {NCS_CELLS}},
+    {DISTRIBUTION_OWNER, "usual", 'd', 1, 2, {NCS_LEVELS, NCS_DISPERSION_SIZE}},
+    {DISTRIBUTION_OWNER, "values", 'd', 1, 1, {NCS_DISTRIBUTION_SIZE}},
+    {HISTOGRAM, "shift", 'd', 0, 1, {D}},
+    {HISTOGRAM, "scale", 'd', 0, 1, {D}},
+    {HISTOGRAM, "feature", 'q', 0, 1, {NCS_BOXES}},
+    {HISTOGRAM, "cut", 'd', 0, 1, {NCS_BOXES}},
+    {HISTOGRAM, "middle", 'f', 0, 2, {D, NCS_BOXES}},
+    {HISTOGRAM, "reach", 'd', 0, 1, {NCS_BOXES}},
 };
 
 typedef struct {
@@ -21,44 +70,91 @@ typedef struct {
     int busy;
 } PointLoop;
 
-static int bind(PointLoop *self, PyObject *owner, const char *name, char type, int ndim,
-                Py_ssize_t rows, Py_ssize_t columns)
+/* Take all arrays of the owners. */
+static int bind(PointLoop *self, PyObject *const *owners)
 {
-    const Py_ssize_t shape[2] = {rows, columns};
-    PyObject *array = PyObject_GetAttrString(owner, name);
-    if (array == NULL)
-        return -1;
-    int writable = self->bound != SHIFT && self->bound != SCALE;
-    Py_buffer *view = &self->views[self->bound];
-    int failed = ncs_take(array, view, type, writable, ndim, shape);
-    Py_DECREF(array);
-    if (failed)
-        return -1;
-    self->bound++;
+    Py_ssize_t lengths[LENGTHS + 1], shape[2];
+    for (int i = 0; i <= LENGTHS; i++)
+        lengths[i] = -1;
+    for (; self->bound < BOUND; self->bound++) {
+        int i = self->bound, ndim = arrays[i].ndim;
+        for (int axis = 0; axis < ndim; axis++) {
+            int wanted = arrays[i].shape[axis];
+            shape[axis] = wanted < 0 ? lengths[-wanted] : wanted;
+        }
+        PyObject *array = PyObject_GetAttrString(owners[arrays[i].owner], arrays[i].name);
+        if (array == NULL)
+            return -1;
+        int failed = ncs_take(array, &self->views[i], arrays[i].type, arrays[i].writable,
+                              ndim, shape);
+        Py_DECREF(array);
+        if (failed)
+            return -1;
+        for (int axis = 0; axis < ndim; axis++)
+            if (arrays[i].shape[axis] < 0)
+                lengths[-arrays[i].shape[axis]] = self->views[i].shape[axis];
+    }
     return 0;
 }
 
-/* Take all arrays, in the order of the enum. */
-static int bind_all(PointLoop *self, PyObject *scaler, PyObject *background,
-                    PyObject *novelty)
+/* Find what the watch has, and take all arrays. */
+static int bind_all(PointLoop *self, PyObject *scaler, PyObject *novelty, PyObject *watch)
 {
-    PyObject *micro = self->micro, *recent = self->recent;
-    if (bind(self, micro, "centres", 'd', 2, -1, -1))
+    static const char *const paths[][2] = {
+        {"background", NULL},      {"recent", NULL},       {"drift", "ledger"},
+        {"drift", "strangeness"},  {"distribution", NULL}, {"distribution", "histogram"},
+    };
+    PyObject *owners[OWNERS] = {self->micro, scaler, self->gaps, novelty};
+    int found = BACKGROUND_OWNER, failed = 0;
+    while (found < OWNERS && !failed) {
+        const char *const *path = paths[found - BACKGROUND_OWNER];
+        PyObject *owner = PyObject_GetAttrString(watch, path[0]);
+        if (owner != NULL && path[1] != NULL)
+            Py_SETREF(owner, PyObject_GetAttrString(owner, path[1]));
+        failed = owner == NULL;
+        if (!failed)
+            owners[found++] = owner;
+    }
+    if (!failed) {
+        self->recent = Py_NewRef(owners[RECENT_OWNER]);
+        failed = bind(self, owners);
+    }
+    while (found > BACKGROUND_OWNER)
+        Py_DECREF(owners[--found]);
+    return failed;
+}
+
+/* Whether every label has a column, and every cut a feature: they are used as places. */
+static int are_places(const ncs_loop *loop, ptrdiff_t count)
+{
+    const ncs_ledger *ledger = &loop->watch.ledger;
+    int all = ledger->columns > 0 && ncs_column(ledger, -1) == 0;
+    for (ptrdiff_t i = 0; all && i < count; i++)
+        all = ncs_column(ledger, loop->micro.label[i]) >= 0;
+    const ncs_histogram *histogram = &loop->watch.distribution.histogram;
+    for (int i = 0; all && i < NCS_BOXES; i++)
+        all = histogram->feature[i] >= 0 && histogram->feature[i] < histogram->dimension;
+    if (!all)
+        PyErr_SetString(PyExc_ValueError, "kernel: a label without a column of the ledger,"
+                                          " or a cut along a feature that is not there");
+    return all;
+}
+
+/* Read a number that Python keeps, in [0, most]. */
+static int get(PyObject *owner, PyObject *name, ptrdiff_t most, ptrdiff_t *value)
+{
+    PyObject *attribute = PyObject_GetAttr(owner, name);
+    if (attribute == NULL)
         return -1;
-    Py_ssize_t d = self->views[CENTRES].shape[0];
-    Py_ssize_t capacity = self->views[CENTRES].shape[1];
-    return bind(self, micro, "spread", 'd', 2, d, capacity) ||
-           bind(self, micro, "weight", 'd', 1, capacity, 0) ||
-           bind(self, micro, "points", 'd', 1, capacity, 0) ||
-           bind(self, micro, "label", 'q', 1, capacity, 0) ||
-           bind(self, micro, "seen", 'q', 1, capacity, 0) ||
-           bind(self, scaler, "shift", 'd', 1, d, 0) ||
-           bind(self, scaler, "scale", 'd', 1, d, 0) ||
-           bind(self, self->gaps, "ring", 'd', 1, -1, 0) ||
-           bind(self, background, "values", 'd', 1, NCS_BACKGROUND_SIZE, 0) ||
-           bind(self, novelty, "values", 'd', 1, NCS_NOVELTY_SIZE, 0) ||
-           bind(self, recent, "points", 'd', 2, -1, d) ||
-           bind(self, recent, "ids", 'q', 1, self->views[RECENT].shape[0], 0);
+    *value = PyLong_AsSsize_t(attribute);
+    Py_DECREF(attribute);
+    if (*value == -1 && PyErr_Occurred())
+        return -1;
+    if (*value < 0 || *value > most) {
+        PyErr_Format(PyExc_ValueError, "kernel: %U is %zd of %zd", name, *value, most);
+        return -1;
+    }
+    return 0;
 }
 
 static int set_up(PointLoop *self)
@@ -88,7 +184,17 @@ static int set_up(PointLoop *self)
         loop->varying += loop->scale[j] != 0.0;
     if (loop->varying < 1.0)
         loop->varying = 1.0;
-    loop->background = views[BACKGROUND].buf;
+    loop->watch = (ncs_watch){
+        .ledger = {views[LEDGER_IDS].shape[0], views[LEDGER_IDS].buf, views[COUNTS].buf,
+                   views[SHARES].buf, views[LEDGER].buf},
+        .distribution = {{d, views[BOX_SHIFT].buf, views[BOX_SCALE].buf,
+                          views[FEATURE].buf, views[CUT].buf, views[MIDDLE].buf,
+                          views[REACH].buf, loop->cosine},
+                         views[PAST].buf, views[BLOCKS].buf, views[BLOCK].buf,
+                         views[USUAL].buf, views[DISTRIBUTION].buf},
+        .background = views[BACKGROUND].buf,
+        .strangeness = views[STRANGENESS].buf,
+    };
     loop->novelty = views[NOVELTY].buf;
     loop->gaps = views[GAPS].buf;
     loop->gaps_capacity = views[GAPS].shape[0];
@@ -98,16 +204,17 @@ static int set_up(PointLoop *self)
     loop->raw = self->scratch;
     loop->z = self->scratch + d;
     loop->squared = self->scratch + 2 * d;
-    return 0;
+    ptrdiff_t count;
+    return get(self->micro, self->count, capacity, &count) || !are_places(loop, count);
 }
 
 static PyObject *point_loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *micro, *scaler, *gaps, *background, *novelty, *recent;
+    PyObject *micro, *scaler, *gaps, *novelty, *watch;
     int cosine, window, from;
     (void)kwargs;
-    if (!PyArg_ParseTuple(args, "OOOOOOpii:PointLoop", &micro, &scaler, &gaps,
-                          &background, &novelty, &recent, &cosine, &window, &from))
+    if (!PyArg_ParseTuple(args, "OOOOOpii:PointLoop", &micro, &scaler, &gaps, &novelty,
+                          &watch, &cosine, &window, &from))
         return NULL;
     if (window < 1 || window > 31)
         return PyErr_Format(PyExc_ValueError, "kernel: burst window of %d", window);
@@ -116,7 +223,7 @@ static PyObject *point_loop_new(PyTypeObject *type, PyObject *args, PyObject *kw
         return NULL;
     self->micro = Py_NewRef(micro);
     self->gaps = Py_NewRef(gaps);
-    self->recent = Py_NewRef(recent);
+    self->recent = NULL;
     self->count = PyUnicode_InternFromString("count");
     self->at = PyUnicode_InternFromString("at");
     self->filled = PyUnicode_InternFromString("filled");
@@ -127,7 +234,7 @@ static PyObject *point_loop_new(PyTypeObject *type, PyObject *args, PyObject *kw
     self->loop.burst_window = window;
     self->loop.burst_from = from;
     int named = self->count != NULL && self->at != NULL && self->filled != NULL;
-    if (!named || bind_all(self, scaler, background, novelty) || set_up(self)) {
+    if (!named || bind_all(self, scaler, novelty, watch) || set_up(self)) {
         Py_DECREF(self);
         return NULL;
     }
@@ -142,29 +249,12 @@ static void point_loop_dealloc(PointLoop *self)
     PyMem_Free(self->scratch);
     Py_DECREF(self->micro);
     Py_DECREF(self->gaps);
-    Py_DECREF(self->recent);
+    Py_XDECREF(self->recent);
     Py_XDECREF(self->count);
     Py_XDECREF(self->at);
     Py_XDECREF(self->filled);
     PyObject_Free(self);
     Py_DECREF(type);
-}
-
-/* Read a number that Python keeps, in [0, most]. */
-static int get(PyObject *owner, PyObject *name, ptrdiff_t most, ptrdiff_t *value)
-{
-    PyObject *attribute = PyObject_GetAttr(owner, name);
-    if (attribute == NULL)
-        return -1;
-    *value = PyLong_AsSsize_t(attribute);
-    Py_DECREF(attribute);
-    if (*value == -1 && PyErr_Occurred())
-        return -1;
-    if (*value < 0 || *value > most) {
-        PyErr_Format(PyExc_ValueError, "kernel: %U is %zd of %zd", name, *value, most);
-        return -1;
-    }
-    return 0;
 }
 
 static int put(PyObject *owner, PyObject *name, ptrdiff_t value)
@@ -290,15 +380,16 @@ static PyObject *point_loop_learn(PointLoop *self, PyObject *const *args, Py_ssi
     ncs_dials dials;
     ncs_progress progress;
     int64_t *const places[] = {&start, &stop};
-    int64_t *const integers[] = {&progress.learned, &progress.since_step, &burst, &crowded};
+    int64_t *const integers[] = {&progress.learned, &progress.since_step, &burst, &crowded,
+                                 &dials.look_until};
     double *const floats[] = {&dials.grain, &dials.radius, &dials.usual,
                               &dials.outlier_threshold, &dials.learning_rate,
-                              &dials.enough};
+                              &dials.sensitivity};
     call c;
-    if (n != 16)
-        return PyErr_Format(PyExc_TypeError, "learn takes 16 arguments, got %zd", n);
-    if (take_integers(args + 1, 2, places) || take_integers(args + 6, 4, integers) ||
-        take_floats(args + 10, 6, floats) || enter(self) ||
+    if (n != 17)
+        return PyErr_Format(PyExc_TypeError, "learn takes 17 arguments, got %zd", n);
+    if (take_integers(args + 1, 2, places) || take_integers(args + 6, 5, integers) ||
+        take_floats(args + 11, 6, floats) || enter(self) ||
         begin_call(self, &c, args[0], args + 3))
         return NULL;
     if (start < 0 || stop > c.block.count) {
@@ -350,8 +441,22 @@ static PyObject *point_loop_judge(PointLoop *self, PyObject *const *args, Py_ssi
     Py_RETURN_NONE;
 }
 
+static PyObject *point_loop_compare(PointLoop *self, PyObject *sensitivity)
+{
+    double value = PyFloat_AsDouble(sensitivity);
+    const ncs_watch *watch = &self->loop.watch;
+    if ((value == -1.0 && PyErr_Occurred()) || enter(self))
+        return NULL;
+    if (!ncs_has_cells(&watch->distribution))
+        return PyErr_Format(PyExc_ValueError, "kernel: there are no cells");
+    ncs_take_recent(&watch->distribution, ncs_recent(&self->loop),
+                    (int64_t)watch->ledger.values[NCS_AT], value, self->loop.z);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"learn", (PyCFunction)(void (*)(void))point_loop_learn, METH_FASTCALL, NULL},
+    {"compare", (PyCFunction)point_loop_compare, METH_O, NULL},
     {"judge", (PyCFunction)(void (*)(void))point_loop_judge, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
