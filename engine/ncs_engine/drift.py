@@ -129,8 +129,10 @@ class DriftDetector:
         if n <= 0:
             return False
         lost = self._share_of(missing >= self.silence.enough)
+        if lost > 0.1 * threshold:
+            return True
         occupancy = self.shares.distance_of(self.ledger.points, n)
-        return lost > 0.1 * threshold or occupancy >= _SUSPICIOUS * threshold
+        return occupancy >= _SUSPICIOUS * threshold
 
     def observe(
         self,

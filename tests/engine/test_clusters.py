@@ -42,7 +42,7 @@ def book_with(sizes: list[int]) -> ClusterBook:
     for size in sizes:
         cluster = book.create(1)
         for _ in range(size):
-            book.count(cluster, 1)
+            book.ledger.count(cluster, 1)
     return book
 
 
@@ -61,7 +61,7 @@ def test_ids_rise_from_0() -> None:
 
 def test_an_outlier_is_counted_as_such() -> None:
     book = book_with([1])
-    book.count(-1, 2)
+    book.ledger.count(-1, 2)
     assert (book.outliers, sizes(book)) == (1, {0: 1})
 
 

@@ -18,11 +18,12 @@ from ncs_engine import KERNEL_ENV, Engine, kernel_info, numpy_kernel
 from ncs_engine.kernel import KernelInfo
 from ncs_engine.microclusters import MicroClusters
 from ncs_engine.novelty import Novelty
-from ncs_engine.outliers import Background, RecentGaps
+from ncs_engine.outliers import RecentGaps
+from ncs_engine.point_loop import DUE, FULL
 from ncs_engine.recent import RecentPoints
 from ncs_engine.standardizer import Standardizer
 
-from .kernels import both, native, running_on
+from .kernels import both, native, running_on, watch_over
 from .streams import eventful
 
 pytestmark = pytest.mark.unit
@@ -41,8 +42,8 @@ def loop_of(
 ) -> Any:
     """Return a loop over them and over owners of the other arrays that are new."""
     return kernel.PointLoop(
-        micro, Standardizer(len(micro.centres)), gaps or RecentGaps(256), Background(),
-        novelty or Novelty(), recent, False, 16, 8,
+        micro, Standardizer(len(micro.centres)), gaps or RecentGaps(256),
+        novelty or Novelty(), watch_over(micro, recent), False, 16, 8,
     )  # fmt: skip
 
 
@@ -95,10 +96,7 @@ def test_the_compiled_kernel_names_its_vectors() -> None:
 
 def test_both_kernels_have_the_same_functions() -> None:
     functions = {n for n in vars(native()) if n[0].islower()} | {"PointLoop"}
-    # What tells reasons, and what the model uses beside the loop, is Python only.
-    beside = {"END", "BURST", "FULL", "place", "short_of_outlier"}
-    assert set(numpy_kernel.__all__) - functions == beside
-    assert functions <= set(numpy_kernel.__all__)
+    assert functions == set(numpy_kernel.__all__)
 
 
 def test_a_build_without_a_compiler_goes_on_with_numpy(tmp_path: Path) -> None:
@@ -151,8 +149,8 @@ def test_other_threads_run_while_the_compiled_kernel_works() -> None:
     seen_unfinished = False
     for _ in range(50):
         recent.ids[:] = -9
-        dials = (100.0, 100.0, np.inf, 0.99, 0.06, 11.0)
-        args = (block, 0, n, *out, 0, 0, 0, True, *dials)
+        dials = (100.0, 100.0, np.inf, 0.99, 0.06, 0.5)
+        args = (block, 0, n, *out, 0, 0, 0, True, 0, *dials)
         thread = threading.Thread(target=loop.learn, args=args)
         thread.start()
         while thread.is_alive() and not seen_unfinished:
@@ -173,9 +171,9 @@ def test_a_full_set_stops_the_loop_before_the_point(kernel: ModuleType) -> None:
     loop = loop_of(kernel, micro, recent, novelty=novelty)
     block = np.array([[0.0], [5.0], [0.0]])
     out = np.full(3, 7), np.zeros(3, bool), np.zeros(3, np.float32)
-    dials = (0.5, 0.5, np.inf, 0.5, 0.06, 11.0)
-    told = loop.learn(block, 0, 3, *out, 500, 0, 0, False, *dials)
-    assert told == (1, numpy_kernel.FULL, 0)
+    dials = (0.5, 0.5, np.inf, 0.5, 0.06, 0.5)
+    told = loop.learn(block, 0, 3, *out, 500, 0, 0, False, 0, *dials)
+    assert told == (1, FULL, 0)
     assert (out[0].tolist(), recent.at, micro.count) == ([0, 7, 7], 1, 2)
 
 
@@ -192,7 +190,7 @@ def test_the_compiled_loop_never_leaves_its_arrays(call: object) -> None:
     loop = loop_of(native(), MicroClusters(3, 2), RecentPoints(4, 3))
     out = np.zeros(2, np.int64), np.zeros(2, bool), np.zeros(2, np.float32)
     with pytest.raises(ValueError, match="kernel: "):
-        loop.learn(*call, *out, 0, 0, 0, False, *[1.0] * 6)  # type: ignore[misc]
+        loop.learn(*call, *out, 0, 0, 0, False, 0, *[1.0] * 6)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -225,8 +223,8 @@ def test_strange_points_that_agree_stop_the_loop_once_there_is_evidence(
     loop = loop_of(kernel, micro, recent, novelty=novelty)
     block = np.full((9, 1), 50.0)
     out = np.zeros(9, np.int64), np.zeros(9, bool), np.zeros(9, np.float32)
-    dials = (0.5, 0.5, np.inf, 0.5, 0.06, 3 * novelty.gain)
-    told = loop.learn(block, 0, 9, *out, 500, 20, 0, False, *dials)
+    dials = (0.5, 0.5, np.inf, 0.5, 0.06, 1.6 - 0.3 * novelty.gain)
+    told = loop.learn(block, 0, 9, *out, 500, 20, 0, False, 0, *dials)
     # The first of them has nobody to agree with.
-    assert told == (4, numpy_kernel.BURST, 0b1111)
+    assert told == (4, DUE, 0b1111)
     assert out[1].tolist() == [True] * 4 + [False] * 5

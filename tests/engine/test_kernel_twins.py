@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ncs_engine import Engine, EngineParams
-from ncs_engine.histogram import Histogram
 from ncs_engine.microclusters import MicroClusters
 from ncs_engine.novelty import Novelty
-from ncs_engine.numpy_kernel import BURST, FULL
-from ncs_engine.outliers import YOUNG, Background, RecentGaps, outlier_score
+from ncs_engine.outliers import YOUNG, RecentGaps, outlier_score
+from ncs_engine.point_loop import DUE, FULL, LOOK
 from ncs_engine.recent import RecentPoints
 from ncs_engine.standardizer import Standardizer
+from ncs_engine.watch import Watch
 
-from .kernels import both, native, running_on
+from .kernels import both, native, running_on, watch_over
 from .streams import MANY, STEADY, Points, any_params, eventful_streams, seeds
 
 pytestmark = pytest.mark.unit
@@ -38,6 +38,42 @@ def nasty(rng: np.random.Generator, n: int, dimension: int) -> Points:
     points[tiny] *= 10.0 ** -rng.integers(1, 320)
     points[huge] *= 10.0 ** rng.integers(1, 99)
     return points
+
+
+def a_watch(
+    rng: np.random.Generator,
+    micro: MicroClusters,
+    recent: RecentPoints,
+    scaler: Standardizer,
+    unit: bool,
+) -> Watch:
+    """Return a watch that has seen much, or little, so that looks find something."""
+    watch = watch_over(micro, recent, scaler, unit=unit)
+    watch.background.values[:] = rng.random(9)
+    watch.background.points = float(rng.choice([0, 256]))
+    ledger, distribution, drift = watch.drift.ledger, watch.distribution, watch.drift
+    columns = len(ledger.ids)
+    ledger.counts[:4] = rng.poisson(20, (4, columns))
+    ledger.seen = rng.choice([0, 1, 30], columns)
+    ledger.shares[:] = rng.random((4, columns)) * rng.choice([0.0, 0.5, 1.0], columns)
+    ledger.at, ledger.last = 32, int(rng.choice(ledger.ids))
+    drift.looked = int(rng.choice([0, 16]))
+    drift.shares.fresh = drift.shares.points = int(rng.choice([10, 5000]))
+    drift.shares.spread = float(rng.choice([-1.0, 0.5]))
+    drift.silence.record = float(rng.choice([0.0, 30.0]))
+    drift.reported = int(rng.choice([0, 2]))
+    drift.strangeness.values[:] = rng.random(7) * [1, 1, 2, 999, 9999, 3, 20]
+    if rng.random() < 0.9:
+        distribution.gathered = 256
+        built = nasty(rng, 256, len(micro.centres))
+        distribution.histogram.build(built, scaler)
+    many = rng.choice([0.0, 0.5, 20.0], 3)
+    distribution.past[:] = 0.7 * rng.poisson(many[0], 160)
+    distribution.recent[:] = rng.poisson(many[1], (3, 160))
+    distribution.block[:] = rng.poisson(many[2], 128)
+    distribution.usual[:] = rng.random((2, 5)) + [0.5, 0.1, 0.5, 0.1, rng.choice([3, 9])]
+    distribution.full, distribution.held = rng.integers(0, 4, 2).tolist()
+    return watch
 
 
 @dataclasses.dataclass
@@ -58,51 +94,63 @@ class Part:
         self.scaler.scale = rng.choice([0.0, 0.3, 1.0, 7.0], self.dimension)
         self.gaps = RecentGaps(int(rng.integers(1, 40)))
         self.recent = RecentPoints(int(rng.integers(1, 40)), self.dimension)
-        self.background, self.novelty = Background(), Novelty()
-        self.background.values[:] = rng.random(9)
+        self.novelty = Novelty()
         self.novelty.rate = float(rng.choice([0.0, 0.02]))
         self.novelty.refresh()
         for z in rng.normal(size=(int(rng.integers(0, self.capacity)), self.dimension)):
             self.micro.found(z, int(rng.integers(-1, 4)))
+        self.watch = a_watch(rng, self.micro, self.recent, self.scaler, self.cosine)
         self.grain = float(rng.choice([0.0, 0.5, 2.0, 10.0]) * self.dimension**0.5)
         self.radius = float(rng.choice([1e-6, 0.5, 2.0]) * self.dimension**0.5)
         self.usual = float(rng.choice([0.1, 3.0, np.inf]))
         self.threshold = float(rng.choice([0.05, 0.5, 0.99]))
         self.rate = float(rng.choice([0.0, 0.06, 1.0]))
         self.told: list[Any] = []
-        self.enough = float(rng.choice([3.0, 6.0, 16.0]))
+        self.sensitivity = float(rng.choice([0.0, 0.5, 1.0]))
+        self.since = int(rng.choice([0, 200, 500]))
+        self.look_until = int(rng.choice([0, 10**6]))
         self.learned = int(rng.choice([32, 200, 1000]))
         self.burst = 0
 
     def learn(self, kernel: ModuleType, block: Block, cuts: list[int]) -> None:
         """Learn the block in calls that end at `cuts`, and go on after each stop."""
         loop = kernel.PointLoop(
-            self.micro, self.scaler, self.gaps, self.background, self.novelty,
-            self.recent, self.cosine, 16, 8,
+            self.micro, self.scaler, self.gaps, self.novelty, self.watch, self.cosine,
+            16, 8,
         )  # fmt: skip
         n = len(block)
         out = np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, np.float32)
-        done, since = 0, 0
+        done, since = 0, self.since
         for cut in [*sorted(cuts), n]:
             while done < cut:
                 taken, reason, self.burst = loop.learn(
                     block, done, cut, *out, self.learned, since, self.burst,
-                    self.crowded, self.grain, self.radius, self.usual, self.threshold,
-                    self.rate, self.enough,
+                    self.crowded, self.look_until, self.grain, self.radius, self.usual,
+                    self.threshold, self.rate, self.sensitivity,
                 )  # fmt: skip
                 done, self.learned = done + taken, self.learned + taken
-                since = 0 if reason == BURST else since + taken
+                since = 0 if reason == DUE else since + taken
                 self.told.append((done, reason) if reason else None)
                 if reason == FULL:
                     self.micro.count = self.capacity // 2
+                if reason == LOOK:
+                    self.told.append(self.watch.look(self.sensitivity))
+        if self.watch.has_cells:
+            loop.compare(self.sensitivity)
         self.told = [told for told in self.told if told]
         self.told += [array.tobytes() for array in out]
         loop.judge(block, *out, self.learned, self.radius, self.usual, self.threshold)
         self.told += [array.tobytes() for array in out]
 
     def everything(self) -> list[Any]:
-        owners = self.micro, self.gaps, self.background, self.novelty, self.recent
+        watch = self.watch
+        owners = [self.micro, self.gaps, watch.background, self.novelty, self.recent]
+        owners += [watch.distribution, watch.distribution.histogram]
         arrays = [getattr(o, name).tobytes() for o in owners for name in o.ARRAYS]
+        ledger = watch.drift.ledger
+        tables = ledger.counts, ledger.shares, ledger.values, watch.distribution.values
+        arrays += [array.tobytes() for array in tables]
+        arrays += [watch.drift.strangeness.values.tobytes()]
         cursors = self.micro.count, self.gaps.at, self.gaps.filled, self.recent.at
         return [self.told, self.burst, self.learned, cursors, arrays]
 
@@ -148,8 +196,8 @@ def test_close_calls_for_the_nearest_are_decided_alike(
         for i, z in enumerate(crowd):
             micro.found(z, i)
         loop = kernel.PointLoop(
-            micro, scaler, RecentGaps(2), Background(), Novelty(),
-            RecentPoints(2, dimension), False, 16, 8,
+            micro, scaler, RecentGaps(2), Novelty(),
+            watch_over(micro, RecentPoints(2, dimension)), False, 16, 8,
         )  # fmt: skip
         n = len(block)
         out = np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, np.float32)
@@ -287,17 +335,6 @@ def test_founding_anew_leaves_the_same_bits(
     assert left[0] == left[1]
 
 
-@given(st.lists(st.integers(-1, 5), max_size=60), st.data())
-@MANY
-def test_tallies_are_the_same(ids: list[int], data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(ids)))
-    stop = data.draw(st.integers(start, len(ids)))
-    array = np.array(ids, dtype=np.int64)
-    before = data.draw(st.integers(-1, 5))
-    one, other = (kernel.tally(array, start, stop, before) for kernel in both())
-    assert one == other
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.0000001e100, -1e101])
 @pytest.mark.parametrize("at", [(0, 0), (6, 2)])
 @pytest.mark.parametrize("type_", ["f4", "f8"])
@@ -343,19 +380,18 @@ def test_what_has_to_be_converted_fits_for_neither(block: Block) -> None:
 def test_the_score_in_c_is_the_one_in_python(
     gap: float, radius: float, usual: float, run_weight: float
 ) -> None:
-    background = Background()
-    background.run_weight = run_weight
     micro, scaler = MicroClusters(1, 2), Standardizer(1, identity=True)
     micro.found(np.zeros(1), 0)
+    watch = watch_over(micro, RecentPoints(2, 1))
+    watch.background.run_weight = run_weight
     loop = native().PointLoop(
-        micro, scaler, RecentGaps(2), background, Novelty(), RecentPoints(2, 1),
-        False, 16, 8,
-    )  # fmt: skip
+        micro, scaler, RecentGaps(2), Novelty(), watch, False, 16, 8
+    )
     ids, outliers, scores = np.zeros(1, np.int64), np.zeros(1, bool), np.zeros(1, "f4")
     loop.judge(np.array([[gap]]), ids, outliers, scores, YOUNG, radius, usual, 0.5)
     squared = float(np.float64(gap) * gap)
     plain = outlier_score(float(np.sqrt(squared)), radius, usual)
-    assert scores[0] == np.float32(background.lift(plain, squared))
+    assert scores[0] == np.float32(watch.background.lift(plain, squared))
 
 
 @given(seeds, st.integers(1, 40), st.sampled_from([1, 3, 17]))
@@ -384,40 +420,14 @@ def test_more_centres_than_there_are_or_none_are_refused(count: int) -> None:
         native().nearest(np.zeros((2, 4)), count, np.zeros((1, 2)), index)
 
 
-@given(seeds, st.sampled_from([1, 3, 17]), st.integers(1, 300))
-@MANY
-def test_cells_are_the_same(seed: int, dimension: int, n: int) -> None:
+@pytest.mark.parametrize("seed", range(60))
+def test_a_look_leaves_the_same_bits(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    histogram, scaler = Histogram(dimension), Standardizer(dimension)
-    scaler.shift = rng.normal(size=dimension)
-    scaler.scale = rng.choice([0.0, 0.3, 7.0], dimension)
-    built = nasty(rng, 256, dimension)
-    histogram.build(built, scaler)
-    points = np.concatenate([nasty(rng, n, dimension), built])
-    found = set()
-    for module in both():
-        with running_on(module):
-            found.add(histogram.cells(points).tobytes())
-    assert len(found) == 1
-
-
-@given(seeds)
-@MANY
-def test_chi_squares_are_the_same_bits(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    past = 0.7 * rng.poisson(rng.choice([0.0, 0.5, 20.0], 160))
-    recent = rng.poisson(rng.choice([0.0, 0.5, 20.0], (3, 160))).astype(np.int32)
-    recent[int(rng.integers(3))] = 0
-    told = set()
-    for module in both():
-        out = np.empty((3, 8))
-        module.chi_squares(past, recent, out)
-        told.add(out.tobytes())
-    assert len(told) == 1
-
-
-def test_a_cut_along_a_feature_that_is_not_there_is_refused() -> None:
-    histogram = Histogram(2)
-    histogram.feature[5] = 2
-    with running_on(native()), pytest.raises(ValueError, match="feature"):
-        histogram.cells(np.zeros((1, 2)))
+    dimension = int(rng.choice([1, 3, 10]))
+    block, left = nasty(rng, 60, dimension), []
+    for kernel in both():
+        part = Part(seed, dimension, 80, bool(seed % 2), crowded=True)
+        part.since, part.look_until = 200, 10**6
+        part.learn(kernel, block, [])
+        left.append(part.everything())
+    assert left[0] == left[1]
