@@ -100,7 +100,6 @@ class Distribution:
         self.gathered = self.full = self.held = 0
         self.share = 0.0
 
-    @property
     def has_cells(self) -> bool:
         """Whether there are cells."""
         return self.gathered >= _FOR_CELLS
@@ -119,9 +118,9 @@ class Distribution:
         new, self.at = min(at - self.at, recent.capacity), at
         if new <= 0:
             return self.share > 0.0
-        if not self.has_cells:
+        if not self.has_cells():
             self.gathered += new
-            if self.has_cells:
+            if self.has_cells():
                 self.histogram.build(recent.last_points(_FOR_CELLS), scaler)
             return False
         self.block += self.histogram.count(recent.last_points(new))

@@ -89,7 +89,9 @@ class DriftDetector:
                 the parts of one cluster add up to 1.
         """
         if moved:
-            self.ledger.hold({cluster for old, new, _ in moved for cluster in (old, new)})
+            self.ledger.hold(
+                {cluster for old, new, _ in moved for cluster in (old, new)}
+            )
             self.shares.follow(moved)
             self.silence.follow(moved)
 

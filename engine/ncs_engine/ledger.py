@@ -106,7 +106,7 @@ class Ledger:
 
     def taken_since(self, at: int) -> list[int]:
         """Return the clusters that took points after the one numbered `at`."""
-        late = self.ids[self.seen > at].tolist()
+        late: list[int] = self.ids[self.seen > at].tolist()
         return late[1:] if late[:1] == [OUTLIER] else late
 
     def told(self, row: NDArray[Any]) -> list[tuple[int, Any]]:

@@ -88,8 +88,8 @@ class MicroClusters:
     ) -> int:
         """Let the nearest micro-cluster take the point, or found one; return which.
 
-        A strange point founds or joins one without a label: should more come to the same
-        place, they become a cluster at the next density step.
+        A strange point founds or joins one without a label: should more come to the
+        same place, they become a cluster at the next density step.
 
         Args:
             z: float64 (d,), the standardised point.

@@ -274,7 +274,7 @@ class Model:
     def _compare(self) -> None:
         """Let the distribution have the points up to now."""
         sensitivity = self.params.drift_sensitivity
-        if self.watch.has_cells:
+        if self.watch.has_cells():
             (self._loop or self._new_loop()).compare(sensitivity)
         else:
             self.watch.compare(sensitivity)

@@ -31,6 +31,7 @@ __all__ = [
     "refound",
 ]
 
+
 def fits(block: NDArray[Any], dimension: int, largest: float) -> bool:
     """Return whether a block can be learned as it is.
 

@@ -176,7 +176,7 @@ class PointLoop:
                 if since_step >= self._burst_window:
                     return i + 1 - start, DUE, burst
             if since_step % LOOK_POINTS == 0 and since_step < look_until:
-                if not self._watch.has_cells:
+                if not self._watch.has_cells():
                     return i + 1 - start, LOOK, burst
                 if self._watch.look(sensitivity):
                     return i + 1 - start, DUE, burst

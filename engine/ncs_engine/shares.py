@@ -57,9 +57,9 @@ class Shares:
 
     def follow(self, moved: list[tuple[int, int, float]]) -> None:
         """Go where the micro-clusters go, see `DriftDetector.follow`."""
-        ledger = self.ledger
-        old, new = (ledger.places([m[i] for m in moved]) for i in (0, 1))
-        shares = ledger.shares[:3].T
+        shares = self.ledger.shares[:3].T
+        old = self.ledger.places([cluster for cluster, _, _ in moved])
+        new = self.ledger.places([cluster for _, cluster, _ in moved])
         parts = shares[old] * np.array([part for _, _, part in moved])[:, None]
         shares[old] = 0.0
         np.add.at(shares, new, parts)
@@ -96,7 +96,8 @@ class Shares:
     @property
     def change(self) -> Floats:
         """By how much the share of each cluster has changed, float64 (k,)."""
-        return np.abs(self.ledger.fast - self.ledger.slow)
+        change: Floats = np.abs(self.ledger.fast - self.ledger.slow)
+        return change
 
     def distance(self) -> float:
         """Return the total variation distance of the two, less what is so by chance."""
@@ -130,7 +131,9 @@ class Shares:
         past = np.minimum(self.ledger.slow, 1.0)
         spread = past * (1.0 - past)
         varies = spread > 0.0
-        apart = np.divide(self.ledger.came, spread, out=np.ones_like(past), where=varies)
+        apart = np.divide(
+            self.ledger.came, spread, out=np.ones_like(past), where=varies
+        )
         apart = np.minimum(1.0, np.maximum(apart, 1e-3))
         inflation = (2.0 - apart) / apart
         return np.where(varies, 2.0 * np.sqrt(2 / math.pi * spread * inflation), 0.0)

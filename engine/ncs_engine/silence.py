@@ -61,8 +61,10 @@ class Silence:
 
     def keep(self) -> None:
         """Forget all clusters but those with a share, or points since the last look."""
-        seen, known = self.ledger.seen, (self.ledger.slow > 0) | (self.ledger.points > 0)
-        self.ledger.seen = np.where(known, np.where(seen > 0, seen, self.ledger.at), 0)
+        ledger = self.ledger
+        known = (ledger.slow > 0.0) | (ledger.points > 0)
+        since = np.where(ledger.seen > 0, ledger.seen, ledger.at)
+        ledger.seen = np.where(known, since, 0)
 
     def missed(self) -> Floats:
         """Return how often each should have been visited since its last point.

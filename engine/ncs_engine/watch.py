@@ -37,10 +37,9 @@ class Watch:
         self.distribution = distribution
         self.drift = drift
 
-    @property
     def has_cells(self) -> bool:
         """Whether a look needs to make no cells, which only Python can."""
-        return self.distribution.has_cells
+        return self.distribution.has_cells()
 
     def look(self, sensitivity: float) -> bool:
         """Return whether the points since the last look are worth a density step."""

@@ -71,7 +71,7 @@ def a_watch(
     distribution.past[:] = 0.7 * rng.poisson(many[0], 160)
     distribution.recent[:] = rng.poisson(many[1], (3, 160))
     distribution.block[:] = rng.poisson(many[2], 128)
-    distribution.usual[:] = rng.random((2, 5)) + [0.5, 0.1, 0.5, 0.1, rng.choice([3, 9])]
+    distribution.usual[:] = np.array([0.5, 0.1, 0.5, 0.1, 5.5]) + rng.random((2, 5))
     distribution.full, distribution.held = rng.integers(0, 4, 2).tolist()
     return watch
 
@@ -135,7 +135,7 @@ class Part:
                     self.micro.count = self.capacity // 2
                 if reason == LOOK:
                     self.told.append(self.watch.look(self.sensitivity))
-        if self.watch.has_cells:
+        if self.watch.has_cells():
             loop.compare(self.sensitivity)
         self.told = [told for told in self.told if told]
         self.told += [array.tobytes() for array in out]
