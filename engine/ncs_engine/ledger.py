@@ -61,12 +61,16 @@ class Ledger:
         return 8 * 11
 
     def hold(self, clusters: Iterable[int]) -> None:
-        """Have a column for these clusters, and drop others of which all is 0."""
-        traced = self.counts.any(axis=0) | self.shares.any(axis=0)
-        wanted = {OUTLIER, *clusters, *self.ids[traced].tolist()}
-        ids = np.array(sorted(wanted), dtype=np.int64)
-        if np.array_equal(ids, self.ids):
+        """Have a column for these clusters.
+
+        If one is new, those of others in which all is 0 go: they make no difference.
+        """
+        wanted = set(clusters)
+        if wanted.issubset(self.ids.tolist()):
             return
+        traced = self.counts.any(axis=0) | self.shares.any(axis=0)
+        wanted.update([OUTLIER], self.ids[traced].tolist())
+        ids = np.array(sorted(wanted), dtype=np.int64)
         kept = np.isin(self.ids, ids)
         where = np.searchsorted(ids, self.ids[kept])
         for name in ("counts", "shares"):
@@ -82,9 +86,8 @@ class Ledger:
 
     def count(self, cluster: int, at: int) -> None:
         """Count a point, the one numbered `at`; a cluster without a column gets one."""
-        if cluster not in self.ids:
-            self.hold([cluster])
-        column = int(np.searchsorted(self.ids, cluster))
+        self.hold([cluster])
+        (column,) = self.places([cluster])
         self.points[column] += 1
         self.visits[column] += cluster != self.last
         self.seen[column] = at
