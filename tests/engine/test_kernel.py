@@ -19,7 +19,7 @@ from ncs_engine.kernel import KernelInfo
 from ncs_engine.microclusters import MicroClusters
 from ncs_engine.novelty import Novelty
 from ncs_engine.outliers import RecentGaps
-from ncs_engine.point_loop import DUE, FULL
+from ncs_engine.point_loop import DUE, END, FULL, LOOK
 from ncs_engine.recent import RecentPoints
 from ncs_engine.standardizer import Standardizer
 
@@ -191,6 +191,52 @@ def test_the_compiled_loop_never_leaves_its_arrays(call: object) -> None:
     out = np.zeros(2, np.int64), np.zeros(2, bool), np.zeros(2, np.float32)
     with pytest.raises(ValueError, match="kernel: "):
         loop.learn(*call, *out, 0, 0, 0, False, 0, *[1.0] * 6)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("feature", [-1, 3])
+def test_a_cut_along_a_feature_that_is_not_there_is_refused(feature: int) -> None:
+    micro, recent = MicroClusters(3, 2), RecentPoints(4, 3)
+    watch = watch_over(micro, recent)
+    watch.distribution.histogram.feature[5] = feature
+    with pytest.raises(ValueError, match="feature"):
+        native().PointLoop(
+            micro, Standardizer(3), RecentGaps(4), Novelty(), watch, False, 16, 8
+        )
+
+
+def test_a_label_without_a_column_of_the_ledger_is_refused() -> None:
+    micro, recent = MicroClusters(3, 2), RecentPoints(4, 3)
+    watch = watch_over(micro, recent)
+    micro.found(np.zeros(3), 7)
+    with pytest.raises(ValueError, match="column"):
+        native().PointLoop(
+            micro, Standardizer(3), RecentGaps(4), Novelty(), watch, False, 16, 8
+        )
+
+
+@pytest.mark.parametrize("kernel", both(), ids=["numpy", "native"])
+def test_a_look_that_has_no_cells_is_left_to_python(kernel: ModuleType) -> None:
+    micro, recent = MicroClusters(1, 2), RecentPoints(256, 1)
+    micro.found(np.zeros(1), 0)
+    loop, block = loop_of(kernel, micro, recent), np.zeros((300, 1))
+    out = np.zeros(300, np.int64), np.zeros(300, bool), np.zeros(300, np.float32)
+    dials = (0.5, 0.5, np.inf, 0.5, 0.06, 0.5)
+    told = loop.learn(block, 0, 300, *out, 500, 0, 0, False, 10**6, *dials)
+    assert told == (256, LOOK, 0)
+
+
+@pytest.mark.parametrize("kernel", both(), ids=["numpy", "native"])
+@pytest.mark.parametrize("until", [0, 256])
+def test_at_a_step_or_without_drift_there_is_no_look(
+    kernel: ModuleType, until: int
+) -> None:
+    micro, recent = MicroClusters(1, 2), RecentPoints(256, 1)
+    micro.found(np.zeros(1), 0)
+    loop, block = loop_of(kernel, micro, recent), np.zeros((300, 1))
+    out = np.zeros(300, np.int64), np.zeros(300, bool), np.zeros(300, np.float32)
+    dials = (0.5, 0.5, np.inf, 0.5, 0.06, 0.5)
+    told = loop.learn(block, 0, 300, *out, 500, 0, 0, False, until, *dials)
+    assert told == (300, END, 0)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,15 @@ from ncs_engine.standardizer import Standardizer
 from ncs_engine.watch import Watch
 
 from .kernels import both, native, running_on, watch_over
-from .streams import MANY, STEADY, Points, any_params, eventful_streams, seeds
+from .streams import (
+    MANY,
+    STEADY,
+    Points,
+    any_params,
+    blobs,
+    eventful_streams,
+    seeds,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -234,6 +242,22 @@ def test_the_grouping_does_not_matter_on_either(
         run(kernel, points, params, n)[1] for kernel in both() for n in (size, 256)
     }
     assert len(states) == 1
+
+
+@pytest.mark.parametrize("sensitivity", [0.5, 1.0])
+def test_where_points_change_both_find_the_same_drift(sensitivity: float) -> None:
+    points = np.concatenate([blobs(1, 3000)[0], blobs(2, 1500)[0] * 0.7 + 1.0])
+    params = EngineParams(drift_sensitivity=sensitivity)
+    found, states = [], set()
+    for kernel, size in zip(both() * 2, (4500, 4500, 911, 1), strict=True):
+        with running_on(kernel):
+            engine, told = Engine(params), []
+            for i in range(0, len(points), size):
+                told += engine.learn(points[i : i + size]).drift
+            found.append(told)
+            states.add(engine.snapshot())
+    assert found == [found[0]] * 4
+    assert (len(states), len(found[0]) > 0) == (1, True)
 
 
 def drawn(seed: int, *, labels: int) -> MicroClusters:
