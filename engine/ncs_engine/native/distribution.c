@@ -3,13 +3,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "numbers.h"
+
 #define BLOCK 256
 #define PAST (4.0 * BLOCK)
 #define PAST_MEMORY 8192.0
 #define LEAST_SHARE 0.01
 #define USEFUL 0.25
 #define FOR_CELLS 256.0
-#define TWO_OVER_PI (2 / 3.141592653589793)
 
 /* Of dispersion.py. */
 #define MEMORY 32.0
@@ -20,10 +21,6 @@
 #define CARE 0.25
 #define MOST 0.95
 
-static double smaller(double a, double b) { return b < a ? b : a; }
-
-static double larger(double a, double b) { return b > a ? b : a; }
-
 int ncs_has_cells(const ncs_distribution *distribution)
 {
     return distribution->values[NCS_GATHERED] >= FOR_CELLS;
@@ -32,15 +29,15 @@ int ncs_has_cells(const ncs_distribution *distribution)
 /* Return how unlikely chi-square over its degrees of freedom is, as a z-score. */
 static double normal_deviate(double ratio, double freedom)
 {
-    double spread = 2.0 / (9.0 * larger(freedom, 0.5));
-    return (pow(larger(ratio, 0.0), 1.0 / 3.0) - (1.0 - spread)) / sqrt(spread);
+    double spread = 2.0 / (9.0 * ncs_larger(freedom, 0.5));
+    return (pow(ncs_larger(ratio, 0.0), 1.0 / 3.0) - (1.0 - spread)) / sqrt(spread);
 }
 
 static void learn_one(double *mean, double rate, int known, double ratio)
 {
     double *variance = mean + 1, gap = ratio - *mean;
     if (known)
-        gap = smaller(gap, OUTLYING * sqrt(*variance));
+        gap = ncs_smaller(gap, OUTLYING * sqrt(*variance));
     *mean += rate * gap;
     *variance += rate * (gap * gap - *variance);
 }
@@ -52,7 +49,7 @@ static void learn(double *usual, double freedom, double near, double far, int ha
         usual[0] = usual[2] = 1.0;
         usual[1] = usual[3] = 2.0 / freedom;
     }
-    double rate = 1.0 / smaller(usual[4] + AT_FIRST, MEMORY);
+    double rate = 1.0 / ncs_smaller(usual[4] + AT_FIRST, MEMORY);
     int known = usual[4] >= KNOWN;
     learn_one(usual, rate, known, near);
     if (has_far)
@@ -66,16 +63,16 @@ static double correct(const double *usual, double freedom, double *like)
     if (usual[4] < KNOWN)
         return INFINITY;
     double near = usual[0], v1 = usual[1], far = usual[2], v2 = usual[3];
-    double n = larger(1.0, smaller(usual[4], MEMORY));
+    double n = ncs_larger(1.0, ncs_smaller(usual[4], MEMORY));
     double error = sqrt((v1 / (near * near) + v2 / (far * far)) / n);
     double r = far / near - 1.0;
-    r = r > SURE * error ? smaller(MOST, r) : 0.0;
+    r = r > SURE * error ? ncs_smaller(MOST, r) : 0.0;
     if (r == 0.0 && near <= 1.0 + SURE * sqrt(2.0 / freedom / n))
         return 1.0;
     near += SURE * sqrt(v1 / n);
     double lasting = (1.0 + r) / (1.0 - r);
-    double varied = larger(1.0, near / (1.0 - r));
-    *like = smaller(*like, CARE * 2.0 * near * near / v1) / lasting;
+    double varied = ncs_larger(1.0, near / (1.0 - r));
+    *like = ncs_smaller(*like, CARE * 2.0 * near * near / v1) / lasting;
     return varied * lasting;
 }
 
@@ -93,7 +90,7 @@ static double total_variation(const ncs_distribution *in, int blocks, double fac
     for (int i = 0; i < NCS_CELLS; i++) {
         double share = (window[i] + in->past[i]) / (n + m);
         apart += fabs(window[i] / n - in->past[i] / m);
-        noise += sqrt(TWO_OVER_PI * factor * share * (1.0 - share));
+        noise += sqrt(NCS_TWO_OVER_PI * factor * share * (1.0 - share));
     }
     return 0.5 * (apart - noise * sqrt(1.0 / n + 1.0 / m));
 }
@@ -174,7 +171,7 @@ static void close_block(const ncs_distribution *in, double enough)
             if (normal_deviate(ratio[i] / factor, like) > enough) {
                 double moved = total_variation(in, blocks, factor);
                 values[NCS_SHIFTED] =
-                    larger(larger(values[NCS_SHIFTED], moved), LEAST_SHARE);
+                    ncs_larger(ncs_larger(values[NCS_SHIFTED], moved), LEAST_SHARE);
             }
         }
         if (values[NCS_FULL_BLOCKS] > 1.0 && values[NCS_SHIFTED] == 0.0)

@@ -13,7 +13,9 @@
 #define NCS_DISPERSION_SIZE 5
 
 /* Places in Distribution.values. */
-enum { NCS_TOLD, NCS_GATHERED, NCS_FULL_BLOCKS, NCS_HELD, NCS_SHIFTED, NCS_DISTRIBUTION_SIZE };
+enum {
+    NCS_TOLD, NCS_GATHERED, NCS_FULL_BLOCKS, NCS_HELD, NCS_SHIFTED, NCS_DISTRIBUTION_SIZE
+};
 
 typedef struct {
     ncs_histogram histogram;

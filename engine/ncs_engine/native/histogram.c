@@ -57,7 +57,8 @@ static void compare(const double *first, const double *second, int count, double
 
 void ncs_chi_squares(const double *past, const int32_t *recent, double *told)
 {
-    const int32_t *oldest = recent, *before = recent + NCS_ALL_CELLS, *last = recent + 2 * NCS_ALL_CELLS;
+    const int32_t *oldest = recent, *before = oldest + NCS_ALL_CELLS;
+    const int32_t *last = before + NCS_ALL_CELLS;
     double rows[5][NCS_ALL_CELLS]; /* last, the last three, past, the one before, its one */
     for (int i = 0; i < NCS_ALL_CELLS; i++) {
         rows[0][i] = last[i];

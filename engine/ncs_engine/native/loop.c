@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "clones.h"
 #include "distances.h"
 #include "score.h"
 #include "unit.h"
@@ -25,6 +26,7 @@ static void load(const ncs_block *block, ptrdiff_t row, double *raw)
     }
 }
 
+NCS_CLONES
 int ncs_within(const ncs_block *block, double largest)
 {
     ptrdiff_t n = block->count * block->dimension;
@@ -149,7 +151,8 @@ static verdict judge(const ncs_loop *loop, int coarse, const ncs_dials *dials,
     if (learned < NCS_YOUNG) {
         v.strange = v.plain >= threshold;
         v.plain = 0.0;
-        v.score = short_of_outlier(ncs_lift(loop->watch.background, 0.0, v.norm), threshold);
+        double score = ncs_lift(loop->watch.background, 0.0, v.norm);
+        v.score = short_of_outlier(score, threshold);
         v.cluster = micro->label[labelled];
     } else {
         /* In the precision in which it is told, so that verdict and score agree. */
@@ -204,7 +207,8 @@ static int is_bursting(const ncs_loop *loop, const ncs_progress *progress,
         return 0;
     for (uint32_t bits = progress->burst; bits; bits &= bits - 1)
         strange++;
-    return strange >= loop->burst_from || loop->novelty[NCS_EVIDENCE] >= 16.0 - 10.0 * sensitivity;
+    double enough = 16.0 - 10.0 * sensitivity;
+    return strange >= loop->burst_from || loop->novelty[NCS_EVIDENCE] >= enough;
 }
 
 /* Return what is due after a point, NCS_END for nothing. */
@@ -218,8 +222,8 @@ static ncs_reason due(const ncs_loop *loop, const ncs_progress *progress,
         return NCS_END;
     if (!ncs_has_cells(&loop->watch.distribution))
         return NCS_LOOK;
-    return ncs_look(&loop->watch, ncs_recent(loop), dials->sensitivity, loop->z) ? NCS_DUE
-                                                                                : NCS_END;
+    int found = ncs_look(&loop->watch, ncs_recent(loop), dials->sensitivity, loop->z);
+    return found ? NCS_DUE : NCS_END;
 }
 
 ncs_reason ncs_learn(ncs_loop *loop, const ncs_block *block, ptrdiff_t start,

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "numbers.h"
 #include "score.h"
 
 /* Of memory.py. */
@@ -25,34 +26,29 @@
 #define BACK 0.5
 
 #define SUSPICIOUS 0.5 /* of drift.py */
-#define TWO_OVER_PI (2 / 3.141592653589793)
 
 typedef struct {
     double points, mean, square, correlation;
 } sample;
 
-static double smaller(double a, double b) { return b < a ? b : a; }
-
-static double larger(double a, double b) { return b > a ? b : a; }
-
 static double rate(double block, double points, double memory)
 {
-    return larger(1.0 - exp(-block / memory), block / points);
+    return ncs_larger(1.0 - exp(-block / memory), block / points);
 }
 
 static double sizes(double recent, double past)
 {
-    return 1.0 / larger(1.0, smaller(recent, FAST_POINTS)) +
-           1.0 / smaller(past, SLOW_POINTS);
+    return 1.0 / ncs_larger(1.0, ncs_smaller(recent, FAST_POINTS)) +
+           1.0 / ncs_smaller(past, SLOW_POINTS);
 }
 
 /* Return how strange the points since the last look are; the next sample begins. */
 static sample take_sample(double *background)
 {
-    double *b = background, points = b[NCS_POINTS], n = larger(points, 1.0);
+    double *b = background, points = b[NCS_POINTS], n = ncs_larger(points, 1.0);
     sample s = {points, b[NCS_TOTAL] / n, b[NCS_SQUARES] / n, 0.0};
     if (b[NCS_VARIANCE] > 0.0 && b[NCS_COVARIANCE] > 0.0)
-        s.correlation = smaller(1.0, b[NCS_COVARIANCE] / b[NCS_VARIANCE]);
+        s.correlation = ncs_smaller(1.0, b[NCS_COVARIANCE] / b[NCS_VARIANCE]);
     b[NCS_POINTS] = b[NCS_TOTAL] = b[NCS_SQUARES] = 0.0;
     return s;
 }
@@ -70,9 +66,10 @@ static void follow_wander(double *s, const sample *taken)
     double chance = variance * sizes(taken->points, s[NCS_S_POINTS]);
     double ratio = apart * apart / chance;
     if (s[NCS_S_LOOKS] >= LOOKS_BEFORE_TRUST)
-        ratio = smaller(ratio, OUTLYING * larger(1.0, s[NCS_S_WANDER]));
+        ratio = ncs_smaller(ratio, OUTLYING * ncs_larger(1.0, s[NCS_S_WANDER]));
     s[NCS_S_LOOKS] += 1.0;
-    s[NCS_S_WANDER] += (ratio - s[NCS_S_WANDER]) / smaller(s[NCS_S_LOOKS], LOOKS_MEMORY);
+    double looks = ncs_smaller(s[NCS_S_LOOKS], LOOKS_MEMORY);
+    s[NCS_S_WANDER] += (ratio - s[NCS_S_WANDER]) / looks;
 }
 
 static void take_strangeness(double *s, const sample *taken)
@@ -96,10 +93,10 @@ static double likelihood(const double *s, double correlation)
     if (variance <= 1e-12 || s[NCS_S_POINTS] < TRUSTED_POINTS)
         return 0.0;
     double apart = fabs(s[NCS_S_RECENT] - s[NCS_S_PAST]) / sqrt(variance);
-    double inflation = (1.0 + correlation) / larger(1.0 - correlation, 1e-3);
+    double inflation = (1.0 + correlation) / ncs_larger(1.0 - correlation, 1e-3);
     double chance = sizes(s[NCS_S_FRESH], s[NCS_S_POINTS]);
-    chance *= larger(inflation, s[NCS_S_WANDER]);
-    return apart >= DEVIATIONS * sqrt(chance) ? smaller(1.0, 0.4 * apart) : 0.0;
+    chance *= ncs_larger(inflation, s[NCS_S_WANDER]);
+    return apart >= DEVIATIONS * sqrt(chance) ? ncs_smaller(1.0, 0.4 * apart) : 0.0;
 }
 
 /* Return by how much shares differ by chance, all added up. */
@@ -108,12 +105,12 @@ static double noise(const ncs_ledger *ledger)
     const double *slow = ncs_shares(ledger, NCS_SLOW), *came = ncs_shares(ledger, NCS_CAME);
     double total = 0.0;
     for (ptrdiff_t i = 0; i < ledger->columns; i++) {
-        double past = smaller(slow[i], 1.0), spread = past * (1.0 - past);
+        double past = ncs_smaller(slow[i], 1.0), spread = past * (1.0 - past);
         if (spread <= 0.0)
             continue;
-        double apart = smaller(1.0, larger(came[i] / spread, 1e-3));
+        double apart = ncs_smaller(1.0, ncs_larger(came[i] / spread, 1e-3));
         double inflation = (2.0 - apart) / apart;
-        total += 2.0 * sqrt(TWO_OVER_PI * spread * inflation);
+        total += 2.0 * sqrt(NCS_TWO_OVER_PI * spread * inflation);
     }
     return total;
 }
@@ -149,7 +146,7 @@ static double missing(const ncs_ledger *ledger, ptrdiff_t column)
 /* Return the long-run share of the clusters that have missed enough. */
 static double lost(const ncs_ledger *ledger)
 {
-    double enough = larger(MISSED, RECORD * ledger->values[NCS_SILENCE_RECORD]);
+    double enough = ncs_larger(MISSED, RECORD * ledger->values[NCS_SILENCE_RECORD]);
     double total = 0.0;
     for (ptrdiff_t i = 0; i < ledger->columns; i++)
         if (missing(ledger, i) >= enough)
@@ -167,7 +164,7 @@ static void follow_silence(const ncs_ledger *ledger, double n)
     *record *= pow(0.5, n / RECORD_HALF_LIFE);
     for (ptrdiff_t i = 0; i < ledger->columns; i++) {
         if ((double)points[i] > BACK * slow[i] * n)
-            *record = larger(*record, waiting[i]);
+            *record = ncs_larger(*record, waiting[i]);
         waiting[i] = missing(ledger, i);
     }
 }
