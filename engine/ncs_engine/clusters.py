@@ -21,7 +21,7 @@ from .standardizer import Standardizer
 
 __all__ = ["ClusterBook"]
 
-_LINE_BYTES = 64 + Ledger.bytes_each()
+_LINE_BYTES = 64
 _LONG_RUN = 1 / 32  # share by which the long-run centroid follows at a density step
 
 
@@ -68,8 +68,8 @@ class ClusterBook:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays in the book."""
-        return sum(
+        """Bytes of the arrays in the book, those of the ledger too."""
+        return self.ledger.nbytes + sum(
             _LINE_BYTES + (0 if e.long_run is None else e.long_run.nbytes)
             for e in self._entries.values()
         )
@@ -77,7 +77,7 @@ class ClusterBook:
     @staticmethod
     def bytes_each(dimension: int) -> int:
         """Bytes that a cluster takes at most."""
-        return _LINE_BYTES + 8 * dimension
+        return _LINE_BYTES + Ledger.bytes_each() + 8 * dimension
 
     def ids(self) -> list[int]:
         """Return the ids, ascending."""
