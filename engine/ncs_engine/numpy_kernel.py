@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .moments import move, observe
 from .novelty import STRAY_MEMORY
 from .outliers import LIMIT_RADII, YOUNG, Background, RecentGaps, outlier_score
 from .partition import partition
@@ -34,8 +35,10 @@ __all__ = [
     "geometry",
     "histogram_cells",
     "merge_closest",
+    "move",
     "nearest",
     "neighbours",
+    "observe",
     "overlaps",
     "pairwise_squared_distances",
     "partition",

@@ -37,6 +37,22 @@ int ncs_take(PyObject *object, Py_buffer *view, char type, int writable, int ndi
     return -1;
 }
 
+int ncs_take_all(PyObject *const *objects, Py_buffer *views, const char *types,
+                 int writable_from, const int *dimensions, Py_ssize_t shapes[][2])
+{
+    int i = 0;
+    while (types[i] && !ncs_take(objects[i], &views[i], types[i], i >= writable_from,
+                                 dimensions[i], shapes[i]))
+        i++;
+    return i;
+}
+
+void ncs_release(Py_buffer *views, int taken)
+{
+    while (taken > 0)
+        PyBuffer_Release(&views[--taken]);
+}
+
 int ncs_take_block(PyObject *object, Py_buffer *view, ncs_block *block)
 {
     if (PyObject_GetBuffer(object, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)

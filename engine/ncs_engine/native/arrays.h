@@ -15,6 +15,14 @@
 int ncs_take(PyObject *object, Py_buffer *view, char type, int writable, int ndim,
              const Py_ssize_t *shape);
 
+/* Take arrays of these types, of which those from one on are written to; return how
+ * many, with an error set if not all. */
+int ncs_take_all(PyObject *const *objects, Py_buffer *views, const char *types,
+                 int writable_from, const int *dimensions, Py_ssize_t shapes[][2]);
+
+/* Let go of the first `taken`. */
+void ncs_release(Py_buffer *views, int taken);
+
 /* Take points, float32 or float64 (n, d), into `view` and `block`; as `ncs_take`. */
 int ncs_take_block(PyObject *object, Py_buffer *view, ncs_block *block);
 
@@ -22,6 +30,8 @@ int ncs_take_block(PyObject *object, Py_buffer *view, ncs_block *block);
 PyObject *ncs_py_geometry(PyObject *module, PyObject *args);
 PyObject *ncs_py_merge_closest(PyObject *module, PyObject *args);
 PyObject *ncs_py_refound(PyObject *module, PyObject *args);
+PyObject *ncs_py_observe(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *ncs_py_move(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ncs_py_partition(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ncs_py_chi_squares(PyObject *module, PyObject *const *args, Py_ssize_t n);

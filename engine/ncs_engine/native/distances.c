@@ -135,14 +135,3 @@ void ncs_neighbours(const double *columns, ptrdiff_t dimension, ptrdiff_t count,
         squared[i / every] = kth_least(row, count, k, least);
     }
 }
-
-void ncs_nearest(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
-                 ptrdiff_t count, const double *points, ptrdiff_t n, double *scratch,
-                 int64_t *nearest)
-{
-    for (ptrdiff_t i = 0; i < n; i++) {
-        ncs_squared_distances(centres, dimension, capacity, count,
-                              points + i * dimension, scratch);
-        nearest[i] = ncs_argmin(scratch, count);
-    }
-}

@@ -50,15 +50,4 @@ void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity
 void ncs_neighbours(const double *columns, ptrdiff_t dimension, ptrdiff_t count,
                     ptrdiff_t every, ptrdiff_t k, double *scratch, double *squared);
 
-/* Find the nearest of the first `count` centres for each point, the first of equals.
- *
- * IN  centres    double (dimension, capacity)
- * IN  points     double (n, dimension)
- * IN  scratch    double (count)
- * OUT nearest    int64_t (n)
- */
-void ncs_nearest(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
-                 ptrdiff_t count, const double *points, ptrdiff_t n, double *scratch,
-                 int64_t *nearest);
-
 #endif

@@ -1,17 +1,6 @@
 #include "arrays.h"
 #include "histogram.h"
 
-/* Take arrays of given types; return how many, with an error if not all. */
-static int take_all(PyObject *const *args, Py_buffer *views, const char *types,
-                    const int *dimensions, Py_ssize_t shapes[][2], int writable)
-{
-    int i = 0;
-    while (types[i] && !ncs_take(args[i], &views[i], types[i], i == writable,
-                                 dimensions[i], shapes[i]))
-        i++;
-    return i;
-}
-
 static int stays_below(const int64_t *feature, ptrdiff_t d)
 {
     for (int i = 0; i < NCS_BOXES; i++)
@@ -35,7 +24,7 @@ PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssi
     PyObject *const rest[] = {args[1], args[2], args[3], args[4], args[5], args[6], args[8]};
     Py_ssize_t shapes[][2] = {{d}, {d}, {b}, {b}, {d, b}, {b}, {n}};
     const int dimensions[] = {1, 1, 1, 1, 2, 1, 1};
-    int taken = 1 + take_all(rest, views + 1, "ddqdfdq", dimensions, shapes, 6);
+    int taken = 1 + ncs_take_all(rest, views + 1, "ddqdfdq", 6, dimensions, shapes);
     double *scratch = NULL;
     PyObject *done = NULL;
     if (taken < 8) {
@@ -53,8 +42,7 @@ PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssi
         done = Py_NewRef(Py_None);
     }
     PyMem_Free(scratch);
-    while (taken > 0)
-        PyBuffer_Release(&views[--taken]);
+    ncs_release(views, taken);
     return done;
 }
 
@@ -69,13 +57,12 @@ PyObject *ncs_py_chi_squares(PyObject *module, PyObject *const *args, Py_ssize_t
     Py_ssize_t shapes[][2] = {
         {NCS_CELLS + NCS_COARSE}, {3, NCS_CELLS + NCS_COARSE}, {3, 2 * NCS_PAIRS}};
     const int dimensions[] = {1, 2, 2};
-    int taken = take_all(args, views, "did", dimensions, shapes, 2);
+    int taken = ncs_take_all(args, views, "did", 2, dimensions, shapes);
     PyObject *done = NULL;
     if (taken == 3) {
         ncs_chi_squares(views[0].buf, views[1].buf, views[2].buf);
         done = Py_NewRef(Py_None);
     }
-    while (taken > 0)
-        PyBuffer_Release(&views[--taken]);
+    ncs_release(views, taken);
     return done;
 }

@@ -2,6 +2,7 @@
 #include "arrays.h"
 #include "clones.h"
 #include "distances.h"
+#include "nearest.h"
 #include "tally.h"
 
 static PyObject *fits(PyObject *module, PyObject *const *args, Py_ssize_t n)
@@ -68,6 +69,7 @@ static PyObject *nearest(PyObject *module, PyObject *const *args, Py_ssize_t nar
     Py_ssize_t d = views[0].shape[0], capacity = views[0].shape[1];
     PyObject *done = NULL;
     double *scratch = NULL;
+    float *floats = NULL;
     if (ncs_take(args[2], &views[1], 'd', 0, 2, (Py_ssize_t[]){-1, d}))
         goto centres_taken;
     Py_ssize_t n = views[1].shape[0];
@@ -75,16 +77,19 @@ static PyObject *nearest(PyObject *module, PyObject *const *args, Py_ssize_t nar
         goto points_taken;
     if (count < 1 || count > capacity) {
         PyErr_SetString(PyExc_ValueError, "kernel: more centres than there are, or none");
-    } else if ((scratch = PyMem_Calloc(count, sizeof(double))) == NULL) {
+    } else if ((scratch = PyMem_Malloc(count * sizeof(double))) == NULL ||
+               (floats = PyMem_Malloc(ncs_finder_floats(d, capacity) * sizeof(float))) ==
+                   NULL) {
         PyErr_NoMemory();
     } else {
         Py_BEGIN_ALLOW_THREADS
-        ncs_nearest(views[0].buf, d, capacity, count, views[1].buf, n, scratch,
+        ncs_nearest(views[0].buf, d, capacity, count, views[1].buf, n, floats, scratch,
                     views[2].buf);
         Py_END_ALLOW_THREADS
         done = Py_NewRef(Py_None);
     }
     PyMem_Free(scratch);
+    PyMem_Free(floats);
     PyBuffer_Release(&views[2]);
 points_taken:
     PyBuffer_Release(&views[1]);
@@ -211,6 +216,8 @@ static PyMethodDef functions[] = {
      METH_FASTCALL, NULL},
     {"geometry", ncs_py_geometry, METH_VARARGS, NULL},
     {"neighbours", neighbours, METH_VARARGS, NULL},
+    {"move", (PyCFunction)(void (*)(void))ncs_py_move, METH_FASTCALL, NULL},
+    {"observe", (PyCFunction)(void (*)(void))ncs_py_observe, METH_FASTCALL, NULL},
     {"overlaps", (PyCFunction)(void (*)(void))overlaps, METH_FASTCALL, NULL},
     {"partition", (PyCFunction)(void (*)(void))ncs_py_partition, METH_FASTCALL, NULL},
     {"refound", ncs_py_refound, METH_VARARGS, NULL},
