@@ -324,8 +324,7 @@ class Model:
         return self.novelty.is_found(self.params.drift_sensitivity)
 
     def _density_step(self, result: LearnResult) -> None:
-        points, _ = self.recent.last(min(self.since_step, _RING))
-        self._rescale(points)
+        recent = self._rescale()
         drift = None
         if self.params.enable_drift_detection:
             drift = self._find_drift()
@@ -334,8 +333,8 @@ class Model:
             self.background.begin()
         self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
         self._forget()
-        self._follow()
-        carried = self._relabel(result.changes)
+        self._follow(recent)
+        carried = self._relabel(recent, result.changes)
         self.gaps.refresh()
         self.background.refresh()
         if self._is_novel():
@@ -367,13 +366,11 @@ class Model:
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
 
-    def _follow(self) -> None:
+    def _follow(self, points: NDArray[np.float64]) -> None:
         """Found clusters that have moved anew from the points that came last."""
         micro = self.micro
         if self.learned <= _RING or not micro.count:  # all is founded anew anyway
             return
-        recent, _ = self.recent.last(_RING)
-        points = np.ascontiguousarray(self.standardize(recent))
         index = np.empty(_RING, dtype=np.int64)
         kernel.active.nearest(micro.centres, micro.count, points, index)
         cluster = micro.label[index]
@@ -419,21 +416,26 @@ class Model:
         alive = tuple(sorted(cluster for cluster in affected if cluster in self.book))
         return dataclasses.replace(drift, affected_clusters=alive)
 
-    def _rescale(self, points: NDArray[np.float64]) -> None:
-        """Follow the spread of the data: standardiser, radius, number of entries."""
-        self.scaler.observe(points)
+    def _rescale(self) -> NDArray[np.float64]:
+        """Follow the spread of the data: standardiser, radius, number of entries.
+
+        Returns:
+            float64 (n, d), C order: the last points, up to 256, standardised.
+        """
+        self.scaler.observe(self.recent.last_points(min(self.since_step, _RING)))
         factor, offset = self.scaler.move()
         self.micro.remap(factor, offset)
         if not self.warming_up:
             self.gaps.rescale(self.vigilance.rescale(factor))
-        recent, _ = self.recent.last(min(self.learned, _RING))
-        self.vigilance.measure(self.standardize(recent), blend=not self.warming_up)
+        recent = self.standardize(self.recent.last_points(min(self.learned, _RING)))
+        self.vigilance.measure(recent, blend=not self.warming_up)
         if self.learned <= _RING:
-            self._rebuild()
+            self._rebuild(recent)
         elif self.micro.capacity != self._capacity:
             self.micro = self.micro.resized(self._capacity, keep=self._capacity)
+        return recent
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, points: NDArray[np.float64]) -> None:
         """Found the micro-clusters anew from all points so far, at today's radius.
 
         While they still fit in the ring, the scale is only being learned; what was
@@ -442,8 +444,7 @@ class Model:
         """
         before = self.micro
         self.micro = before.resized(self._capacity, keep=0)
-        points, _ = self.recent.last(self.learned)
-        self._refound(before, self.standardize(points))
+        self._refound(before, points)
 
     def _refound(self, before: MicroClusters, points: NDArray[np.float64]) -> None:
         """Place standardised points, each with the cluster its place was in before."""
@@ -457,11 +458,13 @@ class Model:
                 return
             crowded = not self._make_room()
 
-    def _relabel(self, changes: list[Change]) -> Carried:
+    def _relabel(
+        self, recent: NDArray[np.float64], changes: list[Change]
+    ) -> Carried:
         """Find the clusters anew and carry their ids over."""
         micro = self.micro
         weight, old = micro.weight[: micro.count], micro.label[: micro.count]
-        component = self._components()
+        component = self._components(recent)
         drop_light(component, weight, old, self._weight_to_be_born)
         limit(component, weight, micro, self.params.max_clusters)
         alive = set(self.book.ids())
@@ -481,18 +484,17 @@ class Model:
             self.pace = min(2 * self.pace, _CALM)
         return carried
 
-    def _components(self) -> NDArray[np.int64]:
+    def _components(self, recent: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return int64 (count,): the component of each micro-cluster."""
         micro, vigilance = self.micro, self.vigilance
         component = np.empty(micro.count, dtype=np.int64)
-        recent, _ = self.recent.last(min(self.learned, _RING))
         kernel.active.partition(
             micro.centres,
             micro.spread,
             micro.weight,
             micro.label,
             micro.count,
-            np.ascontiguousarray(self.standardize(recent)),
+            recent,
             vigilance.valley,
             self._reach,
             component,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import cut_boxes
 from .moments import move, observe
 from .novelty import STRAY_MEMORY
 from .outliers import LIMIT_RADII, YOUNG, Background, RecentGaps, outlier_score
@@ -31,6 +32,7 @@ __all__ = [
     "FULL",
     "PointLoop",
     "chi_squares",
+    "cut_boxes",
     "fits",
     "geometry",
     "histogram_cells",

@@ -1,5 +1,5 @@
 #include "arrays.h"
-#include "histogram.h"
+#include "boxes.h"
 
 static int stays_below(const int64_t *feature, ptrdiff_t d)
 {
@@ -42,6 +42,59 @@ PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssi
         done = Py_NewRef(Py_None);
     }
     PyMem_Free(scratch);
+    ncs_release(views, taken);
+    return done;
+}
+
+/* Standardise the points and cut them; return whether there was memory for it. */
+static int cut_boxes(ncs_boxes *boxes, const double *points, ptrdiff_t n,
+                     const ncs_histogram *by)
+{
+    ptrdiff_t d = boxes->dimension;
+    double *scratch = PyMem_Malloc(ncs_boxes_doubles(n, d) * sizeof *scratch);
+    boxes->who = PyMem_Malloc((2 * n + 1) * sizeof *boxes->who);
+    int enough = scratch != NULL && boxes->who != NULL;
+    if (enough) {
+        boxes->z = scratch;
+        boxes->values = scratch + n * d;
+        boxes->sums = boxes->values + n;
+        Py_BEGIN_ALLOW_THREADS
+        for (ptrdiff_t i = 0; i < n; i++)
+            ncs_clamped(by, points + i * d, boxes->z + i * d);
+        ncs_cut_boxes(boxes, n);
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(scratch);
+    PyMem_Free(boxes->who);
+    return enough;
+}
+
+/* cut_boxes(points, shift, scale, farthest, feature, cut, middle, reach) */
+PyObject *ncs_py_cut_boxes(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    (void)module;
+    if (count != 8)
+        return PyErr_Format(PyExc_TypeError, "cut_boxes takes 8 arguments, got %zd", count);
+    double farthest = PyFloat_AsDouble(args[3]);
+    Py_buffer views[7];
+    if (PyErr_Occurred() || ncs_take(args[0], &views[0], 'd', 0, 2, (Py_ssize_t[]){-1, -1}))
+        return NULL;
+    Py_ssize_t n = views[0].shape[0], d = views[0].shape[1], b = NCS_BOXES;
+    PyObject *const rest[] = {args[1], args[2], args[4], args[5], args[6], args[7]};
+    Py_ssize_t shapes[][2] = {{d}, {d}, {b}, {b}, {d, b}, {b}};
+    const int dimensions[] = {1, 1, 1, 1, 2, 1};
+    int taken = 1 + ncs_take_all(rest, views + 1, "ddqdfd", 2, dimensions, shapes);
+    PyObject *done = NULL;
+    if (taken == 7) {
+        ncs_histogram by = {.dimension = d, .shift = views[1].buf, .scale = views[2].buf,
+                            .farthest = farthest};
+        ncs_boxes boxes = {.dimension = d, .feature = views[3].buf, .cut = views[4].buf,
+                           .middle = views[5].buf, .reach = views[6].buf};
+        if (cut_boxes(&boxes, views[0].buf, n, &by))
+            done = Py_NewRef(Py_None);
+        else
+            PyErr_NoMemory();
+    }
     ncs_release(views, taken);
     return done;
 }
