@@ -29,7 +29,7 @@ from .outliers import LIMIT_RADII, Background, RecentGaps
 from .params import EngineParams
 from .recent import RecentPoints
 from .result import Change, Drift, LearnResult
-from .selection import drop_light, limit
+from .selection import drop_light, limit, weight_to_stay
 from .standardizer import Standardizer, unit_vectors
 from .strangeness import Sample
 from .vigilance import Vigilance
@@ -462,9 +462,37 @@ class Model:
         self, recent: NDArray[np.float64], changes: list[Change]
     ) -> Carried:
         """Find the clusters anew and carry their ids over."""
+        component = self._components(recent)
+        if self._goes_on(component):
+            clusters = self.book.ids()
+            self.drift.stay(clusters)
+            label = self.micro.label[: self.micro.count]
+            carried, told = Carried(label, [], [], [], [], self.book.next_id), []
+        else:
+            carried = self._carry(component)
+            told = self.book.follow(carried, self.micro, self.learned)
+            changes.extend(told)
+        if self.motion.going_on:
+            self.pace = _MOVING
+        elif told or self._is_novel() or self.drift.reported:
+            self.pace = _QUICK
+        else:
+            self.pace = min(2 * self.pace, _CALM)
+        return carried
+
+    def _goes_on(self, component: NDArray[np.int64]) -> bool:
+        """Let the clusters go on if these are the components; return whether they do."""
+        micro, known, born = self.micro, len(self.book), self._weight_to_be_born
+        if known > self.params.max_clusters:
+            return False
+        weight, label = micro.weight[: micro.count], micro.label[: micro.count]
+        go_on, stay = kernel.active.go_on, weight_to_stay(born)
+        return bool(go_on(component, weight, label, known, stay, born))
+
+    def _carry(self, component: NDArray[np.int64]) -> Carried:
+        """Carry ids over to the components."""
         micro = self.micro
         weight, old = micro.weight[: micro.count], micro.label[: micro.count]
-        component = self._components(recent)
         drop_light(component, weight, old, self._weight_to_be_born)
         limit(component, weight, micro, self.params.max_clusters)
         alive = set(self.book.ids())
@@ -474,14 +502,6 @@ class Model:
         lately = weight * np.where(late, 1.0, _LYING_STILL)
         self.drift.follow(moved_weight(old, carried.label, lately))
         micro.label[: micro.count] = carried.label
-        told = self.book.follow(carried, micro, self.learned)
-        changes.extend(told)
-        if self.motion.going_on:
-            self.pace = _MOVING
-        elif told or self._is_novel() or self.drift.reported:
-            self.pace = _QUICK
-        else:
-            self.pace = min(2 * self.pace, _CALM)
         return carried
 
     def _components(self, recent: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import cut_boxes
+from .continuity import go_on
 from .moments import move, observe
 from .novelty import STRAY_MEMORY
 from .outliers import LIMIT_RADII, YOUNG, Background, RecentGaps, outlier_score
@@ -35,6 +36,7 @@ __all__ = [
     "cut_boxes",
     "fits",
     "geometry",
+    "go_on",
     "histogram_cells",
     "merge_closest",
     "move",

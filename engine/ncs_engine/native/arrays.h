@@ -35,6 +35,7 @@ PyObject *ncs_py_move(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ncs_py_partition(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ncs_py_cut_boxes(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *ncs_py_go_on(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ncs_py_chi_squares(PyObject *module, PyObject *const *args, Py_ssize_t n);
 
 /* The type of `PointLoop`. */

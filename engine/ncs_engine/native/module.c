@@ -213,6 +213,7 @@ static PyMethodDef functions[] = {
     {"merge_closest", ncs_py_merge_closest, METH_VARARGS, NULL},
     {"chi_squares", (PyCFunction)(void (*)(void))ncs_py_chi_squares, METH_FASTCALL, NULL},
     {"cut_boxes", (PyCFunction)(void (*)(void))ncs_py_cut_boxes, METH_FASTCALL, NULL},
+    {"go_on", (PyCFunction)(void (*)(void))ncs_py_go_on, METH_FASTCALL, NULL},
     {"histogram_cells", (PyCFunction)(void (*)(void))ncs_py_histogram_cells,
      METH_FASTCALL, NULL},
     {"geometry", ncs_py_geometry, METH_VARARGS, NULL},
