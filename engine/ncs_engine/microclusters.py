@@ -118,20 +118,11 @@ class MicroClusters:
 
     def remap(self, factor: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
         """Follow a move of the standardiser: centre * factor + offset, both (d,)."""
-        active = self.centres[:, : self.count]
-        active *= factor[:, None]
-        active += offset[:, None]
-        self.spread[:, : self.count] *= (factor * factor)[:, None]
+        kernel.active.remap(self, self.count, factor, offset)
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
         """Keep those of the active entries where bool (count,) `mask` is true."""
-        kept = int(np.count_nonzero(mask))
-        if kept == self.count:
-            return
-        for name in self.ARRAYS:
-            array = getattr(self, name)
-            array[..., :kept] = array[..., : self.count][..., mask]
-        self.count = kept
+        self.count = kernel.active.keep(self, self.count, mask)
 
     def merge_closest(
         self, target: int, squared: NDArray[np.float64], reach: float = math.inf

@@ -353,16 +353,17 @@ class Model:
 
     def _forget(self) -> None:
         """Forget what is long ago; follow how much room there is."""
-        micro = self.micro
-        weight = micro.weight[: micro.count]
-        weight *= 0.5 ** (self.since_step / _HALF_LIFE)
-        # What is silent for much longer than its share of the points would let expect
-        # loses half in every further gap; the less is left, the longer the gaps.
-        share = weight / max(float(weight.sum()), 1.0)
-        silence = (self.learned - micro.seen[: micro.count]) * share
-        gaps = np.minimum(silence - _SILENT_GAPS, self.since_step * share)
-        weight *= 0.5 ** np.maximum(gaps, 0.0)
-        micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
+        micro, since = self.micro, self.since_step
+        faded = 0.5 ** (since / _HALF_LIFE)
+        micro.count = kernel.active.forget(
+            micro,
+            micro.count,
+            faded,
+            self.learned,
+            since,
+            _SILENT_GAPS,
+            _FORGOTTEN_BELOW,
+        )
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
 

@@ -21,6 +21,7 @@ from .outliers import LIMIT_RADII, YOUNG, Background, RecentGaps, outlier_score
 from .partition import partition
 from .result import OUTLIER
 from .standardizer import Standardizer, unit_vectors
+from .upkeep import forget, keep, remap
 
 if TYPE_CHECKING:
     from .microclusters import MicroClusters
@@ -35,9 +36,11 @@ __all__ = [
     "chi_squares",
     "cut_boxes",
     "fits",
+    "forget",
     "geometry",
     "go_on",
     "histogram_cells",
+    "keep",
     "merge_closest",
     "move",
     "nearest",
@@ -48,6 +51,7 @@ __all__ = [
     "partition",
     "place",
     "refound",
+    "remap",
     "short_of_outlier",
     "tally",
 ]

@@ -27,6 +27,9 @@ void ncs_release(Py_buffer *views, int taken);
 int ncs_take_block(PyObject *object, Py_buffer *view, ncs_block *block);
 
 /* Functions of the module that are elsewhere. */
+PyObject *ncs_py_forget(PyObject *module, PyObject *args);
+PyObject *ncs_py_keep(PyObject *module, PyObject *args);
+PyObject *ncs_py_remap(PyObject *module, PyObject *args);
 PyObject *ncs_py_geometry(PyObject *module, PyObject *args);
 PyObject *ncs_py_merge_closest(PyObject *module, PyObject *args);
 PyObject *ncs_py_refound(PyObject *module, PyObject *args);

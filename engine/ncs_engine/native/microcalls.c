@@ -1,6 +1,5 @@
 /* What Python calls on its MicroClusters; see numpy_kernel. */
-#include "arrays.h"
-#include "microclusters.h"
+#include "microcalls.h"
 
 static const char *const micro_arrays[] = {"centres", "spread", "weight",
                                            "points",  "label",  "seen"};
@@ -30,21 +29,26 @@ static int take_micro(PyObject *owner, Py_buffer *views, ncs_micro *micro)
     return 6;
 }
 
-/* Take the arrays of a MicroClusters, and how many are in use. */
-static int take_counted(PyObject *owner, Py_buffer *views, ncs_micro *micro)
+int ncs_take_first(PyObject *owner, Py_ssize_t count, Py_buffer *views, ncs_micro *micro)
 {
     int taken = take_micro(owner, views, micro);
     if (taken < 6)
         return taken;
-    PyObject *count = PyObject_GetAttrString(owner, "count");
-    micro->count = count == NULL ? -1 : PyLong_AsSsize_t(count);
-    Py_XDECREF(count);
-    if (micro->count >= 0 && micro->count <= micro->capacity)
+    micro->count = count;
+    if (count >= 0 && count <= micro->capacity)
         return 6;
-    if (!PyErr_Occurred())
-        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
+    PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
     PyBuffer_Release(&views[5]);
     return 5;
+}
+
+/* Take the arrays of a MicroClusters, and how many are in use. */
+static int take_counted(PyObject *owner, Py_buffer *views, ncs_micro *micro)
+{
+    PyObject *count = PyObject_GetAttrString(owner, "count");
+    Py_ssize_t used = count == NULL ? -1 : PyLong_AsSsize_t(count);
+    Py_XDECREF(count);
+    return PyErr_Occurred() ? 0 : ncs_take_first(owner, used, views, micro);
 }
 
 PyObject *ncs_py_refound(PyObject *module, PyObject *args)
@@ -85,8 +89,7 @@ PyObject *ncs_py_refound(PyObject *module, PyObject *args)
             done = PyLong_FromSsize_t(start);
         Py_XDECREF(count);
     }
-    while (taken > 0)
-        PyBuffer_Release(&views[--taken]);
+    ncs_release(views, taken);
     return done;
 }
 
@@ -100,17 +103,14 @@ PyObject *ncs_py_geometry(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OnOOO:geometry", &owner, &count, &out[0], &out[1],
                           &out[2]))
         return NULL;
-    int taken = take_micro(owner, views, &micro);
+    int taken = ncs_take_first(owner, count, views, &micro);
     shape[1] = micro.dimension;
     for (int i = 0; taken == 6 + i && i < 3; i++)
         if (!ncs_take(out[i], &views[6 + i], i ? 'd' : 'q', i > 0, i ? 2 : 1, shape))
             shape[0] = views[taken++].shape[0];
-    if (taken == 9 && (count < 0 || count > micro.capacity)) {
-        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
-    } else if (taken == 9) {
+    if (taken == 9) {
         double *total = PyMem_Calloc(shape[0] + 1, sizeof *total);
         ptrdiff_t *place = PyMem_Calloc(count + 1, sizeof *place);
-        micro.count = count;
         if (total == NULL || place == NULL) {
             PyErr_NoMemory();
         } else {
@@ -121,8 +121,7 @@ PyObject *ncs_py_geometry(PyObject *module, PyObject *args)
         PyMem_Free(total);
         PyMem_Free(place);
     }
-    while (taken > 0)
-        PyBuffer_Release(&views[--taken]);
+    ncs_release(views, taken);
     return done;
 }
 
@@ -158,21 +157,17 @@ PyObject *ncs_py_merge_closest(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OnnOOd:merge_closest", &owner, &count, &target,
                           &squared, &alive, &limit))
         return NULL;
-    int taken = take_micro(owner, views, &micro);
+    int taken = ncs_take_first(owner, count, views, &micro);
     if (taken == 6 &&
         !ncs_take(squared, &views[6], 'd', 1, 2, (Py_ssize_t[]){count, count}))
         taken++;
     if (taken == 7 && !ncs_take(alive, &views[7], '?', 1, 1, (Py_ssize_t[]){count}))
         taken++;
-    if (taken == 8 && count > micro.capacity) {
-        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
-    } else if (taken == 8) {
-        micro.count = count;
+    if (taken == 8) {
         double farthest = merge(&micro, target, views[6].buf, views[7].buf, limit);
         if (farthest >= 0.0)
             done = PyFloat_FromDouble(farthest);
     }
-    while (taken > 0)
-        PyBuffer_Release(&views[--taken]);
+    ncs_release(views, taken);
     return done;
 }
