@@ -15,7 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .microclusters import MicroClusters
+from .result import OUTLIER
 
 __all__ = ["Motion"]
 
@@ -78,9 +80,10 @@ class Motion:
 def _lags(
     points: Floats, cluster: NDArray[np.int64], micro: MicroClusters
 ) -> list[_Lag]:
-    names, counts = np.unique(cluster[cluster >= 0], return_counts=True)
+    tally = kernel.active.tally(cluster, 0, len(cluster), OUTLIER)
+    many = (c for c, points, *_ in tally if points >= _POINTS and c != OUTLIER)
     lags = []
-    for name in names[counts >= _POINTS].tolist():
+    for name in sorted(many):
         lag = _lag(name, points[cluster == name], micro)
         if lag is not None:
             lags.append(lag)

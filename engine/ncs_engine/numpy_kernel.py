@@ -51,6 +51,7 @@ __all__ = [
     "partition",
     "place",
     "refound",
+    "qualities",
     "remap",
     "short_of_outlier",
     "tally",
@@ -164,6 +165,37 @@ def geometry(
     offset = micro.centres[:, known].T - centroids[where]
     squares = (offset * offset + micro.spread[:, known].T) * share
     np.add.at(variances, where, squares)
+
+
+def qualities(
+    centroids: NDArray[np.float64],
+    variances: NDArray[np.float64],
+    quality: NDArray[np.float64],
+) -> None:
+    """Say how well clusters are apart: (b - a) / max(a, b), clipped to [0, 1].
+
+    a is the root mean square distance of its points to its centroid, b the distance to
+    the nearest other centroid; after the simplified silhouette of Hruschka, de Castro
+    and Campello (2004). A single cluster has no other: it gets 0.5. O(k^2 d).
+
+    Args:
+        centroids: float64 (k, d).
+        variances: float64 (k, d).
+        quality: OUT, float64 (k,).
+    """
+    if len(centroids) < 2:
+        quality[:] = 0.5
+        return
+    squared = np.zeros((len(centroids), len(centroids)))
+    spread = np.zeros(len(centroids))
+    for centre, variance in zip(centroids.T, variances.T, strict=True):
+        squared += np.square(centre[:, None] - centre)
+        spread += variance
+    np.fill_diagonal(squared, np.inf)
+    other, own = np.sqrt(squared.min(axis=1)), np.sqrt(spread)
+    larger = np.maximum(other, own)
+    ratio = np.divide(other - own, larger, out=np.ones_like(own), where=larger > 0)
+    quality[:] = np.maximum(ratio, 0.0)
 
 
 def neighbours(

@@ -28,6 +28,7 @@ int ncs_take_block(PyObject *object, Py_buffer *view, ncs_block *block);
 
 /* Functions of the module that are elsewhere. */
 PyObject *ncs_py_forget(PyObject *module, PyObject *args);
+PyObject *ncs_py_qualities(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ncs_py_keep(PyObject *module, PyObject *args);
 PyObject *ncs_py_remap(PyObject *module, PyObject *args);
 PyObject *ncs_py_geometry(PyObject *module, PyObject *args);

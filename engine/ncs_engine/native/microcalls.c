@@ -109,17 +109,37 @@ PyObject *ncs_py_geometry(PyObject *module, PyObject *args)
         if (!ncs_take(out[i], &views[6 + i], i ? 'd' : 'q', i > 0, i ? 2 : 1, shape))
             shape[0] = views[taken++].shape[0];
     if (taken == 9) {
-        double *total = PyMem_Calloc(shape[0] + 1, sizeof *total);
-        ptrdiff_t *place = PyMem_Calloc(count + 1, sizeof *place);
-        if (total == NULL || place == NULL) {
+        double *share = PyMem_Malloc((count + shape[0] + 1) * sizeof *share);
+        ptrdiff_t *place = PyMem_Malloc((count + 1) * sizeof *place);
+        if (share == NULL || place == NULL) {
             PyErr_NoMemory();
         } else {
             ncs_geometry(&micro, views[6].buf, shape[0], views[7].buf, views[8].buf,
-                         total, place);
+                         share, place);
             done = Py_NewRef(Py_None);
         }
-        PyMem_Free(total);
+        PyMem_Free(share);
         PyMem_Free(place);
+    }
+    ncs_release(views, taken);
+    return done;
+}
+
+/* qualities(centroids, variances, quality) */
+PyObject *ncs_py_qualities(PyObject *module, PyObject *const *args, Py_ssize_t n)
+{
+    (void)module;
+    if (n != 3)
+        return PyErr_Format(PyExc_TypeError, "qualities takes 3 arguments, got %zd", n);
+    Py_buffer views[3];
+    if (ncs_take(args[0], &views[0], 'd', 0, 2, (Py_ssize_t[]){-1, -1}))
+        return NULL;
+    Py_ssize_t k = views[0].shape[0], d = views[0].shape[1], shapes[][2] = {{k, d}, {k}};
+    int taken = 1 + ncs_take_all(args + 1, views + 1, "dd", 1, (int[]){2, 1}, shapes);
+    PyObject *done = NULL;
+    if (taken == 3) {
+        ncs_qualities(views[0].buf, views[1].buf, k, d, views[2].buf);
+        done = Py_NewRef(Py_None);
     }
     ncs_release(views, taken);
     return done;

@@ -65,12 +65,21 @@ ptrdiff_t ncs_refound(ncs_micro *micro, const ncs_micro *before, const double *p
  * IN  ids        int64 (clusters), rising
  * OUT centroids  double (clusters, dimension)
  * OUT variances  double (clusters, dimension)
- * OUT total      double (clusters), scratch
+ * OUT share      double (count + clusters), scratch
  * OUT place      ptrdiff_t (count), scratch
  */
 void ncs_geometry(const ncs_micro *micro, const int64_t *ids, ptrdiff_t clusters,
-                  double *centroids, double *variances, double *total,
+                  double *centroids, double *variances, double *share,
                   ptrdiff_t *place);
+
+/* Say how well clusters are apart; see numpy_kernel.qualities.
+ *
+ * IN  centroids  double (clusters, d)
+ * IN  variances  double (clusters, d)
+ * OUT quality    double (clusters)
+ */
+void ncs_qualities(const double *centroids, const double *variances, ptrdiff_t clusters,
+                   ptrdiff_t d, double *quality);
 
 /* Merge the closest pairs until at most `target` are alive; see
  * MicroClusters.merge_closest. Entries that went are not yet taken out of the arrays.

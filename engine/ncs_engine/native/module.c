@@ -225,6 +225,7 @@ static PyMethodDef functions[] = {
     {"overlaps", (PyCFunction)(void (*)(void))overlaps, METH_FASTCALL, NULL},
     {"partition", (PyCFunction)(void (*)(void))ncs_py_partition, METH_FASTCALL, NULL},
     {"refound", ncs_py_refound, METH_VARARGS, NULL},
+    {"qualities", (PyCFunction)(void (*)(void))ncs_py_qualities, METH_FASTCALL, NULL},
     {"remap", ncs_py_remap, METH_VARARGS, NULL},
     {"tally", (PyCFunction)(void (*)(void))tally, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
