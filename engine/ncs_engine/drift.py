@@ -86,10 +86,6 @@ class DriftDetector:
         self.shares.follow(moved)
         self.silence.follow(moved, self.at)
 
-    def stay(self, clusters: list[int]) -> None:
-        """Note that each of the clusters is where it was; as `follow`, of all of it."""
-        self.shares.stay(clusters)
-
     def count(self, cluster: int, points: int, visits: int, at: int) -> None:
         """Count points of one cluster, the last of them the one numbered `at`.
 

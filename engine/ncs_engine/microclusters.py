@@ -124,26 +124,19 @@ class MicroClusters:
         """Keep those of the active entries where bool (count,) `mask` is true."""
         self.count = kernel.active.keep(self, self.count, mask)
 
-    def merge_closest(
-        self, target: int, squared: NDArray[np.float64], reach: float = math.inf
-    ) -> float:
-        """Merge the closest pairs until at most `target` are left.
-
-        Pairs of two different clusters are left alone.
+    def merge_closest(self, target: int, reach: float = math.inf) -> float:
+        """Merge the closest pairs of a cluster until at most `target` entries are left.
 
         Args:
             target: see above.
-            squared: INOUT, `pairwise_squared_distances`; used up.
-            reach: what is further apart now is left alone as well.
+            reach: what is further apart now is left alone.
 
         Returns:
             The largest distance over which two were merged, 0 for none.
         """
-        alive = np.ones(self.count, dtype=np.bool_)
-        farthest: float = kernel.active.merge_closest(
-            self, self.count, target, squared, alive, reach * reach
+        farthest, self.count = kernel.active.merge_closest(
+            self, self.count, target, reach * reach
         )
-        self.keep(alive)
         return math.sqrt(farthest)
 
     def take_in(self, a: int, b: int) -> None:

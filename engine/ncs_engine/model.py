@@ -395,13 +395,8 @@ class Model:
         if micro.count == micro.capacity and strays > _STRAY_SHARE * micro.capacity:
             micro.drop_lightest_stray()
         if micro.count == micro.capacity:
-            squared = micro.pairwise_squared_distances()
-            # Of strays there is none, or few; added so, they are infinite at once.
-            stray = micro.label[: micro.count] < 0
-            if stray.any():
-                squared[stray], squared[:, stray] = np.inf, np.inf
             target = int(_KEPT_SHARE * micro.capacity)
-            farthest = micro.merge_closest(target, squared, self._reach)
+            farthest = micro.merge_closest(target, self._reach)
             if farthest > 0.0:
                 self.vigilance.widen(farthest)
         if micro.count == micro.capacity:
@@ -465,8 +460,7 @@ class Model:
         """Find the clusters anew and carry their ids over."""
         component = self._components(recent)
         if self._goes_on(component):
-            clusters = self.book.ids()
-            self.drift.stay(clusters)
+            self.drift.follow([(cluster, cluster, 1.0) for cluster in self.book.ids()])
             label = self.micro.label[: self.micro.count]
             carried, told = Carried(label, [], [], [], [], self.book.next_id), []
         else:

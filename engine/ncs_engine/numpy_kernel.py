@@ -330,41 +330,36 @@ def chi_squares(
 
 
 def merge_closest(
-    micro: MicroClusters,
-    count: int,
-    target: int,
-    squared: NDArray[np.float64],
-    alive: NDArray[np.bool_],
-    limit: float,
-) -> float:
-    """Merge the closest pairs until `target` are alive; return the farthest merged.
+    micro: MicroClusters, count: int, target: int, limit: float
+) -> tuple[float, int]:
+    """Merge the closest pairs of a cluster until `target` are left.
 
-    Of several equally close pairs the one with the lowest indices. Pairs of two
-    different clusters are left alone, and those that are beyond `limit` now.
+    Of several equally close pairs the one with the lowest indices. Entries without a
+    label are left alone, and pairs that are beyond `limit` now.
 
     Args:
-        micro: INOUT, all arrays; what went is still in them.
+        micro: INOUT, all arrays; not its `count`.
         count: how many are in use.
         target: stop at so many.
-        squared: INOUT, float64 (count, count), squared distances; used up.
-        alive: OUT, bool (count,), false for what went into another one.
         limit: squared distance.
 
     Returns:
-        The largest squared distance of a merged pair, 0 for none.
+        The largest squared distance of a merged pair, 0 for none; how many are left.
     """
     label = micro.label[:count]
-    apart = (label[:, None] != label) & (label[:, None] >= 0) & (label >= 0)
+    squared = np.empty((count, count))
+    pairwise_squared_distances(micro.centres, count, squared)
+    apart = (label[:, None] != label) | (label < 0)
     squared[apart | (squared > limit)] = np.inf
     np.fill_diagonal(squared, np.inf)
-    alive[:] = True
+    alive = np.ones(count, dtype=np.bool_)
     farthest = 0.0
     for _ in range(count - target):
         a, b = divmod(int(np.argmin(squared)), count)
         if squared[a, b] == np.inf:
             break
         farthest = max(farthest, float(squared[a, b]))
-        if label[a] < 0 or (label[b] >= 0 and micro.weight[b] > micro.weight[a]):
+        if micro.weight[b] > micro.weight[a]:
             a, b = b, a
         micro.take_in(a, b)
         alive[b] = False
@@ -374,7 +369,7 @@ def merge_closest(
         barred = (squared[a] == np.inf) | ~alive
         squared[a] = np.where(barred, np.inf, moved)
         squared[:, a] = squared[a]
-    return farthest
+    return farthest, keep(micro, count, alive)
 
 
 def place(

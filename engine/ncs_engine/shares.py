@@ -62,12 +62,6 @@ class Shares:
         self.slow = dict(sorted(self.slow.items()))
         self._spread = None
 
-    def stay(self, clusters: list[int]) -> None:
-        """Know of these clusters; what they have stays."""
-        known = self.fast.keys() & self.slow.keys() & self.visits.keys()
-        if not known.issuperset(clusters):
-            self.follow([(cluster, cluster, 1.0) for cluster in clusters])
-
     def take(self, counts: Counts) -> None:
         """Take a block of points; not an empty one."""
         n = sum(points for points, _ in counts.values())

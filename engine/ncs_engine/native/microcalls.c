@@ -1,4 +1,5 @@
 /* What Python calls on its MicroClusters; see numpy_kernel. */
+#include "memory.h"
 #include "microcalls.h"
 
 static const char *const micro_arrays[] = {"centres", "spread", "weight",
@@ -145,48 +146,29 @@ PyObject *ncs_py_qualities(PyObject *module, PyObject *const *args, Py_ssize_t n
     return done;
 }
 
-/* Merge with the memory that it takes; return the farthest, or -1 without memory. */
-static double merge(ncs_micro *micro, Py_ssize_t target, double *squared,
-                    uint8_t *alive, double limit)
-{
-    size_t doubles = micro->dimension + micro->count + 1;
-    double *scratch = PyMem_Calloc(doubles, sizeof(double));
-    int64_t *nearest = PyMem_Calloc(micro->count + 1, sizeof(int64_t));
-    double farthest = -1.0;
-    if (scratch != NULL && nearest != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        farthest = ncs_merge_closest(micro, target, squared, alive, limit, scratch,
-                                     nearest);
-        Py_END_ALLOW_THREADS
-    } else {
-        PyErr_NoMemory();
-    }
-    PyMem_Free(scratch);
-    PyMem_Free(nearest);
-    return farthest;
-}
-
+/* merge_closest(micro, count, target, limit) */
 PyObject *ncs_py_merge_closest(PyObject *module, PyObject *args)
 {
-    PyObject *owner, *squared, *alive, *done = NULL;
+    PyObject *owner, *done = NULL;
     Py_ssize_t count, target;
-    double limit;
-    Py_buffer views[8];
+    double limit, farthest;
+    Py_buffer views[6];
     ncs_micro micro;
     (void)module;
-    if (!PyArg_ParseTuple(args, "OnnOOd:merge_closest", &owner, &count, &target,
-                          &squared, &alive, &limit))
+    if (!PyArg_ParseTuple(args, "Onnd:merge_closest", &owner, &count, &target, &limit))
         return NULL;
     int taken = ncs_take_first(owner, count, views, &micro);
-    if (taken == 6 &&
-        !ncs_take(squared, &views[6], 'd', 1, 2, (Py_ssize_t[]){count, count}))
-        taken++;
-    if (taken == 7 && !ncs_take(alive, &views[7], '?', 1, 1, (Py_ssize_t[]){count}))
-        taken++;
-    if (taken == 8) {
-        double farthest = merge(&micro, target, views[6].buf, views[7].buf, limit);
-        if (farthest >= 0.0)
-            done = PyFloat_FromDouble(farthest);
+    if (taken == 6) {
+        ncs_memory memory = ncs_borrow(ncs_merging_bytes(&micro));
+        if (memory.bytes == NULL) {
+            PyErr_NoMemory();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            farthest = ncs_merge_closest(&micro, target, limit, memory.bytes);
+            Py_END_ALLOW_THREADS
+            done = Py_BuildValue("dn", farthest, micro.count);
+        }
+        ncs_give_back(memory);
     }
     ncs_release(views, taken);
     return done;

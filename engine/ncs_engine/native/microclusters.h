@@ -81,21 +81,18 @@ void ncs_geometry(const ncs_micro *micro, const int64_t *ids, ptrdiff_t clusters
 void ncs_qualities(const double *centroids, const double *variances, ptrdiff_t clusters,
                    ptrdiff_t d, double *quality);
 
-/* Merge the closest pairs until at most `target` are alive; see
- * MicroClusters.merge_closest. Entries that went are not yet taken out of the arrays.
+/* Merge the closest pairs until at most `target` entries are left; see
+ * MicroClusters.merge_closest.
  *
- * INOUT micro    its count stays
- * INOUT squared  double (count, count), the squared distances between the centres
- * OUT   alive    uint8 (count), 0 for what went into another one
- * IN    limit    squared distance beyond which pairs are left alone
- * OUT   scratch  double (dimension + count)
- * OUT   nearest  int64 (count)
+ * INOUT micro
+ * IN    limit  squared distance beyond which pairs are left alone
+ * OUT   block  ncs_merging_bytes of scratch
  *
  * Returns the largest squared distance over which two were merged, 0 for none.
- * O(count^2) for the beginning and O(count * dimension) for most merges.
+ * O(count^2 dimension) for the beginning and O(count dimension) for most merges.
  */
-double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double *squared,
-                         uint8_t *alive, double limit, double *scratch,
-                         int64_t *nearest);
+double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double limit, void *block);
+
+size_t ncs_merging_bytes(ncs_micro *micro);
 
 #endif

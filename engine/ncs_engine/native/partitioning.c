@@ -1,48 +1,7 @@
 /* `partition` for Python: takes the arrays, and finds the memory to work in. */
 #include "arrays.h"
+#include "memory.h"
 #include "partition.h"
-
-/* Memory that partitions work in is kept from one to the next: to get it from the
- * system anew, page by page, took longer than the partition. There is a block for each
- * of those that run at once, up to KEPT; what is above LARGEST goes back at once. With
- * 256 micro-clusters and 256 recent points it is 1.0 MB in 10 dimensions, 2.9 in 128.
- * Only touched with the GIL held. */
-#define KEPT 2
-#define LARGEST ((size_t)4 << 20)
-
-typedef struct {
-    void *bytes;
-    size_t size;
-} block;
-
-static block kept[KEPT];
-
-/* Return a block of `size` bytes at least; without bytes if there is no memory. */
-static block borrow(size_t size)
-{
-    for (int i = 0; i < KEPT; i++)
-        if (kept[i].size >= size) {
-            block found = kept[i];
-            kept[i] = (block){NULL, 0};
-            return found;
-        }
-    return (block){PyMem_RawMalloc(size), size};
-}
-
-/* Keep the block, in place of the smallest one, or give it back. */
-static void give_back(block b)
-{
-    int least = 0;
-    for (int i = 1; i < KEPT; i++)
-        if (kept[i].size < kept[least].size)
-            least = i;
-    if (b.size <= LARGEST && b.size > kept[least].size) {
-        block smaller = kept[least];
-        kept[least] = b;
-        b = smaller;
-    }
-    PyMem_RawFree(b.bytes);
-}
 
 /* Take the arrays of `partition`; return how many, with an error if not all. */
 static int take_crowd(PyObject *const *args, Py_buffer *views, Py_ssize_t count)
@@ -68,13 +27,13 @@ static PyObject *run(const ncs_crowd *crowd, int64_t *component)
 {
     if (crowd->count == 0)
         Py_RETURN_NONE;
-    block b = borrow(ncs_partition_bytes(crowd));
+    ncs_memory b = ncs_borrow(ncs_partition_bytes(crowd));
     if (b.bytes == NULL)
         return PyErr_NoMemory();
     Py_BEGIN_ALLOW_THREADS
     ncs_partition(crowd, b.bytes, component);
     Py_END_ALLOW_THREADS
-    give_back(b);
+    ncs_give_back(b);
     Py_RETURN_NONE;
 }
 
