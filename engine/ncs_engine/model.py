@@ -333,8 +333,8 @@ class Model:
             self.background.begin()
         self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
         self._forget()
-        self._follow(recent)
-        carried = self._relabel(recent, result.changes)
+        nearest = self._follow(recent)
+        carried = self._relabel(recent, nearest, result.changes)
         self.gaps.refresh()
         self.background.refresh()
         if self._is_novel():
@@ -367,19 +367,29 @@ class Model:
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
 
-    def _follow(self, points: NDArray[np.float64]) -> None:
-        """Found clusters that have moved anew from the points that came last."""
-        micro = self.micro
+    def _follow(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Found clusters that have moved anew from the points that came last.
+
+        Returns:
+            int64 (n,): the nearest micro-cluster of each point.
+        """
+        micro, nearest = self.micro, self._nearest(points)
         if self.learned <= _RING or not micro.count:  # all is founded anew anyway
-            return
-        index = np.empty(_RING, dtype=np.int64)
-        kernel.active.nearest(micro.centres, micro.count, points, index)
-        cluster = micro.label[index]
+            return nearest
+        cluster = micro.label[nearest]
         moved = self.motion.moved(points, cluster, micro)
-        if moved:
-            before = micro.resized(micro.capacity, keep=micro.count)
-            micro.keep(~np.isin(micro.label[: micro.count], moved))
-            self._refound(before, points[np.isin(cluster, moved)])
+        if not moved:
+            return nearest
+        before = micro.resized(micro.capacity, keep=micro.count)
+        micro.keep(~np.isin(micro.label[: micro.count], moved))
+        self._refound(before, points[np.isin(cluster, moved)])
+        return self._nearest(points)
+
+    def _nearest(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        micro, nearest = self.micro, np.empty(len(points), dtype=np.int64)
+        if micro.count:
+            kernel.active.nearest(micro.centres, micro.count, points, nearest)
+        return nearest
 
     def _make_room(self) -> bool:
         """Free an entry, as all are in use; return whether that was possible.
@@ -455,10 +465,13 @@ class Model:
             crowded = not self._make_room()
 
     def _relabel(
-        self, recent: NDArray[np.float64], changes: list[Change]
+        self,
+        recent: NDArray[np.float64],
+        nearest: NDArray[np.int64],
+        changes: list[Change],
     ) -> Carried:
         """Find the clusters anew and carry their ids over."""
-        component = self._components(recent)
+        component = self._components(recent, nearest)
         if self._goes_on(component):
             self.drift.follow([(cluster, cluster, 1.0) for cluster in self.book.ids()])
             label = self.micro.label[: self.micro.count]
@@ -499,10 +512,14 @@ class Model:
         micro.label[: micro.count] = carried.label
         return carried
 
-    def _components(self, recent: NDArray[np.float64]) -> NDArray[np.int64]:
+    def _components(
+        self, recent: NDArray[np.float64], nearest: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
         """Return int64 (count,): the component of each micro-cluster."""
         micro, vigilance = self.micro, self.vigilance
         component = np.empty(micro.count, dtype=np.int64)
+        if not micro.count:
+            return component
         kernel.active.partition(
             micro.centres,
             micro.spread,
@@ -510,6 +527,7 @@ class Model:
             micro.label,
             micro.count,
             recent,
+            nearest,
             vigilance.valley,
             self._reach,
             component,

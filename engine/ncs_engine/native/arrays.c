@@ -53,6 +53,14 @@ void ncs_release(Py_buffer *views, int taken)
         PyBuffer_Release(&views[--taken]);
 }
 
+int ncs_all_below(const int64_t *numbers, Py_ssize_t count, int64_t limit)
+{
+    int all = 1;
+    for (Py_ssize_t i = 0; i < count; i++)
+        all &= numbers[i] >= 0 && numbers[i] < limit;
+    return all;
+}
+
 int ncs_take_block(PyObject *object, Py_buffer *view, ncs_block *block)
 {
     if (PyObject_GetBuffer(object, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)

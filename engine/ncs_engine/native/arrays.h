@@ -23,6 +23,9 @@ int ncs_take_all(PyObject *const *objects, Py_buffer *views, const char *types,
 /* Let go of the first `taken`. */
 void ncs_release(Py_buffer *views, int taken);
 
+/* Return whether all numbers are from 0 and below the limit. */
+int ncs_all_below(const int64_t *numbers, Py_ssize_t count, int64_t limit);
+
 /* Take points, float32 or float64 (n, d), into `view` and `block`; as `ncs_take`. */
 int ncs_take_block(PyObject *object, Py_buffer *view, ncs_block *block);
 

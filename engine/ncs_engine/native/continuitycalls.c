@@ -2,14 +2,6 @@
 #include "arrays.h"
 #include "continuity.h"
 
-static int stays_below(const int64_t *component, Py_ssize_t count)
-{
-    for (Py_ssize_t i = 0; i < count; i++)
-        if (component[i] < 0 || component[i] >= count)
-            return 0;
-    return 1;
-}
-
 /* go_on(component, weight, label, clusters, to_stay, to_be_born) */
 PyObject *ncs_py_go_on(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
@@ -25,7 +17,7 @@ PyObject *ncs_py_go_on(PyObject *module, PyObject *const *args, Py_ssize_t n)
     int taken = 1 + ncs_take_all(args + 1, views + 1, "dq", 1, (int[]){1, 1}, shapes);
     PyObject *done = NULL;
     ncs_heir *heirs = NULL;
-    if (taken == 3 && !stays_below(views[0].buf, count)) {
+    if (taken == 3 && !ncs_all_below(views[0].buf, count, count)) {
         PyErr_SetString(PyExc_ValueError, "kernel: no such component");
     } else if (taken == 3 && (heirs = PyMem_Calloc(count + 1, sizeof *heirs)) == NULL) {
         PyErr_NoMemory();

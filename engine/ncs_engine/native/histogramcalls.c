@@ -1,14 +1,6 @@
 #include "arrays.h"
 #include "boxes.h"
 
-static int stays_below(const int64_t *feature, ptrdiff_t d)
-{
-    for (int i = 0; i < NCS_BOXES; i++)
-        if (feature[i] < 0 || feature[i] >= d)
-            return 0;
-    return 1;
-}
-
 /* histogram_cells(points, shift, scale, feature, cut, middle, reach, farthest, cell) */
 PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -29,7 +21,7 @@ PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssi
     PyObject *done = NULL;
     if (taken < 8) {
         ;
-    } else if (!stays_below(views[3].buf, d)) {
+    } else if (!ncs_all_below(views[3].buf, b, d)) {
         PyErr_SetString(PyExc_ValueError, "kernel: a cut along a feature that is not there");
     } else if ((scratch = PyMem_Calloc(d + 1, sizeof(double))) == NULL) {
         PyErr_NoMemory();
