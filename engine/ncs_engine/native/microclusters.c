@@ -98,7 +98,8 @@ static void take_in(ncs_micro *micro, ptrdiff_t a, ptrdiff_t b)
 /* What merging works with; `squared` is infinite where a pair may not be merged. */
 typedef struct {
     ncs_micro *micro;
-    double *squared;  /* (count, count) */
+    ptrdiff_t stride; /* of the rows of `squared` */
+    double *squared;  /* (count, stride) */
     double *z;        /* (dimension), the centre that moved */
     double *least;    /* (count), the least of each row of `squared` */
     int64_t *nearest; /* (count), where it is */
@@ -107,7 +108,7 @@ typedef struct {
 
 static void look_again(merging *m, ptrdiff_t i)
 {
-    const double *row = m->squared + i * m->micro->count;
+    const double *row = m->squared + i * m->stride;
     m->nearest[i] = ncs_argmin(row, m->micro->count);
     m->least[i] = row[m->nearest[i]];
 }
@@ -128,9 +129,9 @@ static void begin(merging *m, double limit)
     ptrdiff_t count = m->micro->count;
     const int64_t *label = m->micro->label;
     ncs_pairwise(m->micro->centres, m->micro->dimension, m->micro->capacity, count, m->z,
-                 m->squared);
+                 m->squared, m->stride);
     for (ptrdiff_t i = 0; i < count; i++) {
-        double *row = m->squared + i * count;
+        double *row = m->squared + i * m->stride;
         row[i] = INFINITY;
         bar(label, label[i], count, label[i] < 0 ? -1.0 : limit, row);
         m->alive[i] = 1;
@@ -142,7 +143,8 @@ static void begin(merging *m, double limit)
 static void follow(merging *m, ptrdiff_t a, ptrdiff_t b)
 {
     ptrdiff_t count = m->micro->count;
-    double *moved = m->squared + a * count, *gone = m->squared + b * count;
+    double *moved = m->squared + a * m->stride;
+    double *gone = m->squared + b * m->stride;
     for (ptrdiff_t j = 0; j < m->micro->dimension; j++)
         m->z[j] = m->micro->centres[j * m->micro->capacity + a];
     /* The row of what went is free to take the new distances. */
@@ -152,8 +154,8 @@ static void follow(merging *m, ptrdiff_t a, ptrdiff_t b)
         int barred = moved[i] == INFINITY || !m->alive[i];
         moved[i] = barred ? INFINITY : gone[i];
         gone[i] = INFINITY;
-        m->squared[i * count + a] = moved[i];
-        m->squared[i * count + b] = INFINITY;
+        m->squared[i * m->stride + a] = moved[i];
+        m->squared[i * m->stride + b] = INFINITY;
     }
     m->least[b] = INFINITY;
     look_again(m, a);
@@ -174,7 +176,8 @@ static void lay_out(merging *m, ncs_micro *micro, ncs_room *room)
 {
     size_t count = micro->count, each = sizeof(double);
     m->micro = micro;
-    m->squared = ncs_room_take(room, count * count, each);
+    m->stride = ncs_pitch(micro->count);
+    m->squared = ncs_room_take(room, count * m->stride, each);
     m->z = ncs_room_take(room, micro->dimension, each);
     m->least = ncs_room_take(room, count, each);
     m->nearest = ncs_room_take(room, count, sizeof *m->nearest);
