@@ -52,14 +52,15 @@ ptrdiff_t ncs_argmin(const double *values, ptrdiff_t count)
         for (int t = 0; t < half; t++)
             lane[t] = lane[t + half] < lane[t] ? lane[t + half] : lane[t];
     const double least = lane[0];
+    uint64_t bit[NCS_ABREAST];
+    for (int t = 0; t < NCS_ABREAST; t++)
+        bit[t] = (uint64_t)1 << t;
     for (i = 0; i + NCS_ABREAST <= count; i += NCS_ABREAST) {
-        int64_t found[NCS_ABREAST], any = 0;
+        uint64_t found = 0;
         for (int t = 0; t < NCS_ABREAST; t++)
-            found[t] = values[i + t] == least;
-        for (int t = 0; t < NCS_ABREAST; t++)
-            any |= found[t];
-        if (any)
-            break;
+            found |= bit[t] & (0 - (uint64_t)(values[i + t] == least));
+        if (found)
+            return i + ncs_lowest(found);
     }
     for (; i < count; i++)
         if (values[i] == least)
