@@ -19,6 +19,7 @@ from .moments import move, observe
 from .novelty import STRAY_MEMORY
 from .outliers import LIMIT_RADII, YOUNG, Background, RecentGaps, outlier_score
 from .partition import partition
+from .quantiles import median, upper_quartile
 from .result import OUTLIER
 from .standardizer import Standardizer, unit_vectors
 from .upkeep import forget, keep, remap
@@ -41,6 +42,7 @@ __all__ = [
     "go_on",
     "histogram_cells",
     "keep",
+    "median",
     "merge_closest",
     "move",
     "nearest",
@@ -55,6 +57,7 @@ __all__ = [
     "remap",
     "short_of_outlier",
     "tally",
+    "upper_quartile",
 ]
 
 END, BURST, FULL = 0, 1, 2

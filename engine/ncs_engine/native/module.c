@@ -220,6 +220,7 @@ static PyMethodDef functions[] = {
     {"geometry", ncs_py_geometry, METH_VARARGS, NULL},
     {"neighbours", neighbours, METH_VARARGS, NULL},
     {"keep", ncs_py_keep, METH_VARARGS, NULL},
+    {"median", ncs_py_median, METH_O, NULL},
     {"move", (PyCFunction)(void (*)(void))ncs_py_move, METH_FASTCALL, NULL},
     {"observe", (PyCFunction)(void (*)(void))ncs_py_observe, METH_FASTCALL, NULL},
     {"overlaps", (PyCFunction)(void (*)(void))overlaps, METH_FASTCALL, NULL},
@@ -228,6 +229,7 @@ static PyMethodDef functions[] = {
     {"qualities", (PyCFunction)(void (*)(void))ncs_py_qualities, METH_FASTCALL, NULL},
     {"remap", ncs_py_remap, METH_VARARGS, NULL},
     {"tally", (PyCFunction)(void (*)(void))tally, METH_FASTCALL, NULL},
+    {"upper_quartile", ncs_py_upper_quartile, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

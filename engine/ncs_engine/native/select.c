@@ -34,7 +34,7 @@ double ncs_select(double *values, ptrdiff_t count, ptrdiff_t k)
             continue;
         }
         low = gather(values, from, high, pivot, 1);
-        if (k < low)
+        if (k < low || low == from) /* the pivot is there, unless it is no number */
             return pivot;
     }
     return values[k];
@@ -50,4 +50,14 @@ double ncs_median(double *values, ptrdiff_t count)
     for (ptrdiff_t i = 1; i < middle; i++)
         lower = values[i] > lower ? values[i] : lower;
     return (lower + upper) / 2.0;
+}
+
+double ncs_upper_quartile(double *values, ptrdiff_t count)
+{
+    double place = 0.75 * (double)(count - 1);
+    ptrdiff_t k = (ptrdiff_t)place;
+    double low = ncs_select(values, count, k), high = low;
+    for (ptrdiff_t i = k + 1; i < count; i++)
+        high = i == k + 1 || values[i] < high ? values[i] : high;
+    return low + (high - low) * (place - (double)k);
 }

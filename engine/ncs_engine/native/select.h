@@ -16,4 +16,7 @@ double ncs_select(double *values, ptrdiff_t count, ptrdiff_t k);
  */
 double ncs_median(double *values, ptrdiff_t count);
 
+/* Return the 0.75 quantile, as quantiles.upper_quartile does; else as `ncs_median`. */
+double ncs_upper_quartile(double *values, ptrdiff_t count);
+
 #endif
