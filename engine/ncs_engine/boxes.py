@@ -63,7 +63,7 @@ def cut_boxes(
 
 def _sum(rows: Floats) -> Floats:
     """Return the sum of rows, one after the other."""
-    total: Floats = np.cumsum(rows, axis=0)[-1]
+    total: Floats = np.cumsum(rows, axis=0)[-1] + 0.0  # no -0, as from 0 on
     return total
 
 
