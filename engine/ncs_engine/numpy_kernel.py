@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .boxes import cut_boxes
 from .continuity import go_on
+from .lags import lags
 from .moments import move, observe
 from .novelty import STRAY_MEMORY
 from .outliers import LIMIT_RADII, YOUNG, Background, RecentGaps, outlier_score
@@ -42,6 +43,7 @@ __all__ = [
     "go_on",
     "histogram_cells",
     "keep",
+    "lags",
     "median",
     "merge_closest",
     "move",

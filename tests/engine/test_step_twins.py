@@ -144,6 +144,23 @@ def test_qualities_are_the_same_bits(seed: int, k: int, dimension: int) -> None:
     assert one == other
 
 
+@given(seeds, st.integers(2, 200), st.integers(2, 40), st.sampled_from([0.0, 1.0, 1e90]))
+@MANY
+def test_lags_are_the_same_bits(seed: int, n: int, least: int, unit: float) -> None:
+    micro, rng = drawn(seed, labels=3), np.random.default_rng(seed)
+    points = rng.normal(size=(n, len(micro.centres))) * unit
+    if rng.random() < 0.5:
+        points = np.cumsum(points, axis=0)
+    cluster = micro.label[rng.integers(micro.count, size=n)]
+
+    def work(module: ModuleType) -> list[Any]:
+        lags = module.lags(points, cluster, micro, micro.count, least)
+        return [(name, excess.hex(), squared.hex()) for name, excess, squared in lags]
+
+    one, other = left_by(work)
+    assert one == other
+
+
 values = st.one_of(
     st.lists(st.floats(allow_nan=False), min_size=1, max_size=40),
     st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=1, max_size=300),
@@ -187,6 +204,15 @@ BAD: dict[str, tuple[str, list[Any]]] = {
     "more to forget than there are": ("forget", [MICRO, 9, 1.0, 9, 9, 4.0, 0.5]),
     "a number of points beyond any": ("forget", [MICRO, 8, 1.0, 2**70, 9, 4.0, 0.5]),
     "more to merge than there are": ("merge_closest", [MICRO, 9, 3, 1.0]),
+    "more to follow than there are": (
+        "lags", [np.zeros((4, 3)), np.zeros(4, np.int64), MICRO, 9, 32]
+    ),
+    "fewer clusters than points": (
+        "lags", [np.zeros((4, 3)), np.zeros(3, np.int64), MICRO, 4, 32]
+    ),
+    "points of another dimension": (
+        "lags", [np.zeros((4, 2)), np.zeros(4, np.int64), MICRO, 4, 32]
+    ),
     "a component beyond the last": ("go_on", [INTS + 6, INTS / 1, INTS, 1, 1.0, 5.0]),
     "a component below 0": ("go_on", [INTS - 1, INTS / 1, INTS, 1, 1.0, 5.0]),
     "fewer weights than components": ("go_on", [INTS, FLAT, INTS, 1, 1.0, 5.0]),

@@ -44,6 +44,7 @@ PyObject *ncs_py_histogram_cells(PyObject *module, PyObject *const *args, Py_ssi
 PyObject *ncs_py_cut_boxes(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ncs_py_go_on(PyObject *module, PyObject *const *args, Py_ssize_t n);
 PyObject *ncs_py_chi_squares(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *ncs_py_lags(PyObject *module, PyObject *args);
 PyObject *ncs_py_median(PyObject *module, PyObject *array);
 PyObject *ncs_py_upper_quartile(PyObject *module, PyObject *array);
 

@@ -220,6 +220,7 @@ static PyMethodDef functions[] = {
     {"geometry", ncs_py_geometry, METH_VARARGS, NULL},
     {"neighbours", neighbours, METH_VARARGS, NULL},
     {"keep", ncs_py_keep, METH_VARARGS, NULL},
+    {"lags", ncs_py_lags, METH_VARARGS, NULL},
     {"median", ncs_py_median, METH_O, NULL},
     {"move", (PyCFunction)(void (*)(void))ncs_py_move, METH_FASTCALL, NULL},
     {"observe", (PyCFunction)(void (*)(void))ncs_py_observe, METH_FASTCALL, NULL},
