@@ -53,9 +53,7 @@ def lags(
     return [lag for lag in found if lag is not None]
 
 
-def _lag(
-    name: int, points: Floats, micro: MicroClusters, count: int
-) -> Lag | None:
+def _lag(name: int, points: Floats, micro: MicroClusters, count: int) -> Lag | None:
     own = np.flatnonzero(micro.label[:count] == name)
     share = micro.weight[own] / _sum(micro.weight[own])
     centres, spread = micro.centres[:, own].T, micro.spread[:, own].T

@@ -489,7 +489,7 @@ class Model:
         return carried
 
     def _goes_on(self, component: NDArray[np.int64]) -> bool:
-        """Let the clusters go on if these are the components; return whether they do."""
+        """Let the clusters go on if the components are these; return whether so."""
         micro, known, born = self.micro, len(self.book), self._weight_to_be_born
         if known > self.params.max_clusters:
             return False

@@ -101,9 +101,7 @@ def _taken_apart(component: Labels, near: NDArray[np.bool_]) -> Labels:
     return part
 
 
-def _short_list(
-    tree: Tree, recent: Floats, nearest: Labels
-) -> list[tuple[float, int]]:
+def _short_list(tree: Tree, recent: Floats, nearest: Labels) -> list[tuple[float, int]]:
     """Return (value, k) of the best cuts, best first."""
     m = len(tree.evidence)
     peak = int(tree.evidence.argmax())

@@ -58,9 +58,7 @@ class Standardizer:
         if self.identity:
             return np.ones_like(self.scale), np.zeros_like(self.scale)
         factor, offset = np.empty_like(self.scale), np.empty_like(self.scale)
-        kernel.active.move(
-            self.mean, self.var, self.shift, self.scale, factor, offset
-        )
+        kernel.active.move(self.mean, self.var, self.shift, self.scale, factor, offset)
         return factor, offset
 
     def apply(self, points: NDArray[Any]) -> NDArray[np.float64]:

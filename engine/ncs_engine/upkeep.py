@@ -17,12 +17,12 @@ __all__ = ["forget", "keep", "remap"]
 
 
 def keep(micro: MicroClusters, count: int, mask: NDArray[np.bool_]) -> int:
-    """Keep those of the first `count` where bool (count,) `mask` is true; return how many.
+    """Keep those of the first `count` that are marked; return how many.
 
     Args:
         micro: INOUT, all arrays; not its `count`.
         count: see above.
-        mask: see above.
+        mask: bool (count,).
     """
     kept = int(np.count_nonzero(mask))
     for name in micro.ARRAYS:

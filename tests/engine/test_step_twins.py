@@ -1,5 +1,5 @@
-"""What a density step does to all micro-clusters is the same to the bit on both kernels,
-and the compiled one refuses what does not fit."""
+"""What a density step does is the same to the bit on both kernels, and the compiled one
+refuses what does not fit."""
 
 from __future__ import annotations
 
@@ -78,9 +78,7 @@ def forget(module: ModuleType, micro: MicroClusters, learned: int, since: int) -
 
 @given(seeds, st.integers(0, 5000), st.integers(1, 4096))
 @MANY
-def test_micro_clusters_are_forgotten_alike(
-    seed: int, silent: int, since: int
-) -> None:
+def test_micro_clusters_are_forgotten_alike(seed: int, silent: int, since: int) -> None:
     def work(module: ModuleType) -> list[Any]:
         micro = drawn(seed, labels=3)
         forget(module, micro, 100 + silent, since)
@@ -144,7 +142,9 @@ def test_qualities_are_the_same_bits(seed: int, k: int, dimension: int) -> None:
     assert one == other
 
 
-@given(seeds, st.integers(2, 200), st.integers(2, 40), st.sampled_from([0.0, 1.0, 1e90]))
+@given(
+    seeds, st.integers(2, 200), st.integers(2, 40), st.sampled_from([0.0, 1.0, 1e90])
+)
 @MANY
 def test_lags_are_the_same_bits(seed: int, n: int, least: int, unit: float) -> None:
     micro, rng = drawn(seed, labels=3), np.random.default_rng(seed)

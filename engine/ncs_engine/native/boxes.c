@@ -41,8 +41,8 @@ static void find_squares(const double *z, ptrdiff_t d, const ptrdiff_t *who,
 /* Cut one node; return where its right part begins. */
 static ptrdiff_t cut(const ncs_boxes *b, int node, range own, ptrdiff_t *spare)
 {
-    ptrdiff_t d = b->dimension, count = own.until - own.from, left = 0, right = 0, widest = 0;
-    ptrdiff_t *who = b->who + own.from;
+    ptrdiff_t d = b->dimension, count = own.until - own.from, *who = b->who + own.from;
+    ptrdiff_t left = 0, right = 0, widest = 0;
     double *mean = b->sums, *squares = mean + d;
     b->feature[node] = 0;
     b->cut[node] = 0.0;
