@@ -16,10 +16,7 @@ Floats = NDArray[np.float64]
 
 
 def cut_boxes(
-    points: Floats,
-    shift: Floats,
-    scale: Floats,
-    farthest: float,
+    z: Floats,
     feature: NDArray[np.int64],
     cut: Floats,
     middle: NDArray[np.float32],
@@ -27,20 +24,14 @@ def cut_boxes(
 ) -> None:
     """Cut points at medians, along the feature with the widest spread. O(n d).
 
-    `feature` to `reach` are the arrays of a `Histogram`.
-
     Args:
-        points: float64 (n, d), raw.
-        shift: float64 (d,).
-        scale: float64 (d,).
-        farthest: standardised; what is further is taken to be there.
-        feature: OUT.
+        z: float64 (n, d), standardised.
+        feature: OUT, as the others an array of a `Histogram`.
         cut: OUT.
         middle: OUT.
         reach: OUT.
     """
     boxes = len(cut)
-    z = ((points - shift) * scale).clip(-farthest, farthest)
     node = np.ones(len(z), dtype=np.int64)
     feature[:], cut[:] = 0, 0.0
     for i in range(1, boxes):

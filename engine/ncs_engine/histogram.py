@@ -8,6 +8,8 @@ The cells stay as they were built: what moves is how many points fall into each.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,18 +61,8 @@ class Histogram:
     def build(self, points: NDArray[np.float64], scaler: Standardizer) -> None:
         """Cut float64 (n, d) points into boxes, see `boxes`."""
         self.shift[:], self.scale[:] = scaler.shift, scaler.scale
-        if self.unit:
-            points = unit_vectors(points)
-        kernel.active.cut_boxes(
-            np.ascontiguousarray(points),
-            self.shift,
-            self.scale,
-            _FARTHEST,
-            self.feature,
-            self.cut,
-            self.middle,
-            self.reach,
-        )
+        z = np.ascontiguousarray(self._standardize(points).T)
+        kernel.active.cut_boxes(z, self.feature, self.cut, self.middle, self.reach)
 
     def count(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return int64 (128,): how many of float64 (n, d) points are in each cell."""
@@ -93,3 +85,10 @@ class Histogram:
             cell,
         )
         return cell
+
+    def _standardize(self, points: NDArray[Any]) -> NDArray[np.float64]:
+        """Return float64 (d, n)."""
+        if self.unit:
+            points = unit_vectors(points)
+        z: NDArray[np.float64] = (points.T - self.shift[:, None]) * self.scale[:, None]
+        return np.clip(z, -_FARTHEST, _FARTHEST)

@@ -257,13 +257,14 @@ class Model:
         self, block: NDArray[Any], start: int, stop: int, result: LearnResult
     ) -> int:
         """Learn the points [start, stop) before any scale is known; return how many."""
+        unknown = self._unknown()
         for i, z in enumerate(self.standardize(block[start:stop]), start):
             at = self.learned + i + 1 - start
             cluster = lead(z, self.micro, self.book, self.params, at, result.changes)
             self.recent.add(block[i], cluster)
             result.cluster_ids[i] = cluster
             result.is_outlier[i] = False
-            result.outlier_scores[i] = self._unknown()
+            result.outlier_scores[i] = unknown
         return stop - start
 
     def _unknown(self) -> float:

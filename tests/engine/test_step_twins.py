@@ -217,10 +217,9 @@ BAD: dict[str, tuple[str, list[Any]]] = {
     "a component below 0": ("go_on", [INTS - 1, INTS / 1, INTS, 1, 1.0, 5.0]),
     "fewer weights than components": ("go_on", [INTS, FLAT, INTS, 1, 1.0, 5.0]),
     "too few arguments to go on": ("go_on", [INTS, INTS / 1, INTS, 1, 1.0]),
-    "a shift of another dimension": (
-        "cut_boxes",
-        [np.zeros((4, 2)), FLAT, FLAT, 1e6, *(getattr(Histogram(2), name) for name in
-         ("feature", "cut", "middle", "reach"))],
+    "middles of another dimension": (
+        "cut_boxes", [np.zeros((4, 3)), *(getattr(Histogram(2), name) for name in
+                      ("feature", "cut", "middle", "reach"))],
     ),
     "fewer qualities than clusters": (
         "qualities", [np.zeros((4, 2)), np.zeros((4, 2)), FLAT]

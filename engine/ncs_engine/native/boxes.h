@@ -11,17 +11,11 @@ typedef struct {
     double *cut;      /* OUT (boxes) */
     float *middle;    /* OUT (d, boxes) */
     double *reach;    /* OUT (boxes) */
-    double *z;        /* INOUT (n, d), the points, standardised */
+    const double *z;  /* IN (n, d), the points, standardised */
     double *values;   /* scratch (n) */
     double *sums;     /* scratch (2 d) */
     ptrdiff_t *who;   /* scratch (2 n) */
 } ncs_boxes;
-
-/* How many doubles of scratch `n` points take, besides `who`. */
-static inline size_t ncs_boxes_doubles(ptrdiff_t n, ptrdiff_t d)
-{
-    return (size_t)n * d + n + 2 * d;
-}
 
 /* Cut the points, at medians, along the features with the widest spread. */
 void ncs_cut_boxes(const ncs_boxes *boxes, ptrdiff_t n);

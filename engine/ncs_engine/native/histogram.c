@@ -3,13 +3,10 @@
 #define TINY 1e-300
 #define ALL (NCS_CELLS + NCS_COARSE)
 
-void ncs_clamped(const ncs_histogram *in, const double *point, double *z)
+static double clamped(double z, double farthest)
 {
-    for (ptrdiff_t j = 0; j < in->dimension; j++) {
-        double v = (point[j] - in->shift[j]) * in->scale[j];
-        v = v > -in->farthest ? v : -in->farthest;
-        z[j] = v < in->farthest ? v : in->farthest;
-    }
+    z = z > -farthest ? z : -farthest;
+    return z < farthest ? z : farthest;
 }
 
 void ncs_cells(const ncs_histogram *in, const double *points, ptrdiff_t n,
@@ -17,7 +14,9 @@ void ncs_cells(const ncs_histogram *in, const double *points, ptrdiff_t n,
 {
     const ptrdiff_t d = in->dimension;
     for (ptrdiff_t i = 0; i < n; i++) {
-        ncs_clamped(in, points + i * d, scratch);
+        const double *point = points + i * d;
+        for (ptrdiff_t j = 0; j < d; j++)
+            scratch[j] = clamped((point[j] - in->shift[j]) * in->scale[j], in->farthest);
         int64_t node = 1;
         for (int level = 0; level < NCS_DEPTH; level++)
             node = 2 * node + (scratch[in->feature[node]] > in->cut[node]);

@@ -22,9 +22,6 @@ typedef struct {
     double farthest;             /* standardised; beyond it all is equally far */
 } ncs_histogram;
 
-/* Standardise a point: by `shift` and `scale`, up to `farthest`. All double (d). */
-void ncs_clamped(const ncs_histogram *in, const double *point, double *z);
-
 /* Find the cell of each point.
  *
  * IN  points     double (n, d), raw
