@@ -174,8 +174,9 @@ class ClusterBook:
         centroids: NDArray[np.float64],
         variances: NDArray[np.float64],
     ) -> None:
-        qualities = _simplified_silhouettes(centroids, variances.sum(axis=1))
-        for cluster, quality in zip(ids, qualities, strict=True):
+        qualities = np.empty(len(ids))
+        kernel.active.qualities(centroids, variances, qualities)
+        for cluster, quality in zip(ids, qualities.tolist(), strict=True):
             self._entries[cluster].quality = quality
 
     def describe(
@@ -279,27 +280,3 @@ class ClusterBook:
 def _points_of(cluster: int, micro: MicroClusters) -> int:
     own = micro.label[: micro.count] == cluster
     return round(float(micro.points[: micro.count][own].sum()))
-
-
-def _simplified_silhouettes(
-    centroids: NDArray[np.float64], spreads: NDArray[np.float64]
-) -> list[float]:
-    """Return per cluster (b - a) / max(a, b), clipped to [0, 1].
-
-    a is the root mean square distance of its points to its centroid, b the distance to
-    the nearest other centroid; after the simplified silhouette of Hruschka, de Castro
-    and Campello (2004). A single cluster has no other: it gets 0.5.
-    """
-    if len(centroids) < 2:
-        return [0.5] * len(centroids)
-    count = len(centroids)
-    squared = np.empty((count, count))
-    columns = np.ascontiguousarray(centroids.T)
-    kernel.active.pairwise_squared_distances(columns, count, squared)
-    gaps = np.sqrt(squared)
-    np.fill_diagonal(gaps, np.inf)
-    other, own = gaps.min(axis=1), np.sqrt(spreads)
-    larger = np.maximum(other, own)
-    ratio = np.divide(other - own, larger, out=np.ones_like(own), where=larger > 0)
-    qualities: list[float] = np.minimum(np.maximum(ratio, 0.0), 1.0).tolist()
-    return qualities

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .standardizer import Standardizer, unit_vectors
 
 __all__ = ["CELLS", "Histogram"]
@@ -58,26 +59,10 @@ class Histogram:
         return 16 * dimension + _BOXES * (24 + 4 * dimension)
 
     def build(self, points: NDArray[np.float64], scaler: Standardizer) -> None:
-        """Cut float64 (n, d) at medians, along the feature with the widest spread."""
+        """Cut float64 (n, d) points into boxes, see `boxes`."""
         self.shift[:], self.scale[:] = scaler.shift, scaler.scale
-        z = self._standardize(points)
-        node = np.ones(len(points), dtype=np.int64)
-        for i in range(1, _BOXES):
-            own = np.flatnonzero(node == i)
-            self.feature[i] = self.cut[i] = 0
-            if len(own):
-                self.feature[i] = feature = int(z[:, own].std(axis=1).argmax())
-                self.cut[i] = np.median(z[feature, own])
-                node[own] = 2 * i + (z[feature, own] > self.cut[i])
-        self.middle[:], self.reach[:] = 0.0, 0.0
-        for box in range(_BOXES):
-            own = np.flatnonzero(node == _BOXES + box)
-            if len(own):
-                self.middle[:, box] = z[:, own].mean(axis=1)
-                away = np.square(z[:, own] - self.middle[:, [box]]).sum(axis=0)
-                # Nearer by that than points which the middle is not of.
-                nearer = (len(own) - 1.0) / (len(own) + 1.0)
-                self.reach[box] = np.median(away) / nearer if len(own) > 1 else 0.0
+        z = np.ascontiguousarray(self._standardize(points).T)
+        kernel.active.cut_boxes(z, self.feature, self.cut, self.middle, self.reach)
 
     def count(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return int64 (128,): how many of float64 (n, d) points are in each cell."""

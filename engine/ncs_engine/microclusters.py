@@ -156,41 +156,25 @@ class MicroClusters:
 
     def remap(self, factor: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
         """Follow a move of the standardiser: centre * factor + offset, both (d,)."""
-        active = self.centres[:, : self.count]
-        active *= factor[:, None]
-        active += offset[:, None]
-        self.spread[:, : self.count] *= (factor * factor)[:, None]
+        kernel.active.remap(self, self.count, factor, offset)
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
         """Keep those of the active entries where bool (count,) `mask` is true."""
-        kept = int(np.count_nonzero(mask))
-        if kept == self.count:
-            return
-        for name in self.ARRAYS:
-            array = getattr(self, name)
-            array[..., :kept] = array[..., : self.count][..., mask]
-        self.count = kept
+        self.count = kernel.active.keep(self, self.count, mask)
 
-    def merge_closest(
-        self, target: int, squared: NDArray[np.float64], reach: float = math.inf
-    ) -> float:
-        """Merge the closest pairs until at most `target` are left.
-
-        Pairs of two different clusters are left alone.
+    def merge_closest(self, target: int, reach: float = math.inf) -> float:
+        """Merge the closest pairs of a cluster until at most `target` entries are left.
 
         Args:
             target: see above.
-            squared: INOUT, `pairwise_squared_distances`; used up.
-            reach: what is further apart now is left alone as well.
+            reach: what is further apart now is left alone.
 
         Returns:
             The largest distance over which two were merged, 0 for none.
         """
-        alive = np.ones(self.count, dtype=np.bool_)
-        farthest: float = kernel.active.merge_closest(
-            self, self.count, target, squared, alive, reach * reach
+        farthest, self.count = kernel.active.merge_closest(
+            self, self.count, target, reach * reach
         )
-        self.keep(alive)
         return math.sqrt(farthest)
 
     def take_in(self, a: int, b: int) -> None:

@@ -29,7 +29,7 @@ from .params import EngineParams
 from .point_loop import DUE, END, FULL, LOOK, PointLoop, short_of_outlier
 from .recent import RecentPoints
 from .result import Change, Drift, LearnResult
-from .selection import drop_light, limit
+from .selection import drop_light, limit, weight_to_stay
 from .standardizer import Standardizer, unit_vectors
 from .vigilance import Vigilance
 from .watch import Watch
@@ -245,6 +245,7 @@ class Model:
         self, block: NDArray[Any], start: int, stop: int, result: LearnResult
     ) -> int:
         """Learn the points [start, stop) before any scale is known; return how many."""
+        unknown = self._unknown()
         for i, z in enumerate(self.standardize(block[start:stop]), start):
             at = self.learned + i + 1 - start
             cluster = lead(z, self.micro, self.book, self.params, at, result.changes)
@@ -252,7 +253,7 @@ class Model:
             self.book.ledger.count(cluster, at)
             result.cluster_ids[i] = cluster
             result.is_outlier[i] = False
-            result.outlier_scores[i] = self._unknown()
+            result.outlier_scores[i] = unknown
         return stop - start
 
     def _unknown(self) -> float:
@@ -300,8 +301,7 @@ class Model:
 
     def _density_step(self, result: LearnResult) -> None:
         self.book.read()
-        points, _ = self.recent.last(min(self.since_step, _RING))
-        self._rescale(points)
+        recent = self._rescale()
         drift = None
         if self.params.enable_drift_detection:
             drift = self._find_drift()
@@ -311,8 +311,8 @@ class Model:
             self.background.begin()
         self.vigilance.adapt(self.params.base_threshold, self.gaps.remembered)
         self._forget()
-        self._follow()
-        carried = self._relabel(result.changes)
+        nearest = self._follow(recent)
+        carried = self._relabel(recent, nearest, result.changes)
         self.gaps.refresh()
         self.background.refresh()
         if self._is_novel():
@@ -331,34 +331,43 @@ class Model:
 
     def _forget(self) -> None:
         """Forget what is long ago; follow how much room there is."""
-        micro = self.micro
-        weight = micro.weight[: micro.count]
-        weight *= 0.5 ** (self.since_step / _HALF_LIFE)
-        # What is silent for much longer than its share of the points would let expect
-        # loses half in every further gap; the less is left, the longer the gaps.
-        share = weight / max(float(weight.sum()), 1.0)
-        silence = (self.learned - micro.seen[: micro.count]) * share
-        gaps = np.minimum(silence - _SILENT_GAPS, self.since_step * share)
-        weight *= 0.5 ** np.maximum(gaps, 0.0)
-        micro.keep(micro.weight[: micro.count] >= _FORGOTTEN_BELOW)
+        micro, since = self.micro, self.since_step
+        faded = 0.5 ** (since / _HALF_LIFE)
+        micro.count = kernel.active.forget(
+            micro,
+            micro.count,
+            faded,
+            self.learned,
+            since,
+            _SILENT_GAPS,
+            _FORGOTTEN_BELOW,
+        )
         if micro.count < _ROOMY_SHARE * micro.capacity:
             self.vigilance.narrow()
 
-    def _follow(self) -> None:
-        """Found clusters that have moved anew from the points that came last."""
-        micro = self.micro
+    def _follow(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Found clusters that have moved anew from the points that came last.
+
+        Returns:
+            int64 (n,): the nearest micro-cluster of each point.
+        """
+        micro, nearest = self.micro, self._nearest(points)
         if self.learned <= _RING or not micro.count:  # all is founded anew anyway
-            return
-        recent, _ = self.recent.last(_RING)
-        points = np.ascontiguousarray(self.standardize(recent))
-        index = np.empty(_RING, dtype=np.int64)
-        kernel.active.nearest(micro.centres, micro.count, points, index)
-        cluster = micro.label[index]
+            return nearest
+        cluster = micro.label[nearest]
         moved = self.motion.moved(points, cluster, micro)
-        if moved:
-            before = micro.resized(micro.capacity, keep=micro.count)
-            micro.keep(~np.isin(micro.label[: micro.count], moved))
-            self._refound(before, points[np.isin(cluster, moved)])
+        if not moved:
+            return nearest
+        before = micro.resized(micro.capacity, keep=micro.count)
+        micro.keep(~np.isin(micro.label[: micro.count], moved))
+        self._refound(before, points[np.isin(cluster, moved)])
+        return self._nearest(points)
+
+    def _nearest(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        micro, nearest = self.micro, np.empty(len(points), dtype=np.int64)
+        if micro.count:
+            kernel.active.nearest(micro.centres, micro.count, points, nearest)
+        return nearest
 
     def _make_room(self) -> bool:
         """Free an entry, as all are in use; return whether that was possible.
@@ -374,13 +383,8 @@ class Model:
         if micro.count == micro.capacity and strays > _STRAY_SHARE * micro.capacity:
             micro.drop_lightest_stray()
         if micro.count == micro.capacity:
-            squared = micro.pairwise_squared_distances()
-            # Of strays there is none, or few; added so, they are infinite at once.
-            stray = micro.label[: micro.count] < 0
-            if stray.any():
-                squared[stray], squared[:, stray] = np.inf, np.inf
             target = int(_KEPT_SHARE * micro.capacity)
-            farthest = micro.merge_closest(target, squared, self._reach)
+            farthest = micro.merge_closest(target, self._reach)
             if farthest > 0.0:
                 self.vigilance.widen(farthest)
         if micro.count == micro.capacity:
@@ -396,21 +400,26 @@ class Model:
         alive = tuple(sorted(cluster for cluster in affected if cluster in self.book))
         return dataclasses.replace(drift, affected_clusters=alive)
 
-    def _rescale(self, points: NDArray[np.float64]) -> None:
-        """Follow the spread of the data: standardiser, radius, number of entries."""
-        self.scaler.observe(points)
+    def _rescale(self) -> NDArray[np.float64]:
+        """Follow the spread of the data: standardiser, radius, number of entries.
+
+        Returns:
+            float64 (n, d), C order: the last points, up to 256, standardised.
+        """
+        self.scaler.observe(self.recent.last_points(min(self.since_step, _RING)))
         factor, offset = self.scaler.move()
         self.micro.remap(factor, offset)
         if not self.warming_up:
             self.gaps.rescale(self.vigilance.rescale(factor))
-        recent, _ = self.recent.last(min(self.learned, _RING))
-        self.vigilance.measure(self.standardize(recent), blend=not self.warming_up)
+        recent = self.standardize(self.recent.last_points(min(self.learned, _RING)))
+        self.vigilance.measure(recent, blend=not self.warming_up)
         if self.learned <= _RING:
-            self._rebuild()
+            self._rebuild(recent)
         elif self.micro.capacity != self._capacity:
             self.micro = self.micro.resized(self._capacity, keep=self._capacity)
+        return recent
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, points: NDArray[np.float64]) -> None:
         """Found the micro-clusters anew from all points so far, at today's radius.
 
         While they still fit in the ring, the scale is only being learned; what was
@@ -419,8 +428,7 @@ class Model:
         """
         before = self.micro
         self.micro = before.resized(self._capacity, keep=0)
-        points, _ = self.recent.last(self.learned)
-        self._refound(before, self.standardize(points))
+        self._refound(before, points)
 
     def _refound(self, before: MicroClusters, points: NDArray[np.float64]) -> None:
         """Place standardised points, each with the cluster its place was in before."""
@@ -434,11 +442,43 @@ class Model:
                 return
             crowded = not self._make_room()
 
-    def _relabel(self, changes: list[Change]) -> Carried:
+    def _relabel(
+        self,
+        recent: NDArray[np.float64],
+        nearest: NDArray[np.int64],
+        changes: list[Change],
+    ) -> Carried:
         """Find the clusters anew and carry their ids over."""
+        component = self._components(recent, nearest)
+        if self._goes_on(component):
+            self.drift.follow([(cluster, cluster, 1.0) for cluster in self.book.ids()])
+            label = self.micro.label[: self.micro.count]
+            carried, told = Carried(label, [], [], [], [], self.book.next_id), []
+        else:
+            carried = self._carry(component)
+            told = self.book.follow(carried, self.micro, self.learned)
+            changes.extend(told)
+        if self.motion.going_on:
+            self.pace = _MOVING
+        elif told or self._is_novel() or self.drift.reported:
+            self.pace = _QUICK
+        else:
+            self.pace = min(2 * self.pace, _CALM)
+        return carried
+
+    def _goes_on(self, component: NDArray[np.int64]) -> bool:
+        """Let the clusters go on if the components are these; return whether so."""
+        micro, known, born = self.micro, len(self.book), self._weight_to_be_born
+        if known > self.params.max_clusters:
+            return False
+        weight, label = micro.weight[: micro.count], micro.label[: micro.count]
+        go_on, stay = kernel.active.go_on, weight_to_stay(born)
+        return bool(go_on(component, weight, label, known, stay, born))
+
+    def _carry(self, component: NDArray[np.int64]) -> Carried:
+        """Carry ids over to the components."""
         micro = self.micro
         weight, old = micro.weight[: micro.count], micro.label[: micro.count]
-        component = self._components()
         drop_light(component, weight, old, self._weight_to_be_born)
         limit(component, weight, micro, self.params.max_clusters)
         alive = set(self.book.ids())
@@ -448,28 +488,24 @@ class Model:
         lately = weight * np.where(late, 1.0, _LYING_STILL)
         self.drift.follow(moved_weight(old, carried.label, lately))
         micro.label[: micro.count] = carried.label
-        told = self.book.follow(carried, micro, self.learned)
-        changes.extend(told)
-        if self.motion.going_on:
-            self.pace = _MOVING
-        elif told or self._is_novel() or self.drift.reported:
-            self.pace = _QUICK
-        else:
-            self.pace = min(2 * self.pace, _CALM)
         return carried
 
-    def _components(self) -> NDArray[np.int64]:
+    def _components(
+        self, recent: NDArray[np.float64], nearest: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
         """Return int64 (count,): the component of each micro-cluster."""
         micro, vigilance = self.micro, self.vigilance
         component = np.empty(micro.count, dtype=np.int64)
-        recent, _ = self.recent.last(min(self.learned, _RING))
+        if not micro.count:
+            return component
         kernel.active.partition(
             micro.centres,
             micro.spread,
             micro.weight,
             micro.label,
             micro.count,
-            np.ascontiguousarray(self.standardize(recent)),
+            recent,
+            nearest,
             vigilance.valley,
             self._reach,
             component,

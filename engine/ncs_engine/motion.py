@@ -10,11 +10,11 @@ the data stand still, cluster by cluster.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .microclusters import MicroClusters
 
 __all__ = ["Motion"]
@@ -25,16 +25,6 @@ _ON = 1.0  # the same, to go on with it
 _LAG = 0.02  # variances; a smaller one blurs nothing
 
 Floats = NDArray[np.float64]
-
-
-class _Lag(NamedTuple):
-    """How far a cluster is from where it is remembered."""
-
-    cluster: int
-    excess: float
-    """Squared lag / its expectation by chance, minus 1."""
-    squared: float
-    """Squared lag without what is chance, in variances along it."""
 
 
 class Motion:
@@ -61,65 +51,15 @@ class Motion:
             cluster: int64 (n,), where they belong, -1 for nowhere.
             micro: what is remembered.
         """
-        lags = _lags(points, cluster, micro)
+        lags = kernel.active.lags(points, cluster, micro, micro.count, _POINTS)
         deviation = math.sqrt(2.0 * max(len(lags), 1))
-        beyond = sum(lag.excess for lag in lags) / deviation
+        beyond = sum(excess for _, excess, _ in lags) / deviation
         together = beyond > (_ON if self.going_on else _SURE)
         alone = _SURE * math.sqrt(2.0)
         moved = [
-            lag.cluster
-            for lag in lags
-            if lag.squared > _LAG and (together or lag.excess > alone)
+            name
+            for name, excess, squared in lags
+            if squared > _LAG and (together or excess > alone)
         ]
         self.going_on = together or bool(moved)
         return moved
-
-
-def _lags(
-    points: Floats, cluster: NDArray[np.int64], micro: MicroClusters
-) -> list[_Lag]:
-    names, counts = np.unique(cluster[cluster >= 0], return_counts=True)
-    lags = []
-    for name in names[counts >= _POINTS].tolist():
-        lag = _lag(name, points[cluster == name], micro)
-        if lag is not None:
-            lags.append(lag)
-    return lags
-
-
-@np.errstate(over="ignore", invalid="ignore")  # what overflows is left alone
-def _lag(name: int, points: Floats, micro: MicroClusters) -> _Lag | None:
-    own = np.flatnonzero(micro.label[: micro.count] == name)
-    weight = micro.weight[own] / micro.weight[own].sum()
-    centres, spread = micro.centres[:, own], micro.spread[:, own]
-    mean = (centres * weight).sum(axis=1)
-    off = centres - mean[:, None]
-    total = float(((np.square(off) + spread) * weight).sum())
-    gap = points.mean(axis=0) - mean
-    squared = float(np.square(gap).sum())
-    independent = _independent(points)
-    if not (0.0 < total < math.inf and 0.0 < squared < math.inf and independent > 0.0):
-        return None
-    axis = (gap / math.sqrt(squared))[:, None]
-    between, within = (axis * off).sum(axis=0), (axis * axis * spread).sum(axis=0)
-    along = float(((between * between + within) * weight).sum())
-    chance = total / independent
-    if along <= 0.0:
-        return None
-    return _Lag(name, squared / chance - 1.0, (squared - chance) / along)
-
-
-def _independent(points: Floats) -> float:
-    """Return how many independent points these, in the order in which they came, equal.
-
-    By the correlation r of neighbours, a linear trend taken out: n (1 - r) / (1 + r),
-    as in a first-order autoregression (Bartlett 1946).
-    """
-    n = len(points)
-    off = points - points.mean(axis=0)
-    at = np.arange(n) - 0.5 * (n - 1)
-    off -= at[:, None] * ((at[:, None] * off).sum(axis=0) / np.square(at).sum())
-    squares = float(np.square(off).sum())
-    product = float((off[1:] * off[:-1]).sum())
-    r = min(max(product / squares, 0.0), 1.0) if squares > 0.0 else 1.0
-    return n * (1.0 - r) / (1.0 + r)

@@ -12,23 +12,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import cut_boxes
+from .continuity import go_on
+from .lags import lags
+from .moments import move, observe
 from .partition import partition
 from .point_loop import PointLoop
+from .quantiles import median, upper_quartile
+from .upkeep import forget, keep, remap
 
 if TYPE_CHECKING:
     from .microclusters import MicroClusters
 
 __all__ = [
     "PointLoop",
+    "cut_boxes",
     "fits",
+    "forget",
     "geometry",
+    "go_on",
+    "keep",
+    "lags",
+    "median",
     "merge_closest",
+    "move",
     "nearest",
     "neighbours",
+    "observe",
     "overlaps",
     "pairwise_squared_distances",
     "partition",
+    "qualities",
     "refound",
+    "remap",
+    "upper_quartile",
 ]
 
 
@@ -94,6 +111,37 @@ def geometry(
     np.add.at(variances, where, squares)
 
 
+def qualities(
+    centroids: NDArray[np.float64],
+    variances: NDArray[np.float64],
+    quality: NDArray[np.float64],
+) -> None:
+    """Say how well clusters are apart: (b - a) / max(a, b), clipped to [0, 1].
+
+    a is the root mean square distance of its points to its centroid, b the distance to
+    the nearest other centroid; after the simplified silhouette of Hruschka, de Castro
+    and Campello (2004). A single cluster has no other: it gets 0.5. O(k^2 d).
+
+    Args:
+        centroids: float64 (k, d).
+        variances: float64 (k, d).
+        quality: OUT, float64 (k,).
+    """
+    if len(centroids) < 2:
+        quality[:] = 0.5
+        return
+    squared = np.zeros((len(centroids), len(centroids)))
+    spread = np.zeros(len(centroids))
+    for centre, variance in zip(centroids.T, variances.T, strict=True):
+        squared += np.square(centre[:, None] - centre)
+        spread += variance
+    np.fill_diagonal(squared, np.inf)
+    other, own = np.sqrt(squared.min(axis=1)), np.sqrt(spread)
+    larger = np.maximum(other, own)
+    ratio = np.divide(other - own, larger, out=np.ones_like(own), where=larger > 0)
+    quality[:] = np.maximum(ratio, 0.0)
+
+
 def neighbours(
     columns: NDArray[np.float64], every: int, k: int, squared: NDArray[np.float64]
 ) -> None:
@@ -155,41 +203,36 @@ def nearest(
 
 
 def merge_closest(
-    micro: MicroClusters,
-    count: int,
-    target: int,
-    squared: NDArray[np.float64],
-    alive: NDArray[np.bool_],
-    limit: float,
-) -> float:
-    """Merge the closest pairs until `target` are alive; return the farthest merged.
+    micro: MicroClusters, count: int, target: int, limit: float
+) -> tuple[float, int]:
+    """Merge the closest pairs of a cluster until `target` are left.
 
-    Of several equally close pairs the one with the lowest indices. Pairs of two
-    different clusters are left alone, and those that are beyond `limit` now.
+    Of several equally close pairs the one with the lowest indices. Entries without a
+    label are left alone, and pairs that are beyond `limit` now.
 
     Args:
-        micro: INOUT, all arrays; what went is still in them.
+        micro: INOUT, all arrays; not its `count`.
         count: how many are in use.
         target: stop at so many.
-        squared: INOUT, float64 (count, count), squared distances; used up.
-        alive: OUT, bool (count,), false for what went into another one.
         limit: squared distance.
 
     Returns:
-        The largest squared distance of a merged pair, 0 for none.
+        The largest squared distance of a merged pair, 0 for none; how many are left.
     """
     label = micro.label[:count]
-    apart = (label[:, None] != label) & (label[:, None] >= 0) & (label >= 0)
+    squared = np.empty((count, count))
+    pairwise_squared_distances(micro.centres, count, squared)
+    apart = (label[:, None] != label) | (label < 0)
     squared[apart | (squared > limit)] = np.inf
     np.fill_diagonal(squared, np.inf)
-    alive[:] = True
+    alive = np.ones(count, dtype=np.bool_)
     farthest = 0.0
     for _ in range(count - target):
         a, b = divmod(int(np.argmin(squared)), count)
         if squared[a, b] == np.inf:
             break
         farthest = max(farthest, float(squared[a, b]))
-        if label[a] < 0 or (label[b] >= 0 and micro.weight[b] > micro.weight[a]):
+        if micro.weight[b] > micro.weight[a]:
             a, b = b, a
         micro.take_in(a, b)
         alive[b] = False
@@ -199,7 +242,7 @@ def merge_closest(
         barred = (squared[a] == np.inf) | ~alive
         squared[a] = np.where(barred, np.inf, moved)
         squared[:, a] = squared[a]
-    return farthest
+    return farthest, keep(micro, count, alive)
 
 
 def refound(

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from . import kernel
 from .fields import Field
-from .quantiles import median
 
 __all__ = ["LIMIT_RADII", "YOUNG", "Background", "RecentGaps", "outlier_score"]
 
@@ -187,6 +187,6 @@ class RecentGaps:
         """Work out `usual` anew."""
         if self.filled >= 30:
             gaps = self.remembered
-            middle = median(gaps)
-            sigma = _MAD_TO_SIGMA * median(np.abs(gaps - middle))
+            middle = kernel.active.median(gaps)
+            sigma = _MAD_TO_SIGMA * kernel.active.median(np.abs(gaps - middle))
             self.usual = middle + _DEVIATIONS * max(sigma, 0.05 * middle)

@@ -46,6 +46,7 @@ def partition(
     label: Labels,
     count: int,
     recent: Floats,
+    nearest: Labels,
     threshold: float,
     reach: float,
     component: Labels,
@@ -61,6 +62,7 @@ def partition(
         label: int64 (capacity,), the clusters in force, -1 for none.
         count: m, see above.
         recent: float64 (n, d), standardised points that came last.
+        nearest: int64 (n,), the nearest micro-cluster of each.
         threshold: valley from which two crowds are one.
         reach: what is further than this from all else of a cluster is not in it.
         component: OUT, int64 (count,).
@@ -72,7 +74,7 @@ def partition(
     tree = Tree(centres[:, :m].T.copy(), spread[:, :m].T.copy(), weight, threshold)
     links = _links(tree.squared)
     best, answer = -math.inf, np.zeros(m, dtype=np.int64)
-    for value, k in _short_list(tree, recent):
+    for value, k in _short_list(tree, recent, nearest):
         if value + _AGREEMENT <= best:  # no more than that can be agreed
             break
         piece, nodes = tree.cut(k)
@@ -99,14 +101,12 @@ def _taken_apart(component: Labels, near: NDArray[np.bool_]) -> Labels:
     return part
 
 
-def _short_list(tree: Tree, recent: Floats) -> list[tuple[float, int]]:
+def _short_list(tree: Tree, recent: Floats, nearest: Labels) -> list[tuple[float, int]]:
     """Return (value, k) of the best cuts, best first."""
-    m, crowds = len(tree.evidence), tree.crowds
+    m = len(tree.evidence)
     peak = int(tree.evidence.argmax())
     top = float(tree.evidence[peak])
-    between, nearest = _distances(recent, recent), np.zeros(0, dtype=np.int64)
-    if len(recent):
-        nearest = _squares(recent, crowds.x).argmin(axis=1)
+    between = _distances(recent, recent)
     rows = []
     for k in sorted({k for k in _GRID if k <= max(m // 2, 1)} | {peak + 1}):
         piece, nodes = tree.cut(k)

@@ -13,9 +13,14 @@ from .result import OUTLIER
 if TYPE_CHECKING:
     from .microclusters import MicroClusters
 
-__all__ = ["drop_light", "limit"]
+__all__ = ["drop_light", "limit", "weight_to_stay"]
 
 _WEIGHT_TO_STAY = 1.25
+
+
+def weight_to_stay(to_be_born: float) -> float:
+    """Return the weight that a cluster needs that is there, given that of a newborn."""
+    return min(_WEIGHT_TO_STAY, to_be_born)
 
 
 def drop_light(
@@ -35,7 +40,7 @@ def drop_light(
         if cluster != OUTLIER:
             heir[cluster] = max(heir.get(cluster, (0.0, 0)), (shared, -comp))
     heirs = {-minus for _, minus in heir.values()}
-    to_stay = min(_WEIGHT_TO_STAY, to_be_born)
+    to_stay = weight_to_stay(to_be_born)
     kept = np.arange(max(total, default=-1) + 2)
     kept[-1] = OUTLIER
     for comp, own in total.items():

@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .quantiles import medians
+from . import kernel
 
 __all__ = ["Standardizer", "unit_vectors"]
 
 _FORGET_ROWS = 16_384.0
-_WINSOR = 10.0
-_CONSTANT_BELOW = 2e-7  # spread / |mean|: what float32 can still tell apart
 
 
 class Standardizer:
@@ -48,21 +46,9 @@ class Standardizer:
         Values beyond 10 robust standard deviations of their block count as much as one
         at that limit, so that a single wrong reading does not blind a feature.
         """
-        middle = medians(block)
-        reach = _WINSOR * 1.4826 * medians(np.abs(block - middle))
-        reach[reach == 0.0] = np.inf  # mostly one value: the others are the variation
-        block = np.minimum(np.maximum(block, middle - reach), middle + reach)
-        count = float(len(block))
-        mean = np.add.reduce(block, axis=0) / count
-        var = np.add.reduce(np.square(block - mean), axis=0) / count
         kept = min(self.rows, _FORGET_ROWS)
-        total = kept + count
-        delta = mean - self.mean
-        self.var = (
-            kept * self.var + count * var + delta * delta * (kept * count / total)
-        ) / total
-        self.mean = self.mean + delta * (count / total)
-        self.rows = total
+        kernel.active.observe(block, kept, self.mean, self.var)
+        self.rows = kept + len(block)
 
     def move(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Adopt what was observed; return (factor, offset) for `remap`, both (d,).
@@ -71,15 +57,8 @@ class Standardizer:
         """
         if self.identity:
             return np.ones_like(self.scale), np.zeros_like(self.scale)
-        spread = np.sqrt(self.var)
-        constant = spread <= _CONSTANT_BELOW * np.abs(self.mean)
-        scale = np.zeros_like(spread)
-        np.divide(1.0, spread, out=scale, where=~constant & (spread > 1e-150))
-        shift = self.mean.copy()
-        factor = np.zeros_like(scale)
-        np.divide(scale, self.scale, out=factor, where=self.scale > 0)
-        offset = (self.shift - shift) * scale
-        self.shift, self.scale = shift, scale
+        factor, offset = np.empty_like(self.scale), np.empty_like(self.scale)
+        kernel.active.move(self.mean, self.var, self.shift, self.scale, factor, offset)
         return factor, offset
 
     def apply(self, points: NDArray[Any]) -> NDArray[np.float64]:

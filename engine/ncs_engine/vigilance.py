@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel
-from .quantiles import median, upper_quartile
 
 __all__ = ["Vigilance"]
 
@@ -102,7 +101,7 @@ class Vigilance:
         """
         swing = 0.0
         if gaps.size >= 30 and self.radius > 0.0:
-            closeness = 0.5 - upper_quartile(gaps) / self.radius
+            closeness = 0.5 - kernel.active.upper_quartile(gaps) / self.radius
             swing = max(-_MAX_SWING, min(_MAX_SWING, 0.1 * closeness))
         self.threshold = min(0.99, max(0.05, base + swing))
 
@@ -123,12 +122,12 @@ def _neighbour_distance(points: NDArray[np.float64]) -> float:
     k = max(1, min(round(wanted * n / _FULL_RING), n - 1))
     nearest = np.empty(-(-n // every))
     kernel.active.neighbours(columns, every, k, nearest)
-    distance = math.sqrt(median(nearest))
+    distance = math.sqrt(kernel.active.median(nearest))
     if distance > _SAME_PLACE:
         return distance
     squared = np.empty((n, n))
     kernel.active.pairwise_squared_distances(columns, n, squared)
     squared = squared[::every]
     apart = np.where(squared > _SAME_PLACE**2, squared, np.inf).min(axis=1)
-    spacing = math.sqrt(median(apart))
+    spacing = math.sqrt(kernel.active.median(apart))
     return spacing if spacing <= _NEIGHBOURING_PLACES else _SAME_PLACE

@@ -108,13 +108,19 @@ class Scene:
     def partition(self, module: ModuleType | None = None) -> list[int]:
         """Return the component of each, by the kernel in force or by `module`."""
         component = np.full(len(self.weight), -7)
-        (module or kernel.active).partition(
-            np.ascontiguousarray(self.centres.T),
+        active, centres = module or kernel.active, np.ascontiguousarray(self.centres.T)
+        nearest = np.zeros(len(self.recent), dtype=np.int64)
+        if len(self.weight):
+            with np.errstate(over="ignore"):
+                active.nearest(centres, len(self.weight), self.recent, nearest)
+        active.partition(
+            centres,
             np.ascontiguousarray(self.spread.T),
             self.weight,
             self.label,
             len(self.weight),
             self.recent,
+            nearest,
             self.threshold,
             self.reach,
             component,

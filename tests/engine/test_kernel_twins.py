@@ -295,8 +295,7 @@ def test_merging_leaves_the_same_bits(
     for kernel in both():
         with running_on(kernel):
             micro = drawn(seed, labels=labels)
-            squared = micro.pairwise_squared_distances()
-            farthest = micro.merge_closest(int(share * micro.count), squared, reach)
+            farthest = micro.merge_closest(int(share * micro.count), reach)
         arrays = [getattr(micro, name)[..., : micro.count] for name in micro.ARRAYS]
         left.append((farthest, [array.tobytes() for array in arrays]))
     assert left[0] == left[1]

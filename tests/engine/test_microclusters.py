@@ -207,17 +207,17 @@ def test_resizing_leaves_the_old_set_alone() -> None:
 
 
 def merge_to(micro: MicroClusters, target: int) -> None:
-    micro.merge_closest(target, micro.pairwise_squared_distances())
+    micro.merge_closest(target)
 
 
 def test_the_closest_pair_is_merged() -> None:
-    micro = founded(np.array([[0.0], [10.0], [11.0], [20.0]]))
+    micro = founded(np.array([[0.0], [10.0], [11.0], [20.0]]), [3] * 4)
     merge_to(micro, 3)
     assert sorted(micro.centres[0, : micro.count].tolist()) == [0.0, 10.5, 20.0]
 
 
 def test_a_merged_centre_lies_nearer_to_the_heavier() -> None:
-    micro = founded(np.array([[0.0], [4.0]]))
+    micro = founded(np.array([[0.0], [4.0]]), [3, 3])
     for _ in range(2):
         micro.absorb(0, np.array([0.0]), 0.06)
     merge_to(micro, 1)
@@ -228,7 +228,7 @@ def test_a_merged_centre_lies_nearer_to_the_heavier() -> None:
 @MANY
 def test_a_merged_spread_is_the_variance_of_all_points(seed: int) -> None:
     points = gaussian(seed, 15, 2)
-    micro = founded(points[[0, 6]])
+    micro = founded(points[[0, 6]], [3, 3])
     for i in range(1, 15):
         if i != 6:
             micro.absorb(int(i > 6), points[i], 0.0)
@@ -237,10 +237,10 @@ def test_a_merged_spread_is_the_variance_of_all_points(seed: int) -> None:
     assert micro.spread[:, 0].tolist() == pytest.approx(variance, rel=1e-9)
 
 
-def test_a_merged_one_keeps_the_label_that_only_one_had() -> None:
-    micro = founded(np.array([[0.0], [1.0]]), [-1, 4])
+def test_what_is_in_no_cluster_is_left_alone() -> None:
+    micro = founded(np.array([[0.0], [1.0], [1.0]]), [4, -1, -1])
     merge_to(micro, 1)
-    assert micro.label[: micro.count].tolist() == [4]
+    assert micro.label[: micro.count].tolist() == [4, -1, -1]
 
 
 def test_two_different_clusters_are_never_merged() -> None:
@@ -253,7 +253,7 @@ def test_two_different_clusters_are_never_merged() -> None:
 @MANY
 def test_merging_reaches_the_target_where_no_label_forbids_it(seed: int) -> None:
     micro, _ = drawn(seed)
-    micro.label[:] = -1
+    micro.label[:] = 3
     target = 1 + micro.count // 2
     merge_to(micro, target)
     assert micro.count == target

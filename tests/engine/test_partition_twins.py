@@ -71,6 +71,7 @@ def arguments(**changed: Any) -> list[Any]:
         "label": np.full(8, -1),
         "count": 6,
         "recent": rng.normal(size=(5, 3)),
+        "nearest": np.arange(5),
         "threshold": 0.84,
         "reach": 4.0,
         "component": np.zeros(6, dtype=np.int64),
@@ -115,6 +116,10 @@ BAD = {
     "recent points on one axis": {"recent": np.zeros(15)},
     "recent points of float32": {"recent": np.zeros((5, 3), np.float32)},
     "recent points in another order": {"recent": np.zeros((3, 5)).T},
+    "fewer nearest ones than points": {"nearest": np.zeros(4, np.int64)},
+    "nearest ones of floats": {"nearest": np.zeros(5)},
+    "a nearest one beyond the count": {"nearest": np.array([0, 1, 2, 3, 6])},
+    "a nearest one below 0": {"nearest": np.array([0, 1, 2, 3, -1])},
     "a threshold that is no number": {"threshold": "deep"},
     "a reach that is no number": {"reach": None},
     "fewer components than the count": {"component": np.zeros(5, np.int64)},
@@ -131,9 +136,9 @@ def test_a_bad_argument_is_refused(bad: str) -> None:
         native().partition(*arguments(**BAD[bad]))
 
 
-@pytest.mark.parametrize("count", [0, 8, 10])
+@pytest.mark.parametrize("count", [0, 9, 11])
 def test_another_number_of_arguments_is_refused(count: int) -> None:
-    with pytest.raises(TypeError, match="9 arguments"):
+    with pytest.raises(TypeError, match="10 arguments"):
         native().partition(*[*arguments(), None][:count])
 
 

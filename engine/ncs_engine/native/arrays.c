@@ -37,6 +37,30 @@ int ncs_take(PyObject *object, Py_buffer *view, char type, int writable, int ndi
     return -1;
 }
 
+int ncs_take_all(PyObject *const *objects, Py_buffer *views, const char *types,
+                 int writable_from, const int *dimensions, Py_ssize_t shapes[][2])
+{
+    int i = 0;
+    while (types[i] && !ncs_take(objects[i], &views[i], types[i], i >= writable_from,
+                                 dimensions[i], shapes[i]))
+        i++;
+    return i;
+}
+
+void ncs_release(Py_buffer *views, int taken)
+{
+    while (taken > 0)
+        PyBuffer_Release(&views[--taken]);
+}
+
+int ncs_all_below(const int64_t *numbers, Py_ssize_t count, int64_t limit)
+{
+    int all = 1;
+    for (Py_ssize_t i = 0; i < count; i++)
+        all &= numbers[i] >= 0 && numbers[i] < limit;
+    return all;
+}
+
 int ncs_take_block(PyObject *object, Py_buffer *view, ncs_block *block)
 {
     if (PyObject_GetBuffer(object, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)

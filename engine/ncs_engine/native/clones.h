@@ -38,6 +38,13 @@ static inline int ncs_padded(int count)
     return (count + NCS_ABREAST - 1) / NCS_ABREAST * NCS_ABREAST;
 }
 
+/* Return a row length for matrices of which columns are written as well: rows of a power
+ * of two would all want the same few lines of the cache. */
+static inline int ncs_pitch(ptrdiff_t count)
+{
+    return ncs_padded((int)count) + NCS_ABREAST / 4;
+}
+
 /* Return the name of the vectors in use. */
 static inline const char *ncs_vectors(void)
 {

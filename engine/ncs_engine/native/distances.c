@@ -2,7 +2,9 @@
 
 #include <math.h>
 
+#include "bits.h"
 #include "clones.h"
+#include "select.h"
 
 #define SQUARE 8
 
@@ -50,14 +52,15 @@ ptrdiff_t ncs_argmin(const double *values, ptrdiff_t count)
         for (int t = 0; t < half; t++)
             lane[t] = lane[t + half] < lane[t] ? lane[t + half] : lane[t];
     const double least = lane[0];
+    uint64_t bit[NCS_ABREAST];
+    for (int t = 0; t < NCS_ABREAST; t++)
+        bit[t] = (uint64_t)1 << t;
     for (i = 0; i + NCS_ABREAST <= count; i += NCS_ABREAST) {
-        int64_t found[NCS_ABREAST], any = 0;
+        uint64_t found = 0;
         for (int t = 0; t < NCS_ABREAST; t++)
-            found[t] = values[i + t] == least;
-        for (int t = 0; t < NCS_ABREAST; t++)
-            any |= found[t];
-        if (any)
-            break;
+            found |= bit[t] & (0 - (uint64_t)(values[i + t] == least));
+        if (found)
+            return i + ncs_lowest(found);
     }
     for (; i < count; i++)
         if (values[i] == least)
@@ -76,15 +79,15 @@ void ncs_mirror(double *squared, ptrdiff_t stride, ptrdiff_t count)
 }
 
 void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
-                  ptrdiff_t count, double *scratch, double *squared)
+                  ptrdiff_t count, double *scratch, double *squared, ptrdiff_t stride)
 {
     for (ptrdiff_t i = 0; i < count; i++) {
         for (ptrdiff_t j = 0; j < dimension; j++)
             scratch[j] = centres[j * capacity + i];
         ncs_squared_distances(centres + i, dimension, capacity, count - i, scratch,
-                              squared + i * count + i);
+                              squared + i * stride + i);
     }
-    ncs_mirror(squared, count, count);
+    ncs_mirror(squared, stride, count);
 }
 
 /* Put a value in its place among the k + 1 least, which rise. */
@@ -94,6 +97,30 @@ NCS_INLINE void insert(double value, double *least, ptrdiff_t k)
     for (; t > 0 && least[t - 1] > value; t--)
         least[t] = least[t - 1];
     least[t] = value;
+}
+
+/* Put the values up to a limit among the k + 1 least. */
+NCS_CLONES
+static void insert_all(const double *values, ptrdiff_t count, double limit, double *least,
+                       ptrdiff_t k)
+{
+    uint32_t bit[NCS_ABREAST];
+    for (int t = 0; t < NCS_ABREAST; t++)
+        bit[t] = (uint32_t)1 << t;
+    ptrdiff_t i = 0;
+    for (; i + NCS_ABREAST <= count; i += NCS_ABREAST) {
+        uint32_t set = 0;
+        for (int t = 0; t < NCS_ABREAST; t++)
+            set |= bit[t] & (0 - (uint32_t)(values[i + t] <= limit));
+        for (; set; set &= set - 1) {
+            double value = values[i + ncs_lowest(set)];
+            if (value < least[k])
+                insert(value, least, k);
+        }
+    }
+    for (; i < count; i++)
+        if (values[i] < least[k])
+            insert(values[i], least, k);
 }
 
 /* Return the k-th least value; of the least of NCS_ABREAST parts it is not less, and few
@@ -108,19 +135,11 @@ static double kth_least(const double *values, ptrdiff_t count, ptrdiff_t k,
     for (ptrdiff_t i = 0; i + NCS_ABREAST <= count; i += NCS_ABREAST)
         for (int t = 0; t < NCS_ABREAST; t++)
             lane[t] = values[i + t] < lane[t] ? values[i + t] : lane[t];
+    if (k < NCS_ABREAST)
+        limit = ncs_select(lane, NCS_ABREAST, k);
     for (ptrdiff_t t = 0; t <= k; t++)
         least[t] = INFINITY;
-    if (k < NCS_ABREAST) {
-        for (int t = 0; t < NCS_ABREAST; t++)
-            if (lane[t] < least[k])
-                insert(lane[t], least, k);
-        limit = least[k];
-        for (ptrdiff_t t = 0; t <= k; t++)
-            least[t] = INFINITY;
-    }
-    for (ptrdiff_t i = 0; i < count; i++)
-        if (values[i] <= limit && values[i] < least[k])
-            insert(values[i], least, k);
+    insert_all(values, count, limit, least, k);
     return least[k];
 }
 
@@ -133,16 +152,5 @@ void ncs_neighbours(const double *columns, ptrdiff_t dimension, ptrdiff_t count,
             z[j] = columns[j * count + i];
         ncs_squared_distances(columns, dimension, count, count, z, row);
         squared[i / every] = kth_least(row, count, k, least);
-    }
-}
-
-void ncs_nearest(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
-                 ptrdiff_t count, const double *points, ptrdiff_t n, double *scratch,
-                 int64_t *nearest)
-{
-    for (ptrdiff_t i = 0; i < n; i++) {
-        ncs_squared_distances(centres, dimension, capacity, count,
-                              points + i * dimension, scratch);
-        nearest[i] = ncs_argmin(scratch, count);
     }
 }

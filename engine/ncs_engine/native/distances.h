@@ -35,10 +35,10 @@ void ncs_mirror(double *squared, ptrdiff_t stride, ptrdiff_t count);
  *
  * IN  centres    double (dimension, capacity)
  * IN  scratch    double (dimension)
- * OUT squared    double (count, count)
+ * OUT squared    double (count, stride)
  */
 void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
-                  ptrdiff_t count, double *scratch, double *squared);
+                  ptrdiff_t count, double *scratch, double *squared, ptrdiff_t stride);
 
 /* Work out of every `every`th point the squared distance to its k-th nearest; it is its
  * own nearest, k = 0.
@@ -49,16 +49,5 @@ void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity
  */
 void ncs_neighbours(const double *columns, ptrdiff_t dimension, ptrdiff_t count,
                     ptrdiff_t every, ptrdiff_t k, double *scratch, double *squared);
-
-/* Find the nearest of the first `count` centres for each point, the first of equals.
- *
- * IN  centres    double (dimension, capacity)
- * IN  points     double (n, dimension)
- * IN  scratch    double (count)
- * OUT nearest    int64_t (n)
- */
-void ncs_nearest(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
-                 ptrdiff_t count, const double *points, ptrdiff_t n, double *scratch,
-                 int64_t *nearest);
 
 #endif

@@ -1,6 +1,6 @@
 /* What Python calls on its MicroClusters; see numpy_kernel. */
-#include "arrays.h"
-#include "microclusters.h"
+#include "memory.h"
+#include "microcalls.h"
 
 static const char *const micro_arrays[] = {"centres", "spread", "weight",
                                            "points",  "label",  "seen"};
@@ -30,21 +30,26 @@ static int take_micro(PyObject *owner, Py_buffer *views, ncs_micro *micro)
     return 6;
 }
 
-/* Take the arrays of a MicroClusters, and how many are in use. */
-static int take_counted(PyObject *owner, Py_buffer *views, ncs_micro *micro)
+int ncs_take_first(PyObject *owner, Py_ssize_t count, Py_buffer *views, ncs_micro *micro)
 {
     int taken = take_micro(owner, views, micro);
     if (taken < 6)
         return taken;
-    PyObject *count = PyObject_GetAttrString(owner, "count");
-    micro->count = count == NULL ? -1 : PyLong_AsSsize_t(count);
-    Py_XDECREF(count);
-    if (micro->count >= 0 && micro->count <= micro->capacity)
+    micro->count = count;
+    if (count >= 0 && count <= micro->capacity)
         return 6;
-    if (!PyErr_Occurred())
-        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
+    PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
     PyBuffer_Release(&views[5]);
     return 5;
+}
+
+/* Take the arrays of a MicroClusters, and how many are in use. */
+static int take_counted(PyObject *owner, Py_buffer *views, ncs_micro *micro)
+{
+    PyObject *count = PyObject_GetAttrString(owner, "count");
+    Py_ssize_t used = count == NULL ? -1 : PyLong_AsSsize_t(count);
+    Py_XDECREF(count);
+    return PyErr_Occurred() ? 0 : ncs_take_first(owner, used, views, micro);
 }
 
 PyObject *ncs_py_refound(PyObject *module, PyObject *args)
@@ -85,8 +90,7 @@ PyObject *ncs_py_refound(PyObject *module, PyObject *args)
             done = PyLong_FromSsize_t(start);
         Py_XDECREF(count);
     }
-    while (taken > 0)
-        PyBuffer_Release(&views[--taken]);
+    ncs_release(views, taken);
     return done;
 }
 
@@ -100,79 +104,72 @@ PyObject *ncs_py_geometry(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OnOOO:geometry", &owner, &count, &out[0], &out[1],
                           &out[2]))
         return NULL;
-    int taken = take_micro(owner, views, &micro);
+    int taken = ncs_take_first(owner, count, views, &micro);
     shape[1] = micro.dimension;
     for (int i = 0; taken == 6 + i && i < 3; i++)
         if (!ncs_take(out[i], &views[6 + i], i ? 'd' : 'q', i > 0, i ? 2 : 1, shape))
             shape[0] = views[taken++].shape[0];
-    if (taken == 9 && (count < 0 || count > micro.capacity)) {
-        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
-    } else if (taken == 9) {
-        double *total = PyMem_Calloc(shape[0] + 1, sizeof *total);
-        ptrdiff_t *place = PyMem_Calloc(count + 1, sizeof *place);
-        micro.count = count;
-        if (total == NULL || place == NULL) {
+    if (taken == 9) {
+        double *share = PyMem_Malloc((count + shape[0] + 1) * sizeof *share);
+        ptrdiff_t *place = PyMem_Malloc((count + 1) * sizeof *place);
+        if (share == NULL || place == NULL) {
             PyErr_NoMemory();
         } else {
             ncs_geometry(&micro, views[6].buf, shape[0], views[7].buf, views[8].buf,
-                         total, place);
+                         share, place);
             done = Py_NewRef(Py_None);
         }
-        PyMem_Free(total);
+        PyMem_Free(share);
         PyMem_Free(place);
     }
-    while (taken > 0)
-        PyBuffer_Release(&views[--taken]);
+    ncs_release(views, taken);
     return done;
 }
 
-/* Merge with the memory that it takes; return the farthest, or -1 without memory. */
-static double merge(ncs_micro *micro, Py_ssize_t target, double *squared,
-                    uint8_t *alive, double limit)
+/* qualities(centroids, variances, quality) */
+PyObject *ncs_py_qualities(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
-    size_t doubles = micro->dimension + micro->count + 1;
-    double *scratch = PyMem_Calloc(doubles, sizeof(double));
-    int64_t *nearest = PyMem_Calloc(micro->count + 1, sizeof(int64_t));
-    double farthest = -1.0;
-    if (scratch != NULL && nearest != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        farthest = ncs_merge_closest(micro, target, squared, alive, limit, scratch,
-                                     nearest);
-        Py_END_ALLOW_THREADS
-    } else {
-        PyErr_NoMemory();
+    (void)module;
+    if (n != 3)
+        return PyErr_Format(PyExc_TypeError, "qualities takes 3 arguments, got %zd", n);
+    Py_buffer views[3];
+    if (ncs_take(args[0], &views[0], 'd', 0, 2, (Py_ssize_t[]){-1, -1}))
+        return NULL;
+    Py_ssize_t k = views[0].shape[0], d = views[0].shape[1], shapes[][2] = {{k, d}, {k}};
+    int taken = 1 + ncs_take_all(args + 1, views + 1, "dd", 1, (int[]){2, 1}, shapes);
+    PyObject *done = NULL;
+    if (taken == 3) {
+        ncs_qualities(views[0].buf, views[1].buf, k, d, views[2].buf);
+        done = Py_NewRef(Py_None);
     }
-    PyMem_Free(scratch);
-    PyMem_Free(nearest);
-    return farthest;
+    ncs_release(views, taken);
+    return done;
 }
 
+/* merge_closest(micro, count, target, limit) */
 PyObject *ncs_py_merge_closest(PyObject *module, PyObject *args)
 {
-    PyObject *owner, *squared, *alive, *done = NULL;
+    PyObject *owner, *done = NULL;
     Py_ssize_t count, target;
-    double limit;
-    Py_buffer views[8];
+    double limit, farthest;
+    Py_buffer views[6];
     ncs_micro micro;
     (void)module;
-    if (!PyArg_ParseTuple(args, "OnnOOd:merge_closest", &owner, &count, &target,
-                          &squared, &alive, &limit))
+    if (!PyArg_ParseTuple(args, "Onnd:merge_closest", &owner, &count, &target, &limit))
         return NULL;
-    int taken = take_micro(owner, views, &micro);
-    if (taken == 6 &&
-        !ncs_take(squared, &views[6], 'd', 1, 2, (Py_ssize_t[]){count, count}))
-        taken++;
-    if (taken == 7 && !ncs_take(alive, &views[7], '?', 1, 1, (Py_ssize_t[]){count}))
-        taken++;
-    if (taken == 8 && count > micro.capacity) {
-        PyErr_SetString(PyExc_ValueError, "kernel: more micro-clusters than there are");
-    } else if (taken == 8) {
-        micro.count = count;
-        double farthest = merge(&micro, target, views[6].buf, views[7].buf, limit);
-        if (farthest >= 0.0)
-            done = PyFloat_FromDouble(farthest);
+    int taken = ncs_take_first(owner, count, views, &micro);
+    if (taken == 6) {
+        ncs_memory memory = ncs_borrow(ncs_merging_bytes(&micro));
+        if (memory.bytes == NULL) {
+            PyErr_NoMemory();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            farthest = ncs_merge_closest(&micro, target, limit, memory.bytes);
+            Py_END_ALLOW_THREADS
+            done = Py_BuildValue("dn", farthest, micro.count);
+        }
+        ncs_give_back(memory);
     }
-    while (taken > 0)
-        PyBuffer_Release(&views[--taken]);
+    ncs_release(views, taken);
     return done;
 }

@@ -4,6 +4,8 @@
 
 #include "clones.h"
 #include "distances.h"
+#include "room.h"
+#include "upkeep.h"
 
 void ncs_absorb(ncs_micro *micro, ptrdiff_t index, const double *z, double rate)
 {
@@ -96,7 +98,8 @@ static void take_in(ncs_micro *micro, ptrdiff_t a, ptrdiff_t b)
 /* What merging works with; `squared` is infinite where a pair may not be merged. */
 typedef struct {
     ncs_micro *micro;
-    double *squared;  /* (count, count) */
+    ptrdiff_t stride; /* of the rows of `squared` */
+    double *squared;  /* (count, stride) */
     double *z;        /* (dimension), the centre that moved */
     double *least;    /* (count), the least of each row of `squared` */
     int64_t *nearest; /* (count), where it is */
@@ -105,32 +108,32 @@ typedef struct {
 
 static void look_again(merging *m, ptrdiff_t i)
 {
-    const double *row = m->squared + i * m->micro->count;
+    const double *row = m->squared + i * m->stride;
     m->nearest[i] = ncs_argmin(row, m->micro->count);
     m->least[i] = row[m->nearest[i]];
 }
 
-/* Bar an entry from those beyond the limit, and one with a label from those of other
- * clusters. */
+/* Bar an entry from those beyond the limit, and from all but those of its cluster. */
 NCS_CLONES
 static void bar(const int64_t *label, int64_t own, ptrdiff_t count, double limit,
                 double *row)
 {
-    for (ptrdiff_t j = 0; j < count; j++)
-        row[j] = row[j] > limit ? INFINITY : row[j];
-    if (own >= 0)
-        for (ptrdiff_t j = 0; j < count; j++)
-            row[j] = (label[j] < 0) | (label[j] == own) ? row[j] : INFINITY;
+    for (ptrdiff_t j = 0; j < count; j++) {
+        double v = row[j] > limit ? INFINITY : row[j];
+        row[j] = label[j] == own ? v : INFINITY;
+    }
 }
 
 static void begin(merging *m, double limit)
 {
     ptrdiff_t count = m->micro->count;
     const int64_t *label = m->micro->label;
+    ncs_pairwise(m->micro->centres, m->micro->dimension, m->micro->capacity, count, m->z,
+                 m->squared, m->stride);
     for (ptrdiff_t i = 0; i < count; i++) {
-        double *row = m->squared + i * count;
+        double *row = m->squared + i * m->stride;
         row[i] = INFINITY;
-        bar(label, label[i], count, limit, row);
+        bar(label, label[i], count, label[i] < 0 ? -1.0 : limit, row);
         m->alive[i] = 1;
         look_again(m, i);
     }
@@ -140,7 +143,8 @@ static void begin(merging *m, double limit)
 static void follow(merging *m, ptrdiff_t a, ptrdiff_t b)
 {
     ptrdiff_t count = m->micro->count;
-    double *moved = m->squared + a * count, *gone = m->squared + b * count;
+    double *moved = m->squared + a * m->stride;
+    double *gone = m->squared + b * m->stride;
     for (ptrdiff_t j = 0; j < m->micro->dimension; j++)
         m->z[j] = m->micro->centres[j * m->micro->capacity + a];
     /* The row of what went is free to take the new distances. */
@@ -150,8 +154,8 @@ static void follow(merging *m, ptrdiff_t a, ptrdiff_t b)
         int barred = moved[i] == INFINITY || !m->alive[i];
         moved[i] = barred ? INFINITY : gone[i];
         gone[i] = INFINITY;
-        m->squared[i * count + a] = moved[i];
-        m->squared[i * count + b] = INFINITY;
+        m->squared[i * m->stride + a] = moved[i];
+        m->squared[i * m->stride + b] = INFINITY;
     }
     m->least[b] = INFINITY;
     look_again(m, a);
@@ -168,12 +172,32 @@ static void follow(merging *m, ptrdiff_t a, ptrdiff_t b)
     }
 }
 
-double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double *squared,
-                         uint8_t *alive, double limit, double *scratch,
-                         int64_t *nearest)
+static void lay_out(merging *m, ncs_micro *micro, ncs_room *room)
 {
-    double *least = scratch + micro->dimension, farthest = 0.0;
-    merging m = {micro, squared, scratch, least, nearest, alive};
+    size_t count = micro->count, each = sizeof(double);
+    m->micro = micro;
+    m->stride = ncs_pitch(micro->count);
+    m->squared = ncs_room_take(room, count * m->stride, each);
+    m->z = ncs_room_take(room, micro->dimension, each);
+    m->least = ncs_room_take(room, count, each);
+    m->nearest = ncs_room_take(room, count, sizeof *m->nearest);
+    m->alive = ncs_room_take(room, count, sizeof *m->alive);
+}
+
+size_t ncs_merging_bytes(ncs_micro *micro)
+{
+    merging m;
+    ncs_room room = {NULL, 0};
+    lay_out(&m, micro, &room);
+    return room.used + NCS_ROOM_LINE;
+}
+
+double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double limit, void *block)
+{
+    merging m;
+    ncs_room room = ncs_room_in(block);
+    double farthest = 0.0;
+    lay_out(&m, micro, &room);
     begin(&m, limit);
     for (ptrdiff_t left = micro->count; left > target; left--) {
         ptrdiff_t a = ncs_argmin(m.least, micro->count);
@@ -182,15 +206,15 @@ double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double *squared,
         ptrdiff_t b = m.nearest[a];
         if (m.least[a] > farthest)
             farthest = m.least[a];
-        if (micro->label[a] < 0 ||
-            (micro->label[b] >= 0 && micro->weight[b] > micro->weight[a])) {
+        if (micro->weight[b] > micro->weight[a]) {
             ptrdiff_t swap = a;
             a = b;
             b = swap;
         }
         take_in(micro, a, b);
-        alive[b] = 0;
+        m.alive[b] = 0;
         follow(&m, a, b);
     }
+    ncs_keep(micro, m.alive);
     return farthest;
 }

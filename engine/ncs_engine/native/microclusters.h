@@ -65,28 +65,34 @@ ptrdiff_t ncs_refound(ncs_micro *micro, const ncs_micro *before, const double *p
  * IN  ids        int64 (clusters), rising
  * OUT centroids  double (clusters, dimension)
  * OUT variances  double (clusters, dimension)
- * OUT total      double (clusters), scratch
+ * OUT share      double (count + clusters), scratch
  * OUT place      ptrdiff_t (count), scratch
  */
 void ncs_geometry(const ncs_micro *micro, const int64_t *ids, ptrdiff_t clusters,
-                  double *centroids, double *variances, double *total,
+                  double *centroids, double *variances, double *share,
                   ptrdiff_t *place);
 
-/* Merge the closest pairs until at most `target` are alive; see
- * MicroClusters.merge_closest. Entries that went are not yet taken out of the arrays.
+/* Say how well clusters are apart; see numpy_kernel.qualities.
  *
- * INOUT micro    its count stays
- * INOUT squared  double (count, count), the squared distances between the centres
- * OUT   alive    uint8 (count), 0 for what went into another one
- * IN    limit    squared distance beyond which pairs are left alone
- * OUT   scratch  double (dimension + count)
- * OUT   nearest  int64 (count)
+ * IN  centroids  double (clusters, d)
+ * IN  variances  double (clusters, d)
+ * OUT quality    double (clusters)
+ */
+void ncs_qualities(const double *centroids, const double *variances, ptrdiff_t clusters,
+                   ptrdiff_t d, double *quality);
+
+/* Merge the closest pairs until at most `target` entries are left; see
+ * MicroClusters.merge_closest.
+ *
+ * INOUT micro
+ * IN    limit  squared distance beyond which pairs are left alone
+ * OUT   block  ncs_merging_bytes of scratch
  *
  * Returns the largest squared distance over which two were merged, 0 for none.
- * O(count^2) for the beginning and O(count * dimension) for most merges.
+ * O(count^2 dimension) for the beginning and O(count dimension) for most merges.
  */
-double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double *squared,
-                         uint8_t *alive, double limit, double *scratch,
-                         int64_t *nearest);
+double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double limit, void *block);
+
+size_t ncs_merging_bytes(ncs_micro *micro);
 
 #endif

@@ -2,6 +2,7 @@
 #include "arrays.h"
 #include "clones.h"
 #include "distances.h"
+#include "nearest.h"
 #include "overlaps.h"
 
 static PyObject *fits(PyObject *module, PyObject *const *args, Py_ssize_t n)
@@ -45,7 +46,7 @@ static PyObject *pairwise_squared_distances(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "kernel: more centres than there are");
     } else {
         Py_BEGIN_ALLOW_THREADS
-        ncs_pairwise(centres.buf, d, capacity, count, scratch, squared.buf);
+        ncs_pairwise(centres.buf, d, capacity, count, scratch, squared.buf, count);
         Py_END_ALLOW_THREADS
         done = Py_NewRef(Py_None);
     }
@@ -68,6 +69,7 @@ static PyObject *nearest(PyObject *module, PyObject *const *args, Py_ssize_t nar
     Py_ssize_t d = views[0].shape[0], capacity = views[0].shape[1];
     PyObject *done = NULL;
     double *scratch = NULL;
+    float *floats = NULL;
     if (ncs_take(args[2], &views[1], 'd', 0, 2, (Py_ssize_t[]){-1, d}))
         goto centres_taken;
     Py_ssize_t n = views[1].shape[0];
@@ -75,16 +77,19 @@ static PyObject *nearest(PyObject *module, PyObject *const *args, Py_ssize_t nar
         goto points_taken;
     if (count < 1 || count > capacity) {
         PyErr_SetString(PyExc_ValueError, "kernel: more centres than there are, or none");
-    } else if ((scratch = PyMem_Calloc(count, sizeof(double))) == NULL) {
+    } else if ((scratch = PyMem_Malloc(count * sizeof(double))) == NULL ||
+               (floats = PyMem_Malloc(ncs_finder_floats(d, capacity) * sizeof(float))) ==
+                   NULL) {
         PyErr_NoMemory();
     } else {
         Py_BEGIN_ALLOW_THREADS
-        ncs_nearest(views[0].buf, d, capacity, count, views[1].buf, n, scratch,
+        ncs_nearest(views[0].buf, d, capacity, count, views[1].buf, n, floats, scratch,
                     views[2].buf);
         Py_END_ALLOW_THREADS
         done = Py_NewRef(Py_None);
     }
     PyMem_Free(scratch);
+    PyMem_Free(floats);
     PyBuffer_Release(&views[2]);
 points_taken:
     PyBuffer_Release(&views[1]);
@@ -171,11 +176,22 @@ static PyMethodDef functions[] = {
     {"pairwise_squared_distances", pairwise_squared_distances, METH_VARARGS, NULL},
     {"nearest", (PyCFunction)(void (*)(void))nearest, METH_FASTCALL, NULL},
     {"merge_closest", ncs_py_merge_closest, METH_VARARGS, NULL},
+    {"cut_boxes", (PyCFunction)(void (*)(void))ncs_py_cut_boxes, METH_FASTCALL, NULL},
+    {"go_on", (PyCFunction)(void (*)(void))ncs_py_go_on, METH_FASTCALL, NULL},
+    {"forget", ncs_py_forget, METH_VARARGS, NULL},
     {"geometry", ncs_py_geometry, METH_VARARGS, NULL},
     {"neighbours", neighbours, METH_VARARGS, NULL},
+    {"keep", ncs_py_keep, METH_VARARGS, NULL},
+    {"lags", ncs_py_lags, METH_VARARGS, NULL},
+    {"median", ncs_py_median, METH_O, NULL},
+    {"move", (PyCFunction)(void (*)(void))ncs_py_move, METH_FASTCALL, NULL},
+    {"observe", (PyCFunction)(void (*)(void))ncs_py_observe, METH_FASTCALL, NULL},
     {"overlaps", (PyCFunction)(void (*)(void))overlaps, METH_FASTCALL, NULL},
     {"partition", (PyCFunction)(void (*)(void))ncs_py_partition, METH_FASTCALL, NULL},
     {"refound", ncs_py_refound, METH_VARARGS, NULL},
+    {"qualities", (PyCFunction)(void (*)(void))ncs_py_qualities, METH_FASTCALL, NULL},
+    {"remap", ncs_py_remap, METH_VARARGS, NULL},
+    {"upper_quartile", ncs_py_upper_quartile, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

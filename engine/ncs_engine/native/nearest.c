@@ -9,7 +9,6 @@
 #include "nearest.h"
 
 #include <math.h>
-#include <stdint.h>
 
 #include "bits.h"
 #include "clones.h"
@@ -129,4 +128,18 @@ ptrdiff_t ncs_find_nearest(const ncs_finder *f, ptrdiff_t count, const double *z
         }
     }
     return best;
+}
+
+void ncs_nearest(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
+                 ptrdiff_t count, const double *points, ptrdiff_t n, float *floats,
+                 double *scratch, int64_t *nearest)
+{
+    ncs_finder f = ncs_finder_of(centres, dimension, capacity, count, floats);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const double *z = points + i * dimension;
+        double norm = 0.0, squared;
+        for (ptrdiff_t j = 0; j < dimension; j++)
+            norm += z[j] * z[j];
+        nearest[i] = ncs_find_nearest(&f, count, z, norm, &squared, scratch);
+    }
 }

@@ -3,6 +3,7 @@
 #define NCS_NEAREST_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define NCS_TILE 64
 
@@ -42,5 +43,17 @@ void ncs_finder_follow(const ncs_finder *finder, ptrdiff_t index);
  */
 ptrdiff_t ncs_find_nearest(const ncs_finder *finder, ptrdiff_t count, const double *z,
                            double norm, double *squared, double *all);
+
+/* Find the nearest of the first `count` centres for each point, the first of equals.
+ *
+ * IN  centres  double (dimension, capacity)
+ * IN  points   double (n, dimension)
+ * OUT floats   ncs_finder_floats of them, scratch
+ * OUT scratch  double (count)
+ * OUT nearest  int64_t (n)
+ */
+void ncs_nearest(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
+                 ptrdiff_t count, const double *points, ptrdiff_t n, float *floats,
+                 double *scratch, int64_t *nearest);
 
 #endif

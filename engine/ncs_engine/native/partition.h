@@ -15,6 +15,7 @@ typedef struct {
     const double *weight;   /* (m) */
     const int64_t *label;   /* (m), the clusters in force, -1 for none */
     const double *recent;   /* (n, d) */
+    const int64_t *nearest; /* (n), the micro-cluster that is nearest to each, below m */
     double threshold;       /* valley from which two crowds are one */
     double reach;           /* what is further than this from a cluster is not in it */
 } ncs_crowd;

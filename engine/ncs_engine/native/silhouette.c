@@ -1,7 +1,6 @@
 #include "silhouette.h"
 #include "clones.h"
 #include "distances.h"
-#include "nearest.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,8 +24,6 @@ void ncs_silhouettes_lay_out(ncs_silhouettes *s, ncs_tree *tree, ncs_room *room)
     s->filled = ncs_room_take(room, m, sizeof(int));
     s->end = ncs_room_take(room, m, sizeof(int));
     s->who = ncs_room_take(room, n, sizeof(int));
-    size_t floats = ncs_finder_floats(tree->d, tree->in->stride);
-    s->floats = ncs_room_take(room, floats, sizeof(float));
     s->points = ncs_room_take(room, (size_t)s->stride * tree->d, sizeof(double));
 }
 
@@ -97,14 +94,8 @@ static void arrange_points(ncs_silhouettes *s)
     const ncs_crowd *in = t->in;
     int n = s->n, m = t->m, d = t->d, *next = s->row_of;
     memset(s->before, 0, (m + 1) * sizeof *s->before);
-    ncs_finder finder = ncs_finder_of(in->centres, d, in->stride, m, s->floats);
     for (int i = 0; i < n; i++) {
-        const double *z = in->recent + (long)i * d;
-        double norm = 0.0, gap;
-        for (int k = 0; k < d; k++)
-            norm += z[k] * z[k];
-        ptrdiff_t near = ncs_find_nearest(&finder, m, z, norm, &gap, s->item);
-        s->leaf[i] = t->nodes.first[near];
+        s->leaf[i] = t->nodes.first[in->nearest[i]];
         s->before[s->leaf[i] + 1]++;
     }
     for (int p = 0; p < m; p++)

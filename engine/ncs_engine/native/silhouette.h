@@ -23,7 +23,6 @@ typedef struct {
     int *leaf;      /* (n) place of the nearest micro-cluster of each recent point */
     int *before;    /* (m + 1) how many recent points belong to places before */
     int *who;       /* (n) the recent points, by place */
-    float *floats;  /* scratch of ncs_finder */
     double *points; /* (d, stride) recent points, by place */
 } ncs_silhouettes;
 

@@ -24,7 +24,7 @@
 
 void ncs_tree_lay_out(ncs_tree *t, const ncs_crowd *in, ncs_room *room)
 {
-    size_t m = in->count, n = in->recent_count, most = ncs_padded(m > n ? m : n);
+    size_t m = in->count, n = in->recent_count, most = ncs_pitch(m > n ? m : n);
     size_t words = m * ncs_words(in->count), each = sizeof(double);
     t->in = in;
     t->m = in->count;
@@ -122,6 +122,7 @@ static void measure(ncs_tree *t)
 {
     const ncs_crowd *in = t->in;
     int m = t->m, d = t->d, stride = t->ward.stride, words = ncs_words(m);
+    int pitch = t->ward.pitch;
     double apart, *limit = t->ahead, reach = in->reach * in->reach;
     for (int k = 0; k < d; k++)
         for (int i = 0; i < stride; i++)
@@ -133,11 +134,11 @@ static void measure(ncs_tree *t)
             t->nodes.mean[(long)i * d + k] = t->ward.place[(long)k * stride + i];
         ncs_squared_distances(t->ward.place + from, d, stride, stride - from,
                               t->nodes.mean + (long)i * d,
-                              t->board + (long)i * stride + from);
+                              t->board + (long)i * pitch + from);
     }
-    ncs_mirror(t->board, stride, m);
+    ncs_mirror(t->board, pitch, m);
     for (int i = 0; i < m; i++) {
-        double *gap = t->board + (long)i * stride;
+        double *gap = t->board + (long)i * pitch;
         gap[i] = INFINITY;
         t->spacing[i] = measure_spacing(gap, stride, &apart);
         plant(t, i, apart);
@@ -145,12 +146,12 @@ static void measure(ncs_tree *t)
     for (int i = 0; i < stride; i++)
         limit[i] = i < m ? TOUCH * TOUCH * t->spacing[i] : 0.0;
     for (int i = 0; i < m; i++)
-        collect(t->board + (long)i * stride, stride, limit, limit[i],
+        collect(t->board + (long)i * pitch, stride, limit, limit[i],
                 t->touching + i * words);
     for (int i = 0; i < stride; i++)
         limit[i] = i < m ? reach : 0.0;
     for (int i = 0; i < m; i++)
-        collect(t->board + (long)i * stride, stride, limit, reach, t->near + i * words);
+        collect(t->board + (long)i * pitch, stride, limit, reach, t->near + i * words);
 }
 
 NCS_CLONES

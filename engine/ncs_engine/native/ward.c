@@ -18,6 +18,7 @@ void ncs_ward_lay_out(ncs_ward *w, int m, int d, ncs_room *room)
     w->m = m;
     w->d = d;
     w->stride = (int)stride;
+    w->pitch = ncs_pitch(m);
     w->place = ncs_room_take(room, stride * d, sizeof(double));
     w->mass = ncs_room_take(room, stride, sizeof(double));
     w->bar = ncs_room_take(room, stride, sizeof(double));
@@ -28,13 +29,13 @@ void ncs_ward_lay_out(ncs_ward *w, int m, int d, ncs_room *room)
     w->node = ncs_room_take(room, m, sizeof(int));
 }
 
-/* Turn squared distances to slot `a` into costs. */
+/* Turn squared distances to slot `a` into costs, from a slot on. */
 NCS_CLONES
-static void weigh(const ncs_ward *w, int a, double *restrict row)
+static void weigh(const ncs_ward *w, int a, int from, double *restrict row)
 {
     const double *mass = w->mass, *bar = w->bar;
     double own = mass[a];
-    for (int j = 0; j < w->width; j++) {
+    for (int j = from; j < w->width; j++) {
         double cost = row[j] * (mass[j] * own / (mass[j] + own));
         row[j] = (cost < FARTHEST ? cost : FARTHEST) + bar[j];
     }
@@ -44,10 +45,11 @@ static void weigh(const ncs_ward *w, int a, double *restrict row)
  * others. */
 static void search(ncs_ward *w, int a)
 {
-    double *row = w->cost + (long)a * w->stride;
-    for (int j = 0; j <= a; j++)
+    int from = a / NCS_ABREAST * NCS_ABREAST;
+    double *row = w->cost + (long)a * w->pitch;
+    for (int j = from; j <= a; j++)
         row[j] = INFINITY;
-    w->later[a] = (int)ncs_argmin(row, w->width);
+    w->later[a] = from + (int)ncs_argmin(row + from, w->width - from);
     w->best[a] = row[w->later[a]];
 }
 
@@ -64,7 +66,7 @@ void ncs_ward_begin(ncs_ward *w, double *cost, const double *weight)
     }
     for (int i = 0; i < w->m; i++) {
         w->node[i] = i;
-        weigh(w, i, cost + (long)i * w->stride);
+        weigh(w, i, i / NCS_ABREAST * NCS_ABREAST, cost + (long)i * w->pitch);
         search(w, i);
     }
 }
@@ -72,7 +74,7 @@ void ncs_ward_begin(ncs_ward *w, double *cost, const double *weight)
 /* Search a row again without what has gone. */
 static void search_again(ncs_ward *w, int a)
 {
-    double *row = w->cost + (long)a * w->stride;
+    double *row = w->cost + (long)a * w->pitch;
     for (int j = 0; j < w->width; j++)
         row[j] += w->bar[j];
     search(w, a);
@@ -99,8 +101,8 @@ static void squeeze(ncs_ward *w)
             was[kept++] = i;
     }
     for (int i = 0; i < kept; i++) {
-        double *to = w->cost + (long)i * stride;
-        const double *from = w->cost + (long)was[i] * stride;
+        double *to = w->cost + (long)i * w->pitch;
+        const double *from = w->cost + (long)was[i] * w->pitch;
         for (int j = i + 1; j < kept; j++)
             to[j] = from[was[j]];
         for (int k = 0; k < w->d; k++)
@@ -139,16 +141,16 @@ void ncs_ward_replace(ncs_ward *w, int a, int b, int made, const double *mean,
                       double mass)
 {
     int stride = w->stride;
-    double *row = w->cost + (long)a * stride;
+    double *row = w->cost + (long)a * w->pitch;
     for (int k = 0; k < w->d; k++)
         w->place[(long)k * stride + a] = mean[k];
     w->mass[a] = mass;
     w->node[a] = made;
     w->bar[b] = w->best[b] = INFINITY;
     ncs_squared_distances(w->place, w->d, stride, w->width, mean, row);
-    weigh(w, a, row);
+    weigh(w, a, 0, row);
     for (int j = 0; j < a; j++)
-        w->cost[(long)j * stride + a] = row[j];
+        w->cost[(long)j * w->pitch + a] = row[j];
     tell(row, a, b, w->best, w->later);
     search(w, a);
     if (ncs_padded(--w->filled) <= w->width / 2)

@@ -6,9 +6,10 @@
 
 typedef struct {
     int m, d, stride;
+    int pitch;        /* row length of `cost` */
     int width;        /* slots that are looked at, a whole number of vectors */
     int filled;       /* how many of them are not empty */
-    double *cost;     /* (m, stride) of a merge with a later slot */
+    double *cost;     /* (m, pitch) of a merge with a later slot */
     double *place;    /* (d, stride) */
     double *mass;     /* (stride) */
     double *bar;      /* (stride) 0, or infinite where nothing is left */
@@ -23,7 +24,7 @@ void ncs_ward_lay_out(ncs_ward *ward, int m, int d, ncs_room *room);
 
 /* Begin with `m` micro-clusters, a slot each, whose centres are in `place`.
  *
- * INOUT cost    double (m, stride), their squared distances; it is used up
+ * INOUT cost    double (m, pitch), their squared distances; it is used up
  * IN    weight  double (m)
  */
 void ncs_ward_begin(ncs_ward *ward, double *cost, const double *weight);
