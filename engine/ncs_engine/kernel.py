@@ -1,9 +1,9 @@
 """Which kernel runs: the compiled one where it was built, else its twin in NumPy.
 
 Both have the same functions under the same names and come to the same results: bit for
-bit in the point loop, the same groups in the partition, where sums are added in another
-order; `numpy_kernel` describes them. The environment variable NCS_ENGINE_KERNEL forces
-one: `native` or `numpy`.
+bit, but for the partition, which adds in another order and comes to the same groups;
+`numpy_kernel` describes them. The environment variable NCS_ENGINE_KERNEL forces one:
+`native` or `numpy`.
 """
 
 from __future__ import annotations

@@ -79,15 +79,15 @@ void ncs_mirror(double *squared, ptrdiff_t stride, ptrdiff_t count)
 }
 
 void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
-                  ptrdiff_t count, double *scratch, double *squared, ptrdiff_t stride)
+                  ptrdiff_t count, double *scratch, double *squared)
 {
     for (ptrdiff_t i = 0; i < count; i++) {
         for (ptrdiff_t j = 0; j < dimension; j++)
             scratch[j] = centres[j * capacity + i];
         ncs_squared_distances(centres + i, dimension, capacity, count - i, scratch,
-                              squared + i * stride + i);
+                              squared + i * count + i);
     }
-    ncs_mirror(squared, stride, count);
+    ncs_mirror(squared, count, count);
 }
 
 /* Put a value in its place among the k + 1 least, which rise. */

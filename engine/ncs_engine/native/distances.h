@@ -35,10 +35,10 @@ void ncs_mirror(double *squared, ptrdiff_t stride, ptrdiff_t count);
  *
  * IN  centres    double (dimension, capacity)
  * IN  scratch    double (dimension)
- * OUT squared    double (count, stride)
+ * OUT squared    double (count, count)
  */
 void ncs_pairwise(const double *centres, ptrdiff_t dimension, ptrdiff_t capacity,
-                  ptrdiff_t count, double *scratch, double *squared, ptrdiff_t stride);
+                  ptrdiff_t count, double *scratch, double *squared);
 
 /* Work out of every `every`th point the squared distance to its k-th nearest; it is its
  * own nearest, k = 0.

@@ -95,78 +95,114 @@ static void take_in(ncs_micro *micro, ptrdiff_t a, ptrdiff_t b)
         micro->seen[a] = micro->seen[b];
 }
 
-/* What merging works with; `squared` is infinite where a pair may not be merged. */
+/* What merging works with. Only entries of one cluster are merged, so it goes by places
+ * at which these lie side by side, in their order; `squared` is infinite where a pair may
+ * not be merged. */
 typedef struct {
     ncs_micro *micro;
-    ptrdiff_t stride; /* of the rows of `squared` */
-    double *squared;  /* (count, stride) */
-    double *z;        /* (dimension), the centre that moved */
-    double *least;    /* (count), the least of each row of `squared` */
-    int64_t *nearest; /* (count), where it is */
-    uint8_t *alive;   /* (count) */
+    ptrdiff_t stride;         /* of rows */
+    ptrdiff_t *order, *place; /* (count) entry at a place; place of an entry, or -1 */
+    ptrdiff_t *first, *size;  /* (count) of the cluster at a place */
+    double *centres;          /* (dimension, stride), by place */
+    double *squared;          /* (count, stride): of a place to those of its cluster */
+    double *z;                /* (dimension), scratch */
+    double *least;            /* (count), the least of the row of an entry */
+    int64_t *nearest;         /* (count), to which entry that is */
+    uint8_t *alive;           /* (count) */
 } merging;
 
 static void look_again(merging *m, ptrdiff_t i)
 {
-    const double *row = m->squared + i * m->stride;
-    m->nearest[i] = ncs_argmin(row, m->micro->count);
-    m->least[i] = row[m->nearest[i]];
+    ptrdiff_t p = m->place[i];
+    const double *row = m->squared + p * m->stride;
+    ptrdiff_t where = ncs_argmin(row, m->size[p]);
+    m->nearest[i] = m->order[m->first[p] + where];
+    m->least[i] = row[where];
 }
 
-/* Bar an entry from those beyond the limit, and from all but those of its cluster. */
-NCS_CLONES
-static void bar(const int64_t *label, int64_t own, ptrdiff_t count, double limit,
-                double *row)
+/* Work out the distances of the entry at a place to those of its cluster. */
+static void measure(merging *m, ptrdiff_t p, double *row)
 {
-    for (ptrdiff_t j = 0; j < count; j++) {
-        double v = row[j] > limit ? INFINITY : row[j];
-        row[j] = label[j] == own ? v : INFINITY;
+    for (ptrdiff_t j = 0; j < m->micro->dimension; j++)
+        m->z[j] = m->centres[j * m->stride + p];
+    ncs_squared_distances(m->centres + m->first[p], m->micro->dimension, m->stride,
+                          m->size[p], m->z, row);
+}
+
+static void fetch_centre(merging *m, ptrdiff_t i)
+{
+    for (ptrdiff_t j = 0; j < m->micro->dimension; j++)
+        m->centres[j * m->stride + m->place[i]] =
+            m->micro->centres[j * m->micro->capacity + i];
+}
+
+/* Put the entries of every cluster side by side; return how many have one. */
+static ptrdiff_t gather(merging *m)
+{
+    const int64_t *label = m->micro->label;
+    ptrdiff_t count = m->micro->count, placed = 0;
+    for (ptrdiff_t i = 0; i < count; i++)
+        m->place[i] = -1;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        ptrdiff_t first = placed;
+        if (label[i] < 0 || m->place[i] >= 0)
+            continue;
+        for (ptrdiff_t j = i; j < count; j++)
+            if (label[j] == label[i]) {
+                m->order[placed] = j;
+                m->place[j] = placed++;
+                fetch_centre(m, j);
+            }
+        for (ptrdiff_t p = first; p < placed; p++) {
+            m->first[p] = first;
+            m->size[p] = placed - first;
+        }
     }
+    return placed;
 }
 
 static void begin(merging *m, double limit)
 {
-    ptrdiff_t count = m->micro->count;
-    const int64_t *label = m->micro->label;
-    ncs_pairwise(m->micro->centres, m->micro->dimension, m->micro->capacity, count, m->z,
-                 m->squared, m->stride);
-    for (ptrdiff_t i = 0; i < count; i++) {
-        double *row = m->squared + i * m->stride;
-        row[i] = INFINITY;
-        bar(label, label[i], count, label[i] < 0 ? -1.0 : limit, row);
+    for (ptrdiff_t i = 0; i < m->micro->count; i++) {
         m->alive[i] = 1;
-        look_again(m, i);
+        m->least[i] = INFINITY;
+    }
+    ptrdiff_t placed = gather(m);
+    for (ptrdiff_t p = 0; p < placed; p++) {
+        double *row = m->squared + p * m->stride;
+        measure(m, p, row);
+        row[p - m->first[p]] = INFINITY;
+        for (ptrdiff_t j = 0; j < m->size[p]; j++)
+            row[j] = row[j] > limit ? INFINITY : row[j];
+        look_again(m, m->order[p]);
     }
 }
 
 /* `b` went into `a`, whose centre moved: work out their distances anew. */
 static void follow(merging *m, ptrdiff_t a, ptrdiff_t b)
 {
-    ptrdiff_t count = m->micro->count;
-    double *moved = m->squared + a * m->stride;
-    double *gone = m->squared + b * m->stride;
-    for (ptrdiff_t j = 0; j < m->micro->dimension; j++)
-        m->z[j] = m->micro->centres[j * m->micro->capacity + a];
-    /* The row of what went is free to take the new distances. */
-    ncs_squared_distances(m->micro->centres, m->micro->dimension, m->micro->capacity,
-                          count, m->z, gone);
-    for (ptrdiff_t i = 0; i < count; i++) {
-        int barred = moved[i] == INFINITY || !m->alive[i];
-        moved[i] = barred ? INFINITY : gone[i];
-        gone[i] = INFINITY;
-        m->squared[i * m->stride + a] = moved[i];
-        m->squared[i * m->stride + b] = INFINITY;
+    ptrdiff_t pa = m->place[a], pb = m->place[b], first = m->first[pa];
+    double *moved = m->squared + pa * m->stride, *gone = m->squared + pb * m->stride;
+    fetch_centre(m, a);
+    measure(m, pa, gone); /* the row of what went is free */
+    for (ptrdiff_t k = 0; k < m->size[pa]; k++) {
+        int barred = moved[k] == INFINITY || !m->alive[m->order[first + k]];
+        moved[k] = barred ? INFINITY : gone[k];
+        gone[k] = INFINITY;
+        m->squared[(first + k) * m->stride + pa - first] = moved[k];
+        m->squared[(first + k) * m->stride + pb - first] = INFINITY;
     }
     m->least[b] = INFINITY;
     look_again(m, a);
-    for (ptrdiff_t i = 0; i < count; i++) {
+    for (ptrdiff_t k = 0; k < m->size[pa]; k++) {
+        ptrdiff_t i = m->order[first + k];
         if (i == a || !m->alive[i])
             continue;
         if (m->nearest[i] == a || m->nearest[i] == b)
             look_again(m, i);
-        else if (moved[i] < m->least[i] ||
-                 (moved[i] == m->least[i] && a < m->nearest[i])) {
-            m->least[i] = moved[i];
+        else if (moved[k] < m->least[i] ||
+                 (moved[k] == m->least[i] && a < m->nearest[i])) {
+            m->least[i] = moved[k];
             m->nearest[i] = a;
         }
     }
@@ -177,6 +213,11 @@ static void lay_out(merging *m, ncs_micro *micro, ncs_room *room)
     size_t count = micro->count, each = sizeof(double);
     m->micro = micro;
     m->stride = ncs_pitch(micro->count);
+    m->order = ncs_room_take(room, count, sizeof *m->order);
+    m->place = ncs_room_take(room, count, sizeof *m->place);
+    m->first = ncs_room_take(room, count, sizeof *m->first);
+    m->size = ncs_room_take(room, count, sizeof *m->size);
+    m->centres = ncs_room_take(room, micro->dimension * m->stride, each);
     m->squared = ncs_room_take(room, count * m->stride, each);
     m->z = ncs_room_take(room, micro->dimension, each);
     m->least = ncs_room_take(room, count, each);

@@ -89,7 +89,8 @@ void ncs_qualities(const double *centroids, const double *variances, ptrdiff_t c
  * OUT   block  ncs_merging_bytes of scratch
  *
  * Returns the largest squared distance over which two were merged, 0 for none.
- * O(count^2 dimension) for the beginning and O(count dimension) for most merges.
+ * O(size^2 dimension) for the beginning and O(size dimension) for most merges, where
+ * `size` is that of a cluster.
  */
 double ncs_merge_closest(ncs_micro *micro, ptrdiff_t target, double limit, void *block);
 

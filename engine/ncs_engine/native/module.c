@@ -46,7 +46,7 @@ static PyObject *pairwise_squared_distances(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "kernel: more centres than there are");
     } else {
         Py_BEGIN_ALLOW_THREADS
-        ncs_pairwise(centres.buf, d, capacity, count, scratch, squared.buf, count);
+        ncs_pairwise(centres.buf, d, capacity, count, scratch, squared.buf);
         Py_END_ALLOW_THREADS
         done = Py_NewRef(Py_None);
     }
