@@ -21,7 +21,7 @@ from .standardizer import Standardizer
 
 __all__ = ["ClusterBook"]
 
-_LINE_BYTES = 64
+_LINE_BYTES = 64 + Ledger.bytes_each()
 _LONG_RUN = 1 / 32  # share by which the long-run centroid follows at a density step
 
 
@@ -68,8 +68,11 @@ class ClusterBook:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the arrays in the book, those of the ledger too."""
-        return self.ledger.nbytes + sum(
+        """Bytes of the arrays in the book, and of the ledger's columns of its clusters.
+
+        Those of clusters that are gone, whose shares fade, are not counted.
+        """
+        return sum(
             _LINE_BYTES + (0 if e.long_run is None else e.long_run.nbytes)
             for e in self._entries.values()
         )
@@ -77,7 +80,7 @@ class ClusterBook:
     @staticmethod
     def bytes_each(dimension: int) -> int:
         """Bytes that a cluster takes at most."""
-        return _LINE_BYTES + Ledger.bytes_each() + 8 * dimension
+        return _LINE_BYTES + 8 * dimension
 
     def ids(self) -> list[int]:
         """Return the ids, ascending."""

@@ -55,12 +55,6 @@ class Ledger:
         self.values: NDArray[np.float64] = np.zeros(8)
         self.last = OUTLIER
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        arrays = self.ids, self.counts, self.shares, self.values
-        return sum(array.nbytes for array in arrays)
-
     @staticmethod
     def bytes_each() -> int:
         """Return the bytes that a cluster takes."""
