@@ -147,9 +147,13 @@ def _type(annotation: str) -> str:
     names = {
         "_Seq": "int >= 1", "_Counter": "int >= 0", "_Id": "str of 1 to 64",
         "_Token": "str", "_Name": "name", "_Names": "list[name]",
+        "_Rate": "float of 0.01 to 1000", "_Share": "float >= 0",
+        "_Clusters": "list[int] of 1 to 1000", "_Grant": "int of 1 to 2^30",
         "PackedArray": "packed array", "dict[str, Any]": "object",
     }  # fmt: skip
-    for alias in ("ResultDetail", "EventType", "DeliveryClass", "ClusterChange"):
+    for alias in (
+        "ResultDetail", "EventType", "DeliveryClass", "ClusterChange", "Severity"
+    ):  # fmt: skip
         names[alias] = " or ".join(get_args(getattr(messages, alias)))
     for old, new in names.items():
         annotation = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", new, annotation)

@@ -10,7 +10,7 @@ Nothing here encodes, validates beyond types, or knows a connection: see `codec`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
@@ -25,27 +25,34 @@ else:
 
 __all__ = [
     "DELIVERY_CLASS",
+    "DELIVERY_CLASSES",
     "EVENT_TYPES",
+    "SEVERITIES",
     "Ack",
     "AlgorithmStatus",
     "AlgorithmStatusEvent",
     "Auth",
     "Authenticated",
+    "CaughtUp",
     "Cause",
     "ClientMessage",
     "ClusterChange",
     "ClusterInfo",
     "ClusterUpdate",
     "ClusterUpdateEvent",
+    "Credit",
     "DeliveryClass",
     "Draining",
     "DriftDetection",
     "DriftDetectionEvent",
+    "Epsilon",
     "Error",
     "Event",
+    "EventFilter",
     "EventTimes",
     "EventType",
     "Hello",
+    "Lagging",
     "PerformanceMetrics",
     "PerformanceMetricsEvent",
     "Ping",
@@ -56,6 +63,7 @@ __all__ = [
     "Results",
     "Resume",
     "ServerMessage",
+    "Severity",
     "Skip",
     "SlowDown",
     "Snapshot",
@@ -78,7 +86,8 @@ EVENT_TYPES: tuple[EventType, ...] = (
     "algorithm_status",
     "performance_metrics",
 )
-DeliveryClass = Literal["lossless", "keyed", "latest"]
+DeliveryClass = Literal["lossless", "keyed", "latest", "sampled"]
+DELIVERY_CLASSES: tuple[DeliveryClass, ...] = get_args(DeliveryClass)
 DELIVERY_CLASS: dict[EventType, tuple[DeliveryClass, ...]] = {
     "cluster_update": ("lossless", "keyed"),
     "drift_detection": ("lossless",),
@@ -89,6 +98,10 @@ DELIVERY_CLASS: dict[EventType, tuple[DeliveryClass, ...]] = {
 updates is keyed by its cluster id; one that creates, merges, splits or removes is
 lossless."""
 
+Severity = Literal["low", "medium", "high"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""From the least to the most severe."""
+
 ClusterChange = Literal["created", "updated", "merged", "split", "removed"]
 ResultDetail = Literal["none", "summary", "full"]
 
@@ -98,6 +111,10 @@ _Counter = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Token = Annotated[str, Meta(max_length=8192)]
 _Name = Annotated[str, Meta(max_length=128)]
 _Names = Annotated[list[_Name], Meta(max_length=256)]
+_Rate = Annotated[float, Meta(ge=0.01, le=1000)]
+_Share = Annotated[float, Meta(ge=0, le=1e9)]
+_Clusters = Annotated[list[_Counter], Meta(min_length=1, max_length=1000)]
+_Grant = Annotated[int, Meta(ge=1, le=2**30)]
 
 
 # What clients send
@@ -161,6 +178,30 @@ class Points(_ClientMessage, tag="points", kw_only=True):
     """How much the ack tells about each point."""
 
 
+class _Option(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A part of a client message."""
+
+
+class Epsilon(_Option, kw_only=True):
+    """How much a cluster has to change for an update of it to be sent: more than either
+    of what is given here."""
+
+    centroid: _Share | None = None
+    """Distance of the centroid from where it was told last, in units of the input."""
+    size: _Share | None = None
+    """Change of the size, as a share of what was told last."""
+
+
+class EventFilter(_Option, kw_only=True):
+    """What of the events is wanted; everything that is left out is let pass."""
+
+    clusters: _Clusters | None = None
+    """Only what concerns these clusters, in the snapshot too. Drift that affects none
+    in particular concerns all."""
+    min_severity: Severity | None = None
+    """Only drift that is at least so severe."""
+
+
 class Subscribe(_ClientMessage, tag="subscribe", kw_only=True):
     """Asks for the model of a stream and the events after it."""
 
@@ -171,6 +212,14 @@ class Subscribe(_ClientMessage, tag="subscribe", kw_only=True):
     )
     since: Position | None = None
     """Resume after this position instead of starting anew."""
+    max_hz: _Rate | None = None
+    """Updates of the classes that conflate come at most so often a second."""
+    epsilon: Epsilon | None = None
+    """Updates of clusters that changed less are left out."""
+    filter: EventFilter | None = None
+    """Which of the events are wanted."""
+    centroids: bool = True
+    """Whether clusters come with their centroids, which are most of their bytes."""
 
 
 class Unsubscribe(_ClientMessage, tag="unsubscribe", kw_only=True):
@@ -199,7 +248,19 @@ class Status(_ClientMessage, tag="status", kw_only=True):
     stream: _Name = "default"
 
 
-ClientMessage = Hello | Points | Subscribe | Unsubscribe | Auth | Ping | Status
+class Credit(_ClientMessage, tag="credit", kw_only=True):
+    """Lets the server send so many bytes more of events on this connection.
+
+    The first one makes events wait for credit, those of all subscriptions; a client
+    that never sends one is sent them as fast as its socket takes them.
+    """
+
+    bytes: _Grant
+    """Bytes of frames without their headers. Subscriptions and their events use it up,
+    answers to other requests do not."""
+
+
+ClientMessage = Hello | Points | Subscribe | Unsubscribe | Auth | Ping | Status | Credit
 
 
 # What servers send
@@ -296,7 +357,8 @@ class ClusterInfo(_Data, kw_only=True):
     cluster_id: int
     size: int
     """Points assigned to it since it was created."""
-    centroid: list[float]
+    centroid: list[float] | None = None
+    """Left out for a subscription without `centroids`."""
     radius: float
     """Root mean square distance to the centroid, in units of the input."""
     quality: float
@@ -337,7 +399,7 @@ class ClusterUpdate(_Data, kw_only=True):
 class DriftDetection(_Data, kw_only=True):
     """The data no longer come from where they came from."""
 
-    severity: Literal["low", "medium", "high"]
+    severity: Severity
     affected_clusters: list[int]
     recommendation: str
     statistic: float
@@ -403,8 +465,9 @@ class _Event(_ServerMessage, kw_only=True):
     """The documented envelope {type, data}, and beside it the place in the stream.
 
     An event has an `offset`, or covers a range `from_` .. `to` (on the wire `from`)
-    when it stands for several. Within its class the first offset an event covers is
-    always one more than the last that the subscriber was told of.
+    when it stands for several, or when those before it are left out. Within its class
+    the first offset an event covers is always one more than the last that the
+    subscriber was told of.
     """
 
     stream: str
@@ -474,7 +537,11 @@ class Snapshot(_Data, kw_only=True):
 
 
 class Subscribed(_ServerMessage, tag="subscribed", kw_only=True):
-    """A subscription has begun."""
+    """A subscription has begun, or begins anew.
+
+    The second for a reader that was too far behind: what it was to be told since is
+    left out, except for lossless events, and it goes on from this snapshot.
+    """
 
     id: str
     stream: str
@@ -518,6 +585,26 @@ class SlowDown(_ServerMessage, tag="slow_down", kw_only=True):
     """How long that will take, at the rate of late."""
 
 
+class Lagging(_ServerMessage, tag="lagging", kw_only=True):
+    """Events wait for this connection: it reads too slowly, or gives no credit."""
+
+    level: Literal["lagging", "skipping"]
+    """`lagging`: updates are told less often. `skipping`: they are not told at all any
+    more, and a `subscribed` with a fresh snapshot will take their place."""
+    skipped: int
+    """Updates that were left out since this began, each covered by a later one or by
+    the snapshot."""
+    behind_ms: int
+    """For how long the oldest of what waits has been waiting."""
+
+
+class CaughtUp(_ServerMessage, tag="caught_up", kw_only=True):
+    """Nothing waits for this connection any more; ends what `lagging` told."""
+
+    skipped: int
+    """As in `lagging`."""
+
+
 class Draining(_ServerMessage, tag="draining", kw_only=True):
     """The server is shutting down; the socket closes after the last ack."""
 
@@ -555,6 +642,8 @@ ServerMessage = (
     | Authenticated
     | TokenExpiring
     | SlowDown
+    | Lagging
+    | CaughtUp
     | Draining
     | Pong
     | StatusReply

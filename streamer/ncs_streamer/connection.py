@@ -1,7 +1,8 @@
 """One WebSocket connection: the thin adapter between a socket and its `Session`.
 
-It reads frames, decodes them, carries out the session's effects, and writes what waits
-in the outbox. Everything that is decided is decided in the session.
+It reads frames, decodes them and carries out the session's effects. Everything that is
+decided is decided in the session; what goes out is in `outgoing`, what is followed in
+`subscriptions`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
-from ncs_protocol import Code, Codec, Limits, NcsError
+from ncs_protocol import Code, Limits, NcsError
 from ncs_protocol.messages import (
     AlgorithmStatus,
     Error,
-    Event,
     Resume,
     StatusReply,
-    Subscribe,
 )
 
 from .effects import (
@@ -26,6 +25,7 @@ from .effects import (
     Close,
     Effect,
     Follow,
+    Grant,
     Greet,
     Report,
     Send,
@@ -34,13 +34,13 @@ from .effects import (
     Ticket,
     Unfollow,
 )
-from .hub import Subscription
 from .logs import get_log
-from .outbox import Outbox
+from .outgoing import Outgoing
 from .session import Session, State
 from .store.contracts import StoreError
-from .stream import Stream
-from .stream_model import Applied, StreamModel, StreamView
+from .stream_model import Applied
+from .subscriptions import Subscriptions
+from .wire import WebSocketWire
 
 if TYPE_CHECKING:
     from .server import Server
@@ -49,7 +49,6 @@ __all__ = ["Connection"]
 
 _HELLO_LIMITS = Limits(max_frame_bytes=16 * 1024)
 _CLOSE_S = 2.0
-_MAX_JOINING = 128
 _MAX_REPORTS = 8
 _REASON_BYTES = 120
 
@@ -62,7 +61,7 @@ class Connection:
     Args:
         server: what the connection belongs to.
         ws: the prepared WebSocket.
-        codec: what was negotiated.
+        wire: how messages go out, with the codec that was negotiated.
         session: new, with the handshake's principal if there was one.
         peer: address of the client, for logs.
         transport: of the socket, to cut it off.
@@ -72,35 +71,40 @@ class Connection:
         self,
         server: Server,
         ws: web.WebSocketResponse,
-        codec: Codec,
+        wire: WebSocketWire,
         session: Session,
         peer: str,
-        transport: asyncio.Transport | None,
+        transport: asyncio.Transport,
     ) -> None:
         self.session = session
-        self.codec = codec
+        self.codec = wire.codec
         self._server = server
         self._ws = ws
         self._peer = peer
         self._transport = transport
-        self._outbox = Outbox(server.settings.outbox_kb * 1024)
-        self._to_write = asyncio.Event()
+        self._outgoing = Outgoing(
+            transport,
+            wire,
+            server.patience,
+            monotonic=server.clock.monotonic,
+            on_waiting=server.fanout.wait,
+            on_owed=lambda lanes: self._subscriptions.renew(lanes),
+            on_hopeless=self._cut_off,
+            window_bits=int(ws.compress),
+        )
+        self._subscriptions = Subscriptions(server, self._outgoing, wire, self._fail)
         self._has_credit = asyncio.Event()
         self._answered = asyncio.Event()
         self._ended = asyncio.Event()
-        self._asked: dict[str, Subscribe] = {}  # subscription id -> what is in force
-        self._followed: dict[str, tuple[Stream, Subscription]] = {}
-        self._joining = 0  # subscriptions that wait for their turn
         self._reports = 0  # status requests that do
-        self._close: Close | None = None
-        self._writer: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._acks_due = False
         self.reason = "peer"
 
     @property
     def waiting_bytes(self) -> int:
         """Bytes that wait for the reader."""
-        return self._outbox.waiting_bytes
+        return self._outgoing.outbox.waiting_bytes
 
     @property
     def _owner(self) -> str:
@@ -115,18 +119,17 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the connection until it ends."""
-        writer = self._writer = asyncio.create_task(self._write())
         try:
             await self._read()
         finally:
             self.session.state = State.CLOSED
             if self.session.quota is not None:
                 self.session.quota.forget(self._has_credit.set)
-            for id in list(self._asked):
-                self._unfollow(id)
-            self._to_write.set()
-            await asyncio.wait((writer,), timeout=_CLOSE_S)
-            writer.cancel()
+            self._subscriptions.end()
+            self._outgoing.close()
+            self._server.fanout.forget(self._outgoing)
+            if self._closing is not None:
+                await self._closing
             self._server.metrics.count("ncs_closes_total", self.reason)
             self._ended.set()
 
@@ -184,21 +187,22 @@ class Connection:
         for effect in effects:
             match effect:
                 case Send(message):
-                    self._push(self.codec.encode(message))
+                    self._outgoing.send(message)
                 case Submit():
                     self._submit(effect)
-                case Follow(request):
-                    self._follow(request)
+                case Follow():
+                    self._follow(effect)
                 case Unfollow(id):
-                    self._unfollow(id)
+                    self._subscriptions.unfollow(id)
+                case Grant(size):
+                    self._outgoing.grant(size)
                 case Greet():
                     self._greet(effect)
                 case Report():
                     self._report(effect)
                 case Close():
                     self.reason = effect.code.wire
-                    self._close = effect
-                    self._to_write.set()
+                    self._begin_to_close(effect)
                     self._has_credit.set()
                 case Suspicious(stream, reason):
                     log.warning(
@@ -281,60 +285,15 @@ class Connection:
         self._acks_due = False
         self._perform_now(self.session.acks())
 
-    # Subscriptions
+    # Subscriptions and questions
 
-    def _follow(self, request: Subscribe) -> None:
+    def _follow(self, effect: Follow) -> None:
+        request = effect.request
         try:
-            _check_room("subscriptions", self._joining, _MAX_JOINING)
-            stream = self._server.streams.open(self._tenant, request.stream)
+            self._subscriptions.follow(self._tenant, request)
         except NcsError as error:
             self.session.subscriptions.pop(request.id, None)
             self._refuse(error, request.id)
-            return
-        self._asked[request.id] = request
-        self._joining += 1
-        stream.joining += 1
-        since = request.since.offsets.get("keyed", 0) if request.since else None
-
-        def look(model: StreamModel) -> tuple[list[Event], StreamView, list[Event]]:
-            told = model.keyed_events()
-            catch_up = [] if since is None else model.keyed_events_since(since)
-            return told, model.view(), catch_up
-
-        def deliver(
-            result: tuple[list[Event], StreamView, list[Event]] | Exception,
-        ) -> None:
-            self._joining -= 1
-            stream.joining -= 1
-            if isinstance(result, Exception):
-                self._fail(result)
-                return
-            told, view, catch_up = result
-            stream.publish(told)
-            if self._asked.get(request.id) is not request:
-                # Unsubscribed, or gone, while this waited for its turn.
-                self._server.streams.discard_unused(stream)
-                return
-            subscription = Subscription(
-                stream.hub, request.events, self.codec, self._push
-            )
-            status = stream.status_of(view.statistics)
-            now = self._server.clock.now()
-            room = self._outbox.max_bytes // 2
-            stream.hub.join(request, view, catch_up, status, subscription, now, room)
-            self._followed[request.id] = (stream, subscription)
-            self._server.metrics.add("ncs_subscriptions", 1)
-
-        stream.call(look, deliver)
-
-    def _unfollow(self, id: str) -> None:
-        self._asked.pop(id, None)
-        followed = self._followed.pop(id, None)
-        if followed is not None:
-            stream, subscription = followed
-            stream.hub.subscriptions.remove(subscription)
-            self._server.streams.discard_unused(stream)
-            self._server.metrics.add("ncs_subscriptions", -1)
 
     def _report(self, effect: Report) -> None:
         stream = self._server.streams.find(self._tenant, effect.stream)
@@ -342,10 +301,10 @@ class Connection:
             missing = NcsError(Code.NOT_FOUND, f"there is no stream {effect.stream!r}")
             self._refuse(missing, effect.id)
             return
-        try:
-            _check_room("status requests", self._reports, _MAX_REPORTS)
-        except NcsError as error:
-            self._refuse(error, effect.id)
+        if self._reports >= _MAX_REPORTS:
+            detail = f"{self._reports} status requests of this connection wait"
+            busy = NcsError(Code.OVERLOADED, detail, retry_after_s=0.5)
+            self._refuse(busy, effect.id)
             return
         self._reports += 1
         found = stream
@@ -356,7 +315,7 @@ class Connection:
                 self._fail(result)
                 return
             reply = StatusReply(id=effect.id, stream=effect.stream, data=result)
-            self._push(self.codec.encode(reply))
+            self._outgoing.send(reply)
 
         stream.call(lambda model: found.status_of(model.engine.statistics()), deliver)
 
@@ -368,36 +327,18 @@ class Connection:
         log.error("session_failed", session=self.session.id, error=repr(error))
         self.end(Code.INTERNAL_ERROR)
 
-    # Out
+    # The end
 
-    def _push(self, frame: bytes) -> None:
-        was_full = self._outbox.overflowed
-        if self._outbox.push(frame):
-            self._to_write.set()
-        elif not was_full:
-            waiting = self._outbox.waiting_bytes
+    def _cut_off(self) -> None:
+        if self.session.state is not State.CLOSED:
+            waiting = self.waiting_bytes
             log.warning("slow_consumer", session=self.session.id, waiting_bytes=waiting)
-            self._perform_now(self.session.end(Code.SLOW_CONSUMER))
-            if self._writer is not None:
-                self._writer.cancel()  # it waits for the very reader that does not read
+            self.end(Code.SLOW_CONSUMER)
 
-    async def _write(self) -> None:
-        """Write what waits, until the connection ends."""
-        kind = WSMsgType.BINARY if self.codec.binary else WSMsgType.TEXT
-        try:
-            while not self._ws.closed:
-                await self._to_write.wait()
-                self._to_write.clear()
-                for frame in self._outbox.take():
-                    await self._ws.send_frame(frame, kind)
-                    self._outbox.written(len(frame))
-                if self._close is not None and not self._outbox:
-                    break
-        except ConnectionError:
-            return
-        finally:
-            if self._close is not None:
-                await self._close_socket(self._close)
+    def _begin_to_close(self, close: Close) -> None:
+        self._subscriptions.end()  # what waits for them is in the history
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close_socket(close))
 
     async def _close_socket(self, close: Close) -> None:
         code = close.code.close_code or Code.INTERNAL_ERROR.close_code
@@ -405,14 +346,14 @@ class Connection:
         reason = close.detail.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
         try:
             async with asyncio.timeout(_CLOSE_S):
+                await self._outgoing.flushed()
                 await self._ws.close(code=code, message=reason)
         except (TimeoutError, ConnectionError):
             self.abort()
 
     def abort(self) -> None:
         """Cut the connection without ceremony."""
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     # What the server calls
 
@@ -431,8 +372,6 @@ class Connection:
         try:
             await asyncio.wait_for(self._ended.wait(), _CLOSE_S)
         except TimeoutError:  # it does not read; nothing it sent is lost by that
-            if self._writer is not None:
-                self._writer.cancel()
             self.abort()
             await self._ended.wait()
 
@@ -445,12 +384,3 @@ class Connection:
             if isinstance(effect, Send) and isinstance(effect.message, Error):
                 self._server.metrics.count("ncs_errors_total", effect.message.code)
         return effects
-
-
-def _check_room(what: str, waiting: int, most: int) -> None:
-    if waiting >= most:
-        raise NcsError(
-            Code.OVERLOADED,
-            f"{waiting} {what} of this connection wait for their turn",
-            retry_after_s=0.5,
-        )

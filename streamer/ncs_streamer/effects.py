@@ -20,6 +20,7 @@ __all__ = [
     "Close",
     "Effect",
     "Follow",
+    "Grant",
     "Greet",
     "Report",
     "Send",
@@ -98,6 +99,13 @@ class Unfollow:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Grant:
+    """Let so many bytes more of events be sent."""
+
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Report:
     """Send the `status` of a stream."""
 
@@ -121,6 +129,7 @@ Effect = (
     | Submit
     | Follow
     | Unfollow
+    | Grant
     | Report
     | Suspicious
 )

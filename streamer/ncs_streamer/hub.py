@@ -1,160 +1,121 @@
 """The hub of one stream: who subscribes, what they have been told, what they missed.
 
-An event is encoded once per codec, whoever reads it. Each subscription remembers per
-delivery class the last offset it was told, so that what a filter leaves out is closed
-by a `skip` and never looks like a loss. Lossless events stay in a ring for readers that
-come back.
+Events are offered to audiences (see `audience`), one for all subscriptions that want
+the same, and written when the hub is flushed. Lossless events stay in the history for
+readers that come back.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
-from ncs_protocol import Codec
+from ncs_protocol import MSGPACK
 from ncs_protocol.messages import (
+    DELIVERY_CLASSES,
+    EVENT_TYPES,
     AlgorithmStatus,
     AlgorithmStatusEvent,
     DeliveryClass,
     Event,
-    EventType,
     PerformanceMetrics,
     PerformanceMetricsEvent,
     Position,
-    ServerMessage,
-    Skip,
     Snapshot,
     Subscribe,
     Subscribed,
 )
 
+from .audience import Audience, Outlet, Subscription
+from .encoded import Encoded
+from .history import History, HistoryBounds
 from .stream_model import StreamView
+from .variant import Variant
+from .wire import Wire
 
-__all__ = ["Encoded", "Hub", "Subscription"]
+__all__ = ["Encoded", "Hub", "Sight", "Subscription"]
 
-CLASSES: tuple[DeliveryClass, ...] = ("lossless", "keyed", "latest")
 _RECOVERED: tuple[DeliveryClass, ...] = ("lossless", "keyed")
+_WHOLE = Variant(frozenset(EVENT_TYPES))
 
 
-class Encoded:
-    """An event and its frames, each made when the first reader needs it."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sight:
+    """What a reader that begins has to know of the model, all at one position."""
 
-    __slots__ = ("_frames", "event", "type")
-
-    def __init__(self, event: Event) -> None:
-        self.event = event
-        self.type = str(type(event).__struct_config__.tag)
-        self._frames: dict[str, bytes] = {}
-
-    def frame(self, codec: Codec) -> bytes:
-        """Return the frame in `codec`."""
-        frame = self._frames.get(codec.subprotocol)
-        if frame is None:
-            frame = codec.encode(self.event)
-            self._frames[codec.subprotocol] = frame
-        return frame
-
-
-class Subscription:
-    """One reader of one stream.
-
-    Args:
-        hub: what it reads.
-        events: the types wanted.
-        codec: what the connection speaks.
-        push: takes a frame for the connection; must not block.
-
-    Attributes:
-        told: per class the last offset that the reader was told of.
-    """
-
-    def __init__(
-        self,
-        hub: Hub,
-        events: Sequence[EventType],
-        codec: Codec,
-        push: Callable[[bytes], object],
-    ) -> None:
-        self.codec = codec
-        self.told: dict[DeliveryClass, int] = dict.fromkeys(CLASSES, 0)
-        self._hub = hub
-        self._events = frozenset(events)
-        self._push = push
-
-    def send(self, message: ServerMessage) -> None:
-        """Send a message that is for this reader alone."""
-        self._push(self.codec.encode(message))
-
-    def offer(self, encoded: Encoded) -> bool:
-        """Tell the reader of an event, if it wants it; return whether it does."""
-        if encoded.type not in self._events:
-            return False
-        event = encoded.event
-        self.close_gap(event.delivery, event.first)
-        self._push(encoded.frame(self.codec))
-        self.told[event.delivery] = event.last
-        return True
-
-    def close_gap(self, delivery: DeliveryClass, until: int) -> None:
-        """Tell the reader that nothing it wants lies before offset `until`."""
-        told = self.told[delivery]
-        if until > told + 1:
-            skip = Skip(
-                stream=self._hub.stream,
-                delivery=delivery,
-                epoch=self._hub.epoch,
-                from_=told + 1,
-                to=until - 1,
-            )
-            self.send(skip)
-            self.told[delivery] = until - 1
+    view: StreamView
+    status: AlgorithmStatus
+    missed: Sequence[Event] = ()
+    """The keyed events after where it was, if it comes back."""
 
 
 class Hub:
-    """Subscriptions and recent lossless events of one stream.
+    """Audiences and recent lossless events of one stream.
 
     Args:
         stream: its name.
         epoch: its epoch.
-        keep: lossless events kept for readers that come back.
+        bounds: of the lossless events that are kept for readers that come back.
         on_delivery: called with the codec's name and a count.
+        wake: called when there is something to `flush`.
+
+    Attributes:
+        at: per class the last offset that was published.
+        subscribers: how many there are.
     """
 
     def __init__(
         self,
         stream: str,
         epoch: str,
-        keep: int,
+        bounds: HistoryBounds,
         on_delivery: Callable[[str, int], None],
+        wake: Callable[[Hub], None],
     ) -> None:
         self.stream = stream
         self.epoch = epoch
-        self.latest = 0
-        self.subscriptions: list[Subscription] = []
-        self._ring: deque[Encoded] = deque(maxlen=keep)
+        self.at: dict[DeliveryClass, int] = dict.fromkeys(DELIVERY_CLASSES, 0)
+        self.subscribers = 0
+        self.history = History(bounds)
+        self._audiences: dict[tuple[Variant, Wire], Audience] = {}
         self._on_delivery = on_delivery
+        self._wake = wake
         self._status: AlgorithmStatus | None = None
 
-    def remember(self, event: Event) -> None:
-        """Put a lossless event of the past into the ring; in order."""
-        self._ring.append(Encoded(event))
+    # Events
 
-    def publish(self, events: Sequence[Event], *, applied: float, now: float) -> None:
+    def remember(self, event: Event, now: float) -> None:
+        """Put a lossless event of the past into the history; in order."""
+        self._keep(Encoded(event), now)
+
+    def _keep(self, encoded: Encoded, now: float) -> bytes:
+        payload = encoded.payload(MSGPACK, _WHOLE, encoded.event.first)
+        self.history.add(encoded, len(payload), now)
+        return payload
+
+    def publish(
+        self, events: Sequence[Event], *, applied: float, now: float
+    ) -> list[tuple[int, bytes]]:
         """Number nothing, delay nothing: hand events to all who want them.
 
         Args:
             events: in the order of their offsets.
             applied: epoch seconds at which the model had them.
             now: epoch seconds.
+
+        Returns:
+            (offset, payload) of those that the store has to keep.
         """
+        kept = []
         for event in events:
             if event.times is not None:
                 event.times.applied = applied
                 event.times.emitted = now
             encoded = Encoded(event)
             if event.delivery == "lossless":
-                self._ring.append(encoded)
-            self._deliver(encoded)
+                kept.append((event.last, self._keep(encoded, now)))
+            self._offer(encoded)
+        return kept
 
     def publish_status(self, status: AlgorithmStatus) -> bool:
         """Publish an `algorithm_status` if anything but the uptime changed.
@@ -168,14 +129,13 @@ class Hub:
         if previous == status:
             return False
         self._status = status
-        self.latest += 1
-        self._deliver(
+        self._offer(
             Encoded(
                 AlgorithmStatusEvent(
                     stream=self.stream,
                     delivery="latest",
                     epoch=self.epoch,
-                    offset=self.latest,
+                    offset=self.at["latest"] + 1,
                     data=status,
                 )
             )
@@ -184,114 +144,176 @@ class Hub:
 
     def publish_performance(self, metrics: PerformanceMetrics) -> None:
         """Publish a `performance_metrics`."""
-        self.latest += 1
-        self._deliver(
+        self._offer(
             Encoded(
                 PerformanceMetricsEvent(
                     stream=self.stream,
                     delivery="latest",
                     epoch=self.epoch,
-                    offset=self.latest,
+                    offset=self.at["latest"] + 1,
                     data=metrics,
                 )
             )
         )
 
+    def _offer(self, encoded: Encoded) -> None:
+        event = encoded.event
+        self.at[event.delivery] = max(self.at[event.delivery], event.last)
+        for audience in self._audiences.values():
+            audience.offer(encoded)
+        if self._audiences:
+            self._wake(self)
+
+    def flush(self, now: float) -> float | None:
+        """Tell every audience what is due.
+
+        Args:
+            now: seconds that never go back.
+
+        Returns:
+            When to flush again although nothing was published, or None.
+        """
+        next_due = None
+        for audience in self._audiences.values():
+            count = audience.flush(self.at, now)
+            if count:
+                self._on_delivery(audience.wire.codec.subprotocol, count)
+            due = audience.due
+            if due is not None and (next_due is None or due < next_due):
+                next_due = due
+        return next_due
+
+    # Subscriptions
+
     def join(
         self,
         request: Subscribe,
-        view: StreamView,
-        catch_up: Sequence[Event],
-        status: AlgorithmStatus,
-        subscription: Subscription,
+        sight: Sight,
+        outlet: Outlet,
+        wire: Wire,
         now: float,
+        mono: float,
         room: int,
-    ) -> None:
+    ) -> Subscription:
         """Answer a subscription with the model or with what was missed, and add it.
 
         Args:
             request: what the reader asked for.
-            view: the model at the present position.
-            catch_up: the keyed events after `request.since`, if it has one.
-            status: to be told with the model.
-            subscription: new.
+            sight: of the model as it is now.
+            outlet: where the reader is told.
+            wire: how.
             now: epoch seconds.
+            mono: seconds that never go back.
             room: bytes of missed events that may be sent at once; who missed more gets
                 the model instead.
         """
-        at: dict[DeliveryClass, int] = {
-            "lossless": view.lossless,
-            "keyed": view.keyed,
-            "latest": self.latest,
-        }
-        since = request.since
+        at = self._position(sight.view)
+        variant = Variant.of(request)
+        audience = self._audiences.get((variant, wire))
+        if audience is None:
+            audience = Audience(self.stream, self.epoch, variant, wire, at)
+            self._audiences[variant, wire] = audience
+        subscription = Subscription(request.id, audience, outlet)
         missed = None
-        if since is not None:
-            missed = self._missed(since, at, catch_up, now)
-        if missed is not None:
-            size = sum(len(encoded.frame(subscription.codec)) for encoded in missed)
-            missed = missed if size <= room else None
+        if request.since is not None:
+            missed = self._missed(request.since, at, sight, audience, now, room)
+        self.subscribers += 1
+        told, begin_with = at, sight if missed is None else None
+        if missed is not None and request.since is not None:
+            told = at | {c: request.since.offsets.get(c, 0) for c in _RECOVERED}
+        subscribed = self._subscribed(subscription, told, begin_with)
+        lanes = audience.add(subscription, outlet.frame(subscribed), told, mono)
+        for encoded, size in missed or ():
+            outlet.outbox.add(lanes, encoded, size, mono)
+        audience.settle(subscription, at, mono)
+        return subscription
+
+    def renew(self, subscription: Subscription, sight: Sight, mono: float) -> None:
+        """Let a subscription go on from the model as it is now."""
+        lanes = subscription.lanes
+        if lanes is None or not lanes.owes_snapshot:
+            return
+        at = self._position(sight.view)
+        subscribed = self._subscribed(subscription, at, sight)
+        frame = subscription.outlet.frame(subscribed)
+        subscription.outlet.outbox.begin(lanes, frame, at, mono)
+        subscription.audience.settle(subscription, at, mono)
+
+    def leave(self, subscription: Subscription) -> None:
+        """Forget a subscription, and what waits for it."""
+        audience = subscription.audience
+        audience.remove(subscription)
+        if not len(audience):
+            del self._audiences[audience.variant, audience.wire]
+        self.subscribers -= 1
+
+    def _position(self, view: StreamView) -> dict[DeliveryClass, int]:
+        """Return where a reader of that view stands."""
+        return self.at | {"lossless": view.lossless, "keyed": view.keyed}
+
+    def _subscribed(
+        self,
+        subscription: Subscription,
+        told: Mapping[DeliveryClass, int],
+        sight: Sight | None,
+    ) -> Subscribed:
         snapshot = None
-        subscription.told = dict(at)
-        if since is None or missed is None:
+        if sight is not None:
+            view = sight.view
             snapshot = Snapshot(
                 model_version=view.offset,
                 dimension=view.statistics["dimension"],
-                clusters=view.clusters,
-                status=status,
+                clusters=subscription.audience.as_told(view.clusters),
+                status=sight.status,
             )
-        else:
-            for delivery in _RECOVERED:
-                subscription.told[delivery] = since.offsets.get(delivery, 0)
-        subscription.send(
-            Subscribed(
-                id=request.id,
-                stream=self.stream,
-                epoch=self.epoch,
-                offsets=dict(subscription.told),
-                recovered=snapshot is None,
-                snapshot=snapshot,
-            )
+        return Subscribed(
+            id=subscription.id,
+            stream=self.stream,
+            epoch=self.epoch,
+            offsets=dict(told),
+            recovered=snapshot is None,
+            snapshot=snapshot,
         )
-        for encoded in missed or ():
-            subscription.offer(encoded)
-        for delivery, offset in at.items():
-            subscription.close_gap(delivery, offset + 1)
-        self.subscriptions.append(subscription)
 
     def _missed(
         self,
         since: Position,
-        at: dict[DeliveryClass, int],
-        catch_up: Sequence[Event],
+        at: Mapping[DeliveryClass, int],
+        sight: Sight,
+        audience: Audience,
         now: float,
-    ) -> list[Encoded] | None:
-        """Return the events between two positions, or None if some are gone.
+        room: int,
+    ) -> list[tuple[Encoded, int]] | None:
+        """Return the events between two positions with their sizes.
 
         Args:
             since: where the reader was; may come from another epoch or be made up.
             at: where the stream is.
-            catch_up: the keyed ones.
+            sight: has the keyed ones.
+            audience: what is wanted of them.
             now: epoch seconds.
+            room: bytes that they may take.
+
+        Returns:
+            None if some are gone, or if they are more than may be sent at once.
         """
-        lossless = since.offsets.get("lossless", 0)
         ahead = any(since.offsets.get(c, 0) > at[c] for c in _RECOVERED)
         if since.epoch != self.epoch or ahead:
             return None
-        events = [e for e in self._ring if lossless < e.event.last <= at["lossless"]]
-        if len(events) != at["lossless"] - lossless:
+        self.history.trim(now)
+        found = self.history.between(since.offsets.get("lossless", 0), at["lossless"])
+        if found is None:
             return None
-        for event in catch_up:
+        for event in sight.missed:
             assert event.times is not None
             event.times.emitted = now
-            events.append(Encoded(event))
-        return events
-
-    def _deliver(self, encoded: Encoded) -> None:
-        counts: dict[str, int] = {}
-        for subscription in self.subscriptions:
-            if subscription.offer(encoded):
-                name = subscription.codec.subprotocol
-                counts[name] = counts.get(name, 0) + 1
-        for name, count in counts.items():
-            self._on_delivery(name, count)
+            found.append(Encoded(audience.event_as_told(event)))
+        missed = []
+        for encoded in found:
+            if audience.variant.wants(encoded.event):
+                first = encoded.event.first
+                codec, variant = audience.wire.codec, audience.variant
+                size = len(encoded.payload(codec, variant, first))
+                missed.append((encoded, size))
+                room -= size
+        return missed if room >= 0 else None

@@ -179,6 +179,12 @@ METRICS = (
     Metric("ncs_subscriptions", "gauge", (), "Subscriptions."),
     Metric("ncs_outbox_bytes", "gauge", (), "Bytes that wait for readers."),
     Metric(
+        "ncs_slow_readers",
+        "gauge",
+        (),
+        "Connections that do not take what is sent to them as fast as it comes.",
+    ),
+    Metric(
         "ncs_errors_total",
         "counter",
         ("code",),

@@ -21,9 +21,12 @@ from .backlog import Backlog
 from .clock import Clock
 from .committer import Committer
 from .connection import Connection
+from .fanout import Fanout
+from .history import HistoryBounds
 from .limiter import STRANGERS, RateLimiter
 from .logs import get_log
 from .metrics import Metrics
+from .outbox import Patience
 from .saving import SnapshotPolicy
 from .session import SessionConfig, State
 from .settings import Settings
@@ -85,6 +88,13 @@ class Server:
         self.backlog = Backlog(
             settings.max_backlog_mb * _MIB, settings.tenant_backlog_mb * _MIB
         )
+        self.fanout = Fanout(settings.event_tick_ms / 1000, self.clock.monotonic)
+        self.patience = Patience(
+            settings.outbox_kb * 1024,
+            settings.lagging_s,
+            settings.skipping_s,
+            settings.hopeless_s,
+        )
         services = Services(
             store=store,
             committer=self.committer,
@@ -98,7 +108,12 @@ class Server:
                 settings.snapshot_interval_s,
                 settings.snapshot_journal_mb * _MIB,
             ),
-            history_events=settings.history_events,
+            history=HistoryBounds(
+                settings.history_events,
+                int(settings.history_mb * _MIB),
+                settings.history_hours * 3600,
+            ),
+            wake=self.fanout.wake,
             max_producers=settings.max_producers,
         )
         self.streams = Streams(services, settings.engine_params, settings.max_streams)
@@ -210,6 +225,7 @@ class Server:
                 connection.tick(now)
                 waiting += connection.waiting_bytes
             self.metrics.set("ncs_outbox_bytes", waiting)
+            self.metrics.set("ncs_slow_readers", self.fanout.waiting)
 
     async def _first_user(self) -> None:
         """See that somebody can log in to a new development server."""

@@ -17,6 +17,7 @@ from ncs_protocol.messages import (
     Auth,
     Authenticated,
     ClientMessage,
+    Credit,
     Draining,
     Error,
     Hello,
@@ -42,6 +43,7 @@ from .effects import (
     Close,
     Effect,
     Follow,
+    Grant,
     Greet,
     Report,
     Send,
@@ -79,10 +81,10 @@ class State(enum.Enum):
 TRANSITIONS: dict[State, dict[type, State]] = {
     State.NEW: {Hello: State.OPEN},
     State.CREDITED: dict.fromkeys(
-        (Hello, Points, Subscribe, Unsubscribe, Auth, Ping, Status), State.OPEN
+        (Hello, Points, Subscribe, Unsubscribe, Auth, Ping, Status, Credit), State.OPEN
     ),
     State.OPEN: dict.fromkeys(
-        (Points, Subscribe, Unsubscribe, Auth, Ping, Status), State.OPEN
+        (Points, Subscribe, Unsubscribe, Auth, Ping, Status, Credit), State.OPEN
     ),
     State.CLOSED: {},
 }
@@ -201,6 +203,8 @@ class Session:
                 self._require("read")
                 check_name("stream", message.stream)
                 return [Report(message.id, message.stream)]
+            case Credit():
+                return [Grant(message.bytes)]
             case Auth():
                 return [Authenticate(message.token, message)]
             case Hello():

@@ -92,6 +92,8 @@ class Settings:
     history_events: int = _setting(
         1000, "Lossless events of a stream that a reader can catch up on."
     )
+    history_mb: float = _setting(8.0, "Most that those of one stream take.")
+    history_hours: float = _setting(24.0, "Age at which they are forgotten.")
 
     secret_key: str = _setting(
         "",
@@ -152,6 +154,19 @@ class Settings:
     )
     outbox_kb: int = _setting(
         8192, "What may wait for one reader before it is cut off as too slow."
+    )
+    lagging_s: float = _setting(
+        1.0, "How long something waits for a reader before it is told that it lags."
+    )
+    skipping_s: float = _setting(
+        5.0, "The same, before updates are dropped and a snapshot is sent instead."
+    )
+    hopeless_s: float = _setting(
+        60.0, "The same, before it is cut off with a code that says reconnect."
+    )
+    compress_snapshots: bool = _setting(
+        False,
+        "Offer permessage-deflate; snapshots are then sent compressed, events never.",
     )
 
     hello_timeout_s: float = _setting(5.0, "Time for the first message.")
@@ -384,10 +399,11 @@ def _parse_list(raw: Any) -> tuple[str, ...]:
 
 _POSITIVE = (
     "engine_threads", "snapshot_points", "snapshot_interval_s",
-    "snapshot_journal_mb", "history_events", "max_frame_bytes",
-    "max_points", "max_dimensions", "max_elements", "max_streams", "max_producers",
-    "max_subscriptions", "max_backlog_mb", "tenant_backlog_mb", "session_credit_kb",
-    "outbox_kb", "hello_timeout_s", "heartbeat_s", "event_tick_ms", "status_interval_s",
+    "snapshot_journal_mb", "history_events", "history_mb", "history_hours",
+    "max_frame_bytes", "max_points", "max_dimensions", "max_elements", "max_streams",
+    "max_producers", "max_subscriptions", "max_backlog_mb", "tenant_backlog_mb",
+    "session_credit_kb", "outbox_kb", "lagging_s", "skipping_s", "hopeless_s",
+    "hello_timeout_s", "heartbeat_s", "event_tick_ms", "status_interval_s",
     "access_token_expire_minutes", "rate_limit_per_minute",
 )  # fmt: skip
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ncs_protocol import MSGPACK, Code, NcsError
+from ncs_protocol import Code, NcsError
 from ncs_protocol.messages import AlgorithmStatus, Event, PerformanceMetrics
 
 from .admission import Admission
@@ -22,6 +22,7 @@ from .backlog import Backlog
 from .clock import Clock
 from .committer import Committer
 from .entry import Entry, decode_entry, encode_entry
+from .history import HistoryBounds
 from .hub import Hub
 from .logs import get_log
 from .metrics import Metrics
@@ -56,7 +57,8 @@ class Services:
     backlog: Backlog
     event_tick_s: float
     snapshots: SnapshotPolicy
-    history_events: int
+    history: HistoryBounds
+    wake: Callable[[Hub], None]
     max_producers: int
 
 
@@ -98,8 +100,13 @@ class Stream:
     def __init__(self, key: StreamKey, model: StreamModel, services: Services) -> None:
         self.key = key
         self.hub = Hub(
-            key.stream, model.epoch, services.history_events, self._count_deliveries
+            key.stream,
+            model.epoch,
+            services.history,
+            self._count_deliveries,
+            services.wake,
         )
+        self.hub.at |= {"lossless": model.lossless, "keyed": model.keyed_told}
         self.opened_at = services.clock.now()
         self.cluster_count = model.engine.cluster_count
         self._model = model
@@ -194,7 +201,7 @@ class Stream:
     @property
     def is_unused(self) -> bool:
         """Whether it never had a batch and nobody follows it, or is about to."""
-        return self.is_new and not self.hub.subscriptions and not self.joining
+        return self.is_new and not self.hub.subscribers and not self.joining
 
     def last_seq(self, producer: str) -> tuple[int, int]:
         """Return (epoch, seq) of the last durable batch of `producer`, or zeros.
@@ -364,27 +371,27 @@ class Stream:
                 for drift in outcome.result.drift:
                     metrics.count("ncs_drifts_total", drift.severity)
             if outcome.events:
-                self.publish(outcome.events)
-                self._start(self._record(outcome.events))
+                self._start(self._record(self._publish(outcome.events)))
         batch.done(outcome)
 
     # Events
 
-    def publish(self, events: list[Event]) -> None:
-        """Hand out events that the model has numbered."""
+    def _publish(self, events: list[Event]) -> list[tuple[int, bytes]]:
+        """Hand out events that the model has numbered; return what is to be kept."""
         now = self._services.clock.now()
         metrics = self._services.metrics
-        self.hub.publish(events, applied=now, now=now)
+        kept = self.hub.publish(events, applied=now, now=now)
         for event in events:
             kind = str(type(event).__struct_config__.tag)
             metrics.count("ncs_events_total", kind, event.delivery)
             if event.times is not None:
                 age = max(0.0, now - event.times.ingest)
                 metrics.observe("ncs_ingest_to_event_seconds", age, event.delivery)
+        return kept
 
     def _tell_updates(self) -> None:
         """Tell what clusters changed, at once if the last time is long enough ago."""
-        if not self.hub.subscriptions or self._tell_later is not None:
+        if not self.hub.subscribers or self._tell_later is not None:
             return
         wait = self._told_at + self._services.event_tick_s
         wait -= self._services.clock.monotonic()
@@ -402,7 +409,7 @@ class Stream:
             if isinstance(events, Exception):
                 log.error("events_failed", stream=self.key.stream, error=repr(events))
             else:
-                self.publish(events)
+                self._publish(events)
 
         self.call(StreamModel.keyed_events, deliver)
 
@@ -412,7 +419,7 @@ class Stream:
             return
         now = self._services.clock.monotonic()
         past, self._interval = self._interval, _Interval(now)
-        if not self.hub.subscriptions:
+        if not self.hub.subscribers:
             return
         self._telling_status = True
         try:
@@ -433,7 +440,7 @@ class Stream:
                     avg_processing_time_ms=self._milliseconds_a_point(),
                     ack_latency_ms=1000 * past.latency_s / past.batches,
                     backlog_points=self._backlog_points,
-                    subscribers=len(self.hub.subscriptions),
+                    subscribers=self.hub.subscribers,
                 )
             )
 
@@ -454,18 +461,17 @@ class Stream:
 
     # What is kept
 
-    async def _record(self, events: list[Event]) -> None:
-        rows = [(event.last, MSGPACK.encode(event)) for event in events]
-        history, keep = self._services.store.history, self._services.history_events
+    async def _record(self, events: list[tuple[int, bytes]]) -> None:
+        history, forgotten = self._services.store.history, self.hub.history.forgotten
         try:
-            await history.record(self.key, rows, keep)
+            await history.record(self.key, events, forgotten)
         except StoreError as error:  # replay makes them again
             log.warning("history_not_kept", stream=self.key.stream, error=str(error))
 
     def remember(self, recovered: Recovered) -> None:
         """Take over what the recovery of the model has found beside it."""
         for event in recovered.events:
-            self.hub.remember(event)
+            self.hub.remember(event, self._services.clock.now())
         now = self._services.clock.monotonic()
         self._unsaved.add(recovered.points, recovered.journal_bytes, now)
 

@@ -210,12 +210,15 @@ class StreamModel:
         return events
 
     def view(self) -> StreamView:
-        """Return the model as it is, at the position that readers have been told."""
+        """Return the model as it is.
+
+        Its position may be ahead of what readers have been told.
+        """
         infos = self._infos(None)
         return StreamView(
             offset=self.offset,
             lossless=self.lossless,
-            keyed=self.keyed_told,
+            keyed=self.keyed,
             clusters=[infos[cluster] for cluster in sorted(infos)],
             statistics=self.engine.statistics(),
         )

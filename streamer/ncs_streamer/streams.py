@@ -81,7 +81,7 @@ class Streams:
             recovered = await recover(
                 services.store,
                 key,
-                services.history_events,
+                services.history.events,
                 clock=services.clock,
                 progress=self.progress,
                 threads=services.threads.of(key.tenant),

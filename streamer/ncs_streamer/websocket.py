@@ -12,8 +12,11 @@ from .rest.context import REQUEST_ID, server_of
 from .rest.middleware import client_ip, credential_of
 from .server import Phase
 from .session import Session
+from .wire import WebSocketWire
 
 __all__ = ["websocket"]
+
+_WIRES = {name: WebSocketWire(codec) for name, codec in CODECS.items()}
 
 log = get_log()
 
@@ -29,7 +32,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
             Code.MALFORMED_FRAME,
             "this address speaks WebSocket; connect with a WebSocket client",
         )
-    codec = CODECS[_subprotocol(request)]
+    wire = _WIRES[_subprotocol(request)]
     _check_origin(request)
     peer = client_ip(request)
     principal = None
@@ -44,16 +47,20 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     ws = web.WebSocketResponse(
         heartbeat=server.settings.heartbeat_s,
         protocols=tuple(CODECS),
-        compress=False,
+        compress=server.settings.compress_snapshots,
         max_msg_size=server.limits.max_frame_bytes,
         decode_text=False,
     )
     await ws.prepare(request)
+    transport = request.transport
+    if transport is None:  # gone meanwhile
+        return ws
     session = Session(
         server.make_session_id(), server.session_config, principal, server.clock.now()
     )
-    connection = Connection(server, ws, codec, session, peer, request.transport)
-    log.info("session_opened", session=session.id, codec=codec.subprotocol, peer=peer)
+    connection = Connection(server, ws, wire, session, peer, transport)
+    name = wire.codec.subprotocol
+    log.info("session_opened", session=session.id, codec=name, peer=peer)
     server.add(connection)
     try:
         await connection.run()

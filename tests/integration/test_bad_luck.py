@@ -143,16 +143,16 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_nobody_else_notices(
     tmp_path: Path,
 ) -> None:
     wide = np.random.default_rng(0).normal(size=(31, 500))  # a snapshot of 0.3 MB
-    async with server_on(tmp_path, "--outbox-kb", "1024") as server:
+    async with server_on(tmp_path, "--hopeless-s", "1") as server:
         async with client_of(server) as client, client.stream() as session:
             await session.send(wide, stream="wide")
             async with Socket.to(server, credential=token()) as stuck:
                 stuck.connection.transport.pause_reading()
                 with contextlib.suppress(ConnectionClosed):
-                    for number in range(60):
+                    for number in range(60):  # until the buffers of the line are full
+                        await stuck.send(Unsubscribe(id=f"s{number - 1}"))
                         await stuck.send(Subscribe(id=f"s{number}", stream="wide"))
                         await asyncio.sleep(0.02)
-                        await stuck.send(Unsubscribe(id=f"s{number}"))
                 for _ in range(20):
                     assert 1 == (await session.send([[1.0, 2.0]])).accepted
                 await wait_until(lambda: b"slow_consumer" in b"".join(server.lines))

@@ -6,13 +6,18 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from link import MemoryTransport
 
 from ncs_engine import Engine
 from ncs_protocol import JSON, MSGPACK, Codec, messages
 from ncs_protocol.codec import JsonCodec
 from ncs_protocol.messages import EVENT_TYPES, Event, Position, Subscribed
-from ncs_streamer.hub import Hub, Subscription
+from ncs_streamer.history import HistoryBounds
+from ncs_streamer.hub import Hub, Sight
+from ncs_streamer.outbox import Patience
+from ncs_streamer.outgoing import Outgoing
 from ncs_streamer.stream_model import StreamView
+from ncs_streamer.wire import WebSocketWire
 
 pytestmark = pytest.mark.unit
 
@@ -49,16 +54,60 @@ def drift(offset: int) -> Event:
     )
 
 
+PATIENCE = Patience(10**6, lagging_s=1.0, skipping_s=5.0, hopeless_s=60.0)
+
+
+class Reader:
+    """A connection with one subscription.
+
+    Attributes:
+        transport: to hold it up with.
+        outgoing: to give credit to.
+    """
+
+    def __init__(self, stage: Stage, wire: WebSocketWire) -> None:
+        self.transport = MemoryTransport()
+        self.waits = False
+        self.outgoing = Outgoing(
+            self.transport,
+            wire,
+            PATIENCE,
+            monotonic=lambda: stage.now,
+            on_waiting=lambda _: None,
+            on_owed=lambda _: stage.hub.renew(self.subscription, stage.sight(), 0.0),
+            on_hopeless=lambda: None,
+        )
+        self.subscription: Any = None
+
+    @property
+    def sent(self) -> list[Any]:
+        """Everything that it was sent."""
+        codec = self.subscription.audience.wire.codec
+        return [codec.decode_server(message) for message in self.transport.sent]
+
+
 class Stage:
-    """A hub, the model's numbers for it, and readers that keep what they are sent."""
+    """A hub, the model's numbers for it, and readers."""
 
     def __init__(self, keep: int = 100) -> None:
         self.deliveries: list[tuple[str, int]] = []
-        self.hub = Hub("s", "e", keep, lambda *counted: self.deliveries.append(counted))
+        self.now = 0.0
+        self.hub = Hub(
+            "s",
+            "e",
+            HistoryBounds(events=keep, bytes=10**6, age_s=1000.0),
+            lambda *counted: self.deliveries.append(counted),
+            lambda hub: None,
+        )
         self.lossless = self.keyed = 0
+        self.wires = {codec: WebSocketWire(codec) for codec in (JSON, MSGPACK)}
 
     def publish(self, events: list[Event]) -> None:
         self.hub.publish(events, applied=5.0, now=6.0)
+        self.flush()
+
+    def flush(self) -> float | None:
+        return self.hub.flush(self.now)
 
     def create(self, times: int = 1) -> None:
         for _ in range(times):
@@ -73,7 +122,19 @@ class Stage:
         first, self.keyed = self.keyed + 1, self.keyed + changes
         self.publish([cluster("keyed", from_=first, to=self.keyed)])
 
-    def join(
+    def status(self, **changes: Any) -> None:
+        self.hub.publish_status(status(**changes))
+        self.flush()
+
+    def performance(self) -> None:
+        self.hub.publish_performance(PERFORMANCE)
+        self.flush()
+
+    def sight(self, missed: list[Event] | None = None) -> Sight:
+        view = StreamView(9, self.lossless, self.keyed, [], Engine().statistics())
+        return Sight(view, STATUS, missed or [])
+
+    def follow(
         self,
         since: Position | None = None,
         catch_up: list[Event] | None = None,
@@ -81,18 +142,28 @@ class Stage:
         events: tuple[Any, ...] = EVENT_TYPES,
         codec: Codec = JSON,
         room: int = 10**6,
-    ) -> list[Any]:
-        """Let a reader join; return what it is sent, now and later."""
-        sent: list[Any] = []
+        **more: Any,
+    ) -> Reader:
+        """Let a reader join."""
+        wire = self.wires.setdefault(codec, WebSocketWire(codec))
+        reader = Reader(self, wire)
+        request = messages.Subscribe(
+            id="a", stream="s", events=[*events], since=since, **more
+        )
+        reader.subscription = self.hub.join(
+            request,
+            self.sight(catch_up),
+            reader.outgoing,
+            wire,
+            now=7.0,
+            mono=self.now,
+            room=room,
+        )
+        return reader
 
-        def push(frame: bytes) -> None:
-            sent.append(codec.decode_server(frame))
-
-        subscription = Subscription(self.hub, events, codec, push)
-        view = StreamView(9, self.lossless, self.keyed, [], Engine().statistics())
-        request = messages.Subscribe(id="a", stream="s", events=[*events], since=since)
-        self.hub.join(request, view, catch_up or [], STATUS, subscription, 7.0, room)
-        return sent
+    def join(self, *args: Any, **more: Any) -> list[Any]:
+        """Let a reader join; return what it is sent at once."""
+        return self.follow(*args, **more).sent
 
 
 def since(lossless: int, keyed: int = 0, epoch: str = "e") -> Position:
@@ -145,9 +216,11 @@ def test_an_event_that_nobody_wants_is_not_encoded() -> None:
 
 def test_each_reader_is_told_in_its_own_codec() -> None:
     stage = Stage()
-    readers = [stage.join(codec=codec) for codec in (JSON, MSGPACK)]
+    readers = [stage.follow(codec=codec) for codec in (JSON, MSGPACK)]
     stage.create()
-    assert [*map(places, readers)] == [[("cluster_update", "lossless", 1, 1)]] * 2
+    assert [places(reader.sent) for reader in readers] == [
+        [("cluster_update", "lossless", 1, 1)]
+    ] * 2
 
 
 def test_deliveries_are_counted_by_codec() -> None:
@@ -160,9 +233,11 @@ def test_deliveries_are_counted_by_codec() -> None:
 
 def test_an_event_tells_when_it_was_applied_and_told() -> None:
     stage = Stage()
-    sent = stage.join()
+    reader = stage.follow()
     stage.create()
-    assert sent[1].times == messages.EventTimes(ingest=1.0, applied=5.0, emitted=6.0)
+    assert reader.sent[1].times == messages.EventTimes(
+        ingest=1.0, applied=5.0, emitted=6.0
+    )
 
 
 # Joining
@@ -175,7 +250,12 @@ def test_a_reader_begins_with_the_model_and_its_position() -> None:
     (welcome,) = stage.join()
     assert isinstance(welcome, Subscribed)
     assert (welcome.id, welcome.stream, welcome.epoch) == ("a", "s", "e")
-    assert welcome.offsets == {"lossless": 3, "keyed": 2, "latest": 0}
+    assert welcome.offsets == {
+        "lossless": 3,
+        "keyed": 2,
+        "latest": 0,
+        "sampled": 0,
+    }
     assert welcome.snapshot is not None
 
 
@@ -185,7 +265,7 @@ def test_a_reader_that_comes_back_is_told_exactly_what_it_missed() -> None:
     sent = stage.join(since(2))
     assert isinstance(sent[0], Subscribed)
     assert (sent[0].recovered, sent[0].snapshot) == (True, None)
-    assert sent[0].offsets == {"lossless": 2, "keyed": 0, "latest": 0}
+    assert (sent[0].offsets["lossless"], sent[0].offsets["keyed"]) == (2, 0)
     assert [place[2] for place in places(sent)] == [3, 4, 5]
 
 
@@ -234,7 +314,7 @@ def test_who_missed_more_than_there_is_room_for_gets_the_model() -> None:
 def test_what_is_remembered_from_before_can_be_resumed() -> None:
     stage = Stage()
     for offset in (1, 2, 3):
-        stage.hub.remember(cluster("lossless", offset=offset))
+        stage.hub.remember(cluster("lossless", offset=offset), 0.0)
     stage.lossless = 3
     assert [place[2] for place in places(stage.join(since(1)))] == [2, 3]
 
@@ -253,9 +333,7 @@ def take(stage: Stage, step: str, number: int) -> None:
         case "range":
             stage.update(3)
         case "status":
-            stage.hub.publish_status(status(total_points_processed=number))
-        case "performance":
-            stage.hub.publish_performance(PERFORMANCE)
+            stage.status(total_points_processed=number)
         case _:
             getattr(stage, step)()
 
@@ -272,9 +350,10 @@ def test_with_any_filter_each_message_follows_the_one_before(
     missed = cluster("keyed", from_=keyed + 1, to=stage.keyed)
     catch_up = [missed] if keyed < stage.keyed else []
     position = since(lossless, keyed) if resumes else None
-    sent = stage.join(position, catch_up, events=wanted)
+    reader = stage.follow(position, catch_up, events=wanted)
     for number, step in enumerate(after, 100):
         take(stage, step, number)
+    sent = reader.sent
     assert isinstance(sent[0], Subscribed)
     told: dict[Any, int] = {**sent[0].offsets}
     for kind, delivery, first, last in places(sent):
@@ -282,7 +361,7 @@ def test_with_any_filter_each_message_follows_the_one_before(
         assert last >= first
         assert kind in (*wanted, "skip")
         told[delivery] = last
-    assert stage.hub.subscriptions[0].told == told
+    assert reader.subscription.told == told
 
 
 # Status
@@ -290,23 +369,23 @@ def test_with_any_filter_each_message_follows_the_one_before(
 
 def test_a_status_is_told_when_it_changed() -> None:
     stage = Stage()
-    sent = stage.join()
+    reader = stage.follow()
     for points in (10, 11, 11, 12, 12):
-        stage.hub.publish_status(status(total_points_processed=points))
-    assert [place[2] for place in places(sent)] == [1, 2, 3]
+        stage.status(total_points_processed=points)
+    assert [place[2] for place in places(reader.sent)] == [1, 2, 3]
 
 
 def test_uptime_alone_is_no_change() -> None:
     stage = Stage()
-    sent = stage.join()
+    reader = stage.follow()
     for uptime in (1.0, 2.0, 3.0):
-        stage.hub.publish_status(status(uptime_seconds=uptime))
-    assert [place[2] for place in places(sent)] == [1]
+        stage.status(uptime_seconds=uptime)
+    assert [place[2] for place in places(reader.sent)] == [1]
 
 
 def test_performance_is_told_every_time() -> None:
     stage = Stage()
-    sent = stage.join()
+    reader = stage.follow()
     for _ in range(3):
-        stage.hub.publish_performance(PERFORMANCE)
-    assert [place[2] for place in places(sent)] == [1, 2, 3]
+        stage.performance()
+    assert [place[2] for place in places(reader.sent)] == [1, 2, 3]

@@ -69,7 +69,7 @@ async def live_through(
                 await crashing.save()
             case "record":
                 rows = [(e.last, MSGPACK.encode(e)) for e in crashing.events]
-                await store.history.record(KEY, rows, 20)
+                await store.history.record(KEY, rows, 0)
             case "crash" if crashing.model.offset:
                 found = await recovered(store)
                 assert found.divergence is None
@@ -177,7 +177,7 @@ async def test_what_an_engine_makes_otherwise_is_noticed(live: Live) -> None:
 
 async def test_a_divergence_begins_a_new_epoch_with_a_snapshot(live: Live) -> None:
     rows = [(event.last, MSGPACK.encode(event)) for event in live.events]
-    await live.store.history.record(KEY, rows, 20)
+    await live.store.history.record(KEY, rows, 0)
     await tampered(live, 31, other_hash)
     found = await recovered(live.store)
     assert found.model.epoch != live.model.epoch
@@ -288,7 +288,7 @@ async def test_a_damaged_event_ends_what_is_remembered_and_nothing_else(
     kept = live.events[-4:]
     rows = [(event.last, MSGPACK.encode(event)) for event in kept]
     rows[1] = (rows[1][0], b"damaged")
-    await live.store.history.record(KEY, rows, 20)
+    await live.store.history.record(KEY, rows, 0)
     found = await recovered(live.store)
     assert shown(found.events) == shown(kept[2:])
 

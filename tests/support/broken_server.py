@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ncs_streamer.admission import Admission
+from ncs_streamer.audience import Audience
 from ncs_streamer.cli.main import main
 from ncs_streamer.committer import Committer
+from ncs_streamer.encoded import Encoded
 from ncs_streamer.entry import Entry
-from ncs_streamer.hub import Encoded, Hub, Subscription
+from ncs_streamer.hub import Hub, Sight
 from ncs_streamer.store.contracts import Append
 from ncs_streamer.store.sqlite.connections import Connections
 from ncs_streamer.stream_model import Applied, StreamModel
@@ -98,32 +100,33 @@ def forgets_the_last_write() -> None:
 
 
 def drops_events() -> None:
-    """Of the events one in 100 does not reach its reader, who is told nothing."""
-    offer, count = Subscription.offer, 0
+    """Of the events one in 100 does not reach its readers, who are told nothing."""
+    offer, count = Audience.offer, 0
 
-    def forgetful(self: Subscription, encoded: Encoded) -> bool:
+    def forgetful(self: Audience, encoded: Encoded) -> None:
         nonlocal count
         count += 1
         if count % 100:
-            return offer(self, encoded)
-        self.told[encoded.event.delivery] = encoded.event.last
-        return True
+            offer(self, encoded)
+        else:
+            self.flush(self.told, 0.0)
+            self.told[encoded.event.delivery] = encoded.event.last
 
-    Subscription.offer = forgetful  # type: ignore[method-assign]
+    Audience.offer = forgetful  # type: ignore[method-assign]
 
 
 def hides_gaps() -> None:
     """A reader that comes back is told that nothing is missing, whatever is."""
     join = Hub.join
 
-    def pretending(self: Hub, request: Any, *rest: Any) -> None:
+    def pretending(
+        self: Hub, request: Any, sight: Sight, *rest: Any, **more: Any
+    ) -> Any:
         if request.since is not None:
-            request.since.offsets = {
-                "lossless": rest[0].lossless,
-                "keyed": rest[0].keyed,
-            }
+            view = sight.view
+            request.since.offsets = {"lossless": view.lossless, "keyed": view.keyed}
             request.since.epoch = self.epoch
-        join(self, request, *rest)
+        return join(self, request, sight, *rest, **more)
 
     Hub.join = pretending  # type: ignore[method-assign]
 

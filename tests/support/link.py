@@ -3,18 +3,21 @@ admission, joined in memory. Deterministic: time stands still unless it is moved
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from ncs_engine import EngineParams
-from ncs_protocol import JSON, Code, Codec, Limits, NcsError
+from ncs_protocol import CODECS, JSON, Code, Codec, Limits, NcsError
 from ncs_protocol.messages import ClientMessage, Resume, ServerMessage, StatusReply
 from ncs_streamer.admission import Admission
+from ncs_streamer.audience import Subscription
 from ncs_streamer.auth import Principal
 from ncs_streamer.effects import (
     Authenticate,
     Close,
     Effect,
     Follow,
+    Grant,
     Greet,
     Report,
     Send,
@@ -22,14 +25,20 @@ from ncs_streamer.effects import (
     Unfollow,
 )
 from ncs_streamer.entry import Entry
-from ncs_streamer.hub import Hub, Subscription
+from ncs_streamer.history import HistoryBounds
+from ncs_streamer.hub import Hub, Sight
+from ncs_streamer.outbox import Lanes, Patience
+from ncs_streamer.outgoing import Outgoing
 from ncs_streamer.session import Session, SessionConfig, State
 from ncs_streamer.stream import status_message
 from ncs_streamer.stream_model import Applied, StreamModel
+from ncs_streamer.wire import WebSocketWire
 
 __all__ = ["MemoryLink", "MemoryServer", "principal"]
 
 START = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+PATIENCE = Patience(8 * 2**20, lagging_s=1.0, skipping_s=5.0, hopeless_s=60.0)
+WIRES = {name: WebSocketWire(codec) for name, codec in CODECS.items()}
 
 
 def principal(
@@ -41,13 +50,57 @@ def principal(
     return Principal(tenant, "test", frozenset(scopes), "token", "", expires_at)
 
 
+class MemoryTransport(asyncio.WriteTransport):
+    """Takes WebSocket frames apart again.
+
+    Attributes:
+        sent: messages that nobody has taken yet.
+        buffered: bytes that it pretends not to have sent.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes] = []
+        self.buffered = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take whole frames."""
+        self.sent += messages_in(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        """Return what it pretends."""
+        return self.buffered
+
+    def is_closing(self) -> bool:
+        """Return that it is not."""
+        return False
+
+
+def messages_in(data: bytes) -> list[bytes]:
+    """Return the messages of WebSocket frames that a server has sent."""
+    messages = []
+    while data:
+        size, start = data[1], 2
+        if size >= 126:
+            start = 4 if size == 126 else 10
+            size = int.from_bytes(data[2:start], "big")
+        messages.append(data[start : start + size])
+        assert len(messages[-1]) == size
+        data = data[start + size :]
+    return messages
+
+
 class MemoryStream:
     """Model, hub and admission of one stream."""
 
     def __init__(self, name: str, epoch: str) -> None:
         self.model = StreamModel(name, epoch, EngineParams())
-        self.hub = Hub(name, epoch, 100, lambda codec, count: None)
+        bounds = HistoryBounds(events=100, bytes=10**6, age_s=3600.0)
+        self.hub = Hub(name, epoch, bounds, lambda codec, count: None, self._flush)
         self.admission = Admission.after(self.model, 100)
+
+    def _flush(self, hub: Hub) -> None:
+        self.due = hub.flush(0.0)
 
     def submit(self, entry: Entry) -> Applied:
         """Apply an entry at once, and tell its events."""
@@ -68,7 +121,7 @@ class MemoryStream:
 
     def tell_updates(self) -> None:
         """Publish what clusters changed."""
-        if self.hub.subscriptions:
+        if self.hub.subscribers:
             self.hub.publish(self.model.keyed_events(), applied=START, now=START)
 
 
@@ -112,7 +165,7 @@ class MemoryLink:
     """One connection: frames in, frames out.
 
     Attributes:
-        sent: frames that the server sent and nobody has taken yet.
+        transport: what the server writes to.
         closed: the code that it was closed with.
     """
 
@@ -122,9 +175,23 @@ class MemoryLink:
         self.server = server
         self.codec = codec
         self.session = Session(id, server.config, known, server.now)
-        self.sent: list[bytes] = []
         self.closed: Code | None = None
-        self._subscriptions: dict[str, tuple[Hub, Subscription]] = {}
+        self.transport = MemoryTransport()
+        self.outgoing = Outgoing(
+            self.transport,
+            WIRES[codec.subprotocol],
+            PATIENCE,
+            monotonic=lambda: server.now,
+            on_waiting=lambda outgoing: None,
+            on_owed=self._renew,
+            on_hopeless=lambda: self._perform(self.session.end(Code.SLOW_CONSUMER)),
+        )
+        self._subscriptions: dict[str, tuple[MemoryStream, Subscription]] = {}
+
+    @property
+    def sent(self) -> list[bytes]:
+        """Messages that the server sent and nobody has taken yet."""
+        return self.transport.sent
 
     def send(self, message: ClientMessage) -> list[ServerMessage]:
         """Send a message and return what comes back."""
@@ -156,8 +223,8 @@ class MemoryLink:
         self.sent.clear()
         self.closed = Code.SLOW_CONSUMER
         self.session.state = State.CLOSED
-        for hub, subscription in self._subscriptions.values():
-            hub.subscriptions.remove(subscription)
+        for stream, subscription in self._subscriptions.values():
+            stream.hub.leave(subscription)
         self._subscriptions.clear()
 
     def tick(self) -> None:
@@ -168,7 +235,7 @@ class MemoryLink:
         for effect in effects:
             match effect:
                 case Send(message):
-                    self.sent.append(self.codec.encode(message))
+                    self.outgoing.send(message)
                 case Close(code):
                     self.closed = code
                 case Authenticate(token, request):
@@ -185,13 +252,15 @@ class MemoryLink:
                 case Follow():
                     self._follow(effect)
                 case Unfollow(id):
-                    hub, subscription = self._subscriptions.pop(id)
-                    hub.subscriptions.remove(subscription)
+                    stream, subscription = self._subscriptions.pop(id)
+                    stream.hub.leave(subscription)
+                case Grant(size):
+                    self.outgoing.grant(size)
                 case Report(id, name):
                     stream = self._stream(name)
                     status = status_message(stream.model.engine.statistics(), 0.0, 0.0)
                     reply = StatusReply(id=id, stream=name, data=status)
-                    self.sent.append(self.codec.encode(reply))
+                    self.outgoing.send(reply)
 
     def _stream(self, name: str) -> MemoryStream:
         assert self.session.principal is not None
@@ -219,18 +288,29 @@ class MemoryLink:
 
     def _follow(self, effect: Follow) -> None:
         request = effect.request
-        stream = self._stream(request.stream)
-        model, since = stream.model, request.since
-        stream.hub.publish(model.keyed_events(), applied=START, now=START)
-        catch_up = []
-        if since is not None:
-            catch_up = model.keyed_events_since(since.offsets.get("keyed", 0))
-        subscription = Subscription(
-            stream.hub, request.events, self.codec, self.sent.append
+        stream, since = self._stream(request.stream), request.since
+        keyed = None if since is None else since.offsets.get("keyed", 0)
+        subscription = stream.hub.join(
+            request,
+            self._look(stream, keyed),
+            self.outgoing,
+            WIRES[self.codec.subprotocol],
+            now=self.server.now,
+            mono=self.server.now,
+            room=10**6,
         )
+        self._subscriptions[request.id] = (stream, subscription)
+
+    def _renew(self, lanes: Lanes) -> None:
+        for stream, subscription in self._subscriptions.values():
+            if subscription.lanes is lanes:
+                sight = self._look(stream, None)
+                stream.hub.renew(subscription, sight, self.server.now)
+                return
+
+    @staticmethod
+    def _look(stream: MemoryStream, since: int | None) -> Sight:
+        model = stream.model
+        missed = [] if since is None else model.keyed_events_since(since)
         status = status_message(model.engine.statistics(), 0.0, 0.0)
-        now = self.server.now
-        stream.hub.join(
-            request, model.view(), catch_up, status, subscription, now, 10**6
-        )
-        self._subscriptions[request.id] = (stream.hub, subscription)
+        return Sight(model.view(), status, missed)

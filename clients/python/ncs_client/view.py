@@ -63,7 +63,7 @@ class ClusterView:
         # Ids are never given twice: an update of one that is not here any more was
         # overtaken by the event that ended it.
         is_new = cluster > self._highest
-        if update.centroid is not None and (is_new or cluster in self.clusters):
+        if update.radius is not None and (is_new or cluster in self.clusters):
             names = ClusterInfo.__struct_fields__
             self.clusters[cluster] = ClusterInfo(
                 **{name: getattr(update, name) for name in names}

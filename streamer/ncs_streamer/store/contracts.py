@@ -109,9 +109,9 @@ class EventHistory(Protocol):
     """The last lossless events of each stream, for readers that come back."""
 
     async def record(
-        self, key: StreamKey, events: Sequence[tuple[int, bytes]], keep: int
+        self, key: StreamKey, events: Sequence[tuple[int, bytes]], forget: int
     ) -> None:
-        """Keep (offset, payload), and of the stream only the `keep` newest.
+        """Keep (offset, payload), and forget the stream's with offset <= `forget`.
 
         An offset that is already there is left as it is: replay records again.
         """

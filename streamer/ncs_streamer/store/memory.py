@@ -74,12 +74,12 @@ class _MemoryHistory:
         self.events: dict[StreamKey, dict[int, bytes]] = {}
 
     async def record(
-        self, key: StreamKey, events: Sequence[tuple[int, bytes]], keep: int
+        self, key: StreamKey, events: Sequence[tuple[int, bytes]], forget: int
     ) -> None:
         kept = self.events.setdefault(key, {})
         for offset, payload in events:
             kept.setdefault(offset, payload)
-        for old in sorted(kept)[:-keep]:
+        for old in [offset for offset in kept if offset <= forget]:
             del kept[old]
 
     async def recent(self, key: StreamKey, through: int) -> list[tuple[int, bytes]]:

@@ -22,6 +22,8 @@ STREAM = "verify"
 EPOCH = 1
 """Of every producer, in every life: it is the same sender, and numbers go on."""
 _WINDOW = 32
+Copy = dict[int, tuple[int, list[float] | None]]
+"""Size and centroid of every cluster."""
 _AGAIN = 0.05  # batches after which one that is in the model is offered again
 
 
@@ -160,9 +162,7 @@ class Reader:
         self._address = url, token
         self._codec = codec
 
-    async def comes_to(
-        self, clusters: dict[int, tuple[int, list[float]]], within_s: float
-    ) -> bool:
+    async def comes_to(self, clusters: Copy, within_s: float) -> bool:
         """Wait until the copy is this, see `copy`; return whether it became so."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
@@ -171,8 +171,8 @@ class Reader:
                     await self._moved.wait()
         return self.copy() == clusters
 
-    def copy(self) -> dict[int, tuple[int, list[float]]]:
-        """Return size and centroid of every cluster, by id."""
+    def copy(self) -> Copy:
+        """Return what the view has."""
         clusters = self.view.clusters.items()
         return {id: (cluster.size, cluster.centroid) for id, cluster in clusters}
 

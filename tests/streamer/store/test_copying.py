@@ -26,7 +26,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
         await store.snapshots.save(key, 2, name)
         await store.snapshots.save(key, 4, name)
         await store.journal.truncate(key, 2)
-        await store.history.record(key, [(7, name)], 10)
+        await store.history.record(key, [(7, name)], 0)
     yield store
     await store.close()
 

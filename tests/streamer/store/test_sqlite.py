@@ -196,7 +196,7 @@ CALLS: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
     "tail": lambda store: store.journal.tail(A),
     "save": lambda store: store.snapshots.save(A, 1, b""),
     "load": lambda store: store.snapshots.load(A),
-    "record": lambda store: store.history.record(A, [(1, b"")], 1),
+    "record": lambda store: store.history.record(A, [(1, b"")], 0),
     "recent": lambda store: store.history.recent(A, 1),
     "user": lambda store: store.directory.user("ada"),
     "check": lambda store: store.check(),

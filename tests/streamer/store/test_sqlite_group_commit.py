@@ -108,7 +108,7 @@ async def test_writes_of_all_kinds_share_a_commit(watched: Watched) -> None:
     await watched.together(
         watched.append(1),
         store.snapshots.save(key, 1, b""),
-        store.history.record(key, [(1, b"")], 5),
+        store.history.record(key, [(1, b"")], 0),
         store.directory.delete_user("ada"),
         store.check(),
     )

@@ -61,7 +61,7 @@ async def test_a_stream_whose_first_entry_was_refused_is_not_listed(
 
 
 async def test_a_stream_of_events_alone_is_not_listed(store: Store) -> None:
-    await store.history.record(A, [(1, b"")], keep=5)
+    await store.history.record(A, [(1, b"")], forget=0)
     assert await store.streams() == []
 
 

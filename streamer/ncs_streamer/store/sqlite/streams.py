@@ -157,7 +157,7 @@ class SqliteHistory:
         self._connections = connections
 
     async def record(
-        self, key: StreamKey, events: Sequence[tuple[int, bytes]], keep: int
+        self, key: StreamKey, events: Sequence[tuple[int, bytes]], forget: int
     ) -> None:
         def job(connection: sqlite3.Connection) -> None:
             stream = _stream_id_made(connection, key)
@@ -166,9 +166,7 @@ class SqliteHistory:
                 [(stream, offset, payload) for offset, payload in events],
             )
             connection.execute(
-                "DELETE FROM events WHERE stream=? AND offset<=(SELECT offset FROM"
-                " events WHERE stream=? ORDER BY offset DESC LIMIT 1 OFFSET ?)",
-                (stream, stream, keep),
+                "DELETE FROM events WHERE stream=? AND offset<=?", (stream, forget)
             )
 
         await self._connections.write(job)

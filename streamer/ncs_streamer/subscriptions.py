@@ -1,0 +1,142 @@
+"""The subscriptions of one connection: asked for, begun, renewed, ended.
+
+A subscription begins with a look at its stream's model, which takes its turn on an
+engine thread; it may be gone again by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ncs_protocol import Code, NcsError
+from ncs_protocol.messages import Subscribe
+
+from .audience import Subscription
+from .hub import Sight
+from .outbox import Lanes
+from .outgoing import Outgoing
+from .stream import Stream
+from .stream_model import StreamModel
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from .server import Server
+
+__all__ = ["Subscriptions"]
+
+_MAX_JOINING = 128
+
+
+class Subscriptions:
+    """See the module.
+
+    Args:
+        server: what the connection belongs to.
+        outgoing: where events go.
+        wire: how.
+        on_failure: called with what went wrong in the server.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        outgoing: Outgoing,
+        wire: Wire,
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self._server = server
+        self._outgoing = outgoing
+        self._wire = wire
+        self._on_failure = on_failure
+        self._asked: dict[str, Subscribe] = {}  # by id, what is in force
+        self._followed: dict[str, tuple[Stream, Subscription]] = {}
+        self._joining = 0  # that wait for their turn
+
+    def follow(self, tenant: str, request: Subscribe) -> None:
+        """Begin a subscription.
+
+        Raises:
+            NcsError: if the stream may not be made, or too many wait for their turn.
+        """
+        if self._joining >= _MAX_JOINING:
+            raise NcsError(
+                Code.OVERLOADED,
+                f"{self._joining} subscriptions of this connection wait for their turn",
+                retry_after_s=0.5,
+            )
+        stream = self._server.streams.open(tenant, request.stream)
+        self._asked[request.id] = request
+        since = request.since.offsets.get("keyed", 0) if request.since else None
+
+        def begin(sight: Sight) -> None:
+            if self._asked.get(request.id) is not request:
+                # Unsubscribed, or gone, while this waited for its turn.
+                self._server.streams.discard_unused(stream)
+                return
+            clock = self._server.clock
+            subscription = stream.hub.join(
+                request,
+                sight,
+                self._outgoing,
+                self._wire,
+                now=clock.now(),
+                mono=clock.monotonic(),
+                room=self._outgoing.outbox.patience.max_bytes // 2,
+            )
+            self._followed[request.id] = (stream, subscription)
+            self._server.metrics.add("ncs_subscriptions", 1)
+
+        self._look(stream, since, begin)
+
+    def renew(self, lanes: Lanes) -> None:
+        """Have a fresh snapshot sent to the subscription with these lanes."""
+        for stream, subscription in self._followed.values():
+            if subscription.lanes is lanes:
+                self._renew(stream, subscription)
+                return
+
+    def _renew(self, stream: Stream, subscription: Subscription) -> None:
+        def go_on(sight: Sight) -> None:
+            if (stream, subscription) in self._followed.values():
+                monotonic = self._server.clock.monotonic()
+                stream.hub.renew(subscription, sight, monotonic)
+
+        self._look(stream, None, go_on)
+
+    def _look(
+        self, stream: Stream, since: int | None, deliver: Callable[[Sight], None]
+    ) -> None:
+        """Look at a stream's model, after all that is queued."""
+        self._joining += 1
+        stream.joining += 1
+
+        def look(model: StreamModel) -> Sight:
+            missed = [] if since is None else model.keyed_events_since(since)
+            view = model.view()
+            return Sight(view, stream.status_of(view.statistics), missed)
+
+        def take(sight: Sight | Exception) -> None:
+            self._joining -= 1
+            stream.joining -= 1
+            if isinstance(sight, Exception):
+                self._on_failure(sight)
+            else:
+                deliver(sight)
+
+        stream.call(look, take)
+
+    def unfollow(self, id: str) -> None:
+        """End a subscription, or one that waits for its turn."""
+        self._asked.pop(id, None)
+        followed = self._followed.pop(id, None)
+        if followed is not None:
+            stream, subscription = followed
+            stream.hub.leave(subscription)
+            self._server.streams.discard_unused(stream)
+            self._server.metrics.add("ncs_subscriptions", -1)
+
+    def end(self) -> None:
+        """End all of them."""
+        for id in list(self._asked):
+            self.unfollow(id)
