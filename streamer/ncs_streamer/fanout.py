@@ -1,8 +1,10 @@
 """When hubs are flushed and outboxes drained: one wheel for all of them.
 
-What is published within one pass of the event loop is told together, at its end. What
-is held back, or waits for a slow connection, is looked at once a tick; no connection
-and no subscription has a timer of its own.
+What is published within one pass of the event loop is told together, at its end. To
+tell a thousand readers takes some milliseconds; then as long a rest follows, in which
+others have their turn and more events gather to share the next write. What is held
+back, or waits for a slow connection, is looked at once a tick; no connection and no
+subscription has a timer of its own.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class Fanout:
         self._holding: set[Hub] = set()  # with something that is due later
         self._waiting: set[Outgoing] = set()
         self._is_due = False
+        self._rest_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -42,11 +45,16 @@ class Fanout:
         return len(self._waiting)
 
     def wake(self, hub: Hub) -> None:
-        """Flush the hub at the end of this pass of the event loop."""
+        """Flush the hub at the end of this pass of the event loop, or of the rest."""
         self._hubs.add(hub)
-        if not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._flush)
+        if self._is_due:
+            return
+        self._is_due = True
+        loop, rest = asyncio.get_running_loop(), self._rest_until - self._monotonic()
+        if rest > 0:
+            loop.call_later(rest, self._flush)
+        else:
+            loop.call_soon(self._flush)
 
     def wait(self, outgoing: Outgoing) -> None:
         """Attend to a connection at the next tick."""
@@ -73,6 +81,8 @@ class Fanout:
                 self._holding.add(hub)
         if self._holding:
             self._set_timer()
+        end = self._monotonic()
+        self._rest_until = end + (end - now)
 
     def _tick(self) -> None:
         self._timer = None

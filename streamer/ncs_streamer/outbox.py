@@ -19,7 +19,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -113,9 +112,9 @@ class Lanes:
 
 
 class _InLine(NamedTuple):
-    """A frame in lane A."""
+    """A frame in lane A, or an answer, which is of no lanes."""
 
-    lanes: Lanes
+    lanes: Lanes | None
     frame: Frame
     since: float
 
@@ -144,8 +143,9 @@ class Outbox:
         self.skipped = 0
         self.patience = patience
         self._notice = notice
-        self._replies: deque[tuple[Frame, float]] = deque()
-        self._line: deque[_InLine] = deque()
+        # Lists: an empty deque is 700 bytes, and most connections never need one.
+        self._replies: list[_InLine] = []
+        self._line: list[_InLine] = []
         self._lanes: dict[Lanes, None] = {}
         self._conflating = 0  # frames in lanes B and C
         self._owing = 0  # subscriptions
@@ -180,7 +180,7 @@ class Outbox:
     def reply(self, frame: Frame, now: float) -> None:
         """Queue an answer to a request; these need no credit."""
         if self._makes_room(len(frame.data)):
-            self._replies.append((frame, now))
+            self._replies.append(_InLine(None, frame, now))
             self.waiting_bytes += len(frame.data)
 
     def open(self, teller: Teller, told: Mapping[DeliveryClass, int]) -> Lanes:
@@ -200,7 +200,7 @@ class Outbox:
         for entry in self._line:
             if entry.lanes is lanes:
                 self.waiting_bytes -= len(entry.frame.data)
-        self._line = deque(e for e in self._line if e.lanes is not lanes)
+        self._line = [e for e in self._line if e.lanes is not lanes]
 
     def begin(
         self,
@@ -289,15 +289,8 @@ class Outbox:
         """
         frames: list[bytes] = []
         self._tell_level(frames, now)
-        while self._replies and room > 0:
-            frame, _ = self._replies.popleft()
-            room -= self._left(frame)
-            frames.append(frame.data)
-        while self._line and room > 0 and self.has_credit:
-            frame = self._line.popleft().frame
-            room -= self._left(frame)
-            self.spend(frame.size)
-            frames.append(frame.data)
+        room = self._take_line(self._replies, room, frames)
+        room = self._take_line(self._line, room, frames)
         if not self._line:
             for name in ("keyed", "slots"):
                 room = self._take_lane(name, room, frames)
@@ -305,10 +298,27 @@ class Outbox:
             self._tell_caught_up(frames)
         return frames
 
+    def _take_line(self, line: list[_InLine], room: int, frames: list[bytes]) -> int:
+        """Take from the front of a line; return the room that is left."""
+        count = 0
+        for lanes, frame, _ in line:
+            if room <= 0 or not (lanes is None or self.has_credit):
+                break
+            if lanes is not None:
+                self.spend(frame.size)
+            self.waiting_bytes -= len(frame.data)
+            room -= len(frame.data)
+            frames.append(frame.data)
+            count += 1
+        del line[:count]
+        return room
+
     def _take_lane(self, name: str, room: int, frames: list[bytes]) -> int:
         """Take from lane B or C of all subscriptions; return the room that is left."""
         for lanes in list(self._lanes) if self._conflating else ():
             lane = getattr(lanes, name)
+            if room <= 0:
+                break
             while lane and room > 0 and self.has_credit:
                 waited = lane.pop(next(iter(lane)))
                 self._forget(waited)
@@ -328,11 +338,6 @@ class Outbox:
         if not self._owing or self._line or self._conflating or not self.has_credit:
             return []
         return [lanes for lanes in self._lanes if lanes.owes_snapshot]
-
-    def _left(self, frame: Frame) -> int:
-        size = len(frame.data)
-        self.waiting_bytes -= size
-        return size
 
     def _tell_level(self, frames: list[bytes], now: float) -> None:
         level, age = self._level(now)
@@ -373,7 +378,7 @@ class Outbox:
         if self._line:
             since = min(since, self._line[0].since)
         if self._replies:
-            since = min(since, self._replies[0][1])
+            since = min(since, self._replies[0].since)
         age = max(0.0, now - since)
         if self._owing:
             return Level.SKIPPING, age
