@@ -184,7 +184,11 @@ class _Option(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=Tr
 
 class Epsilon(_Option, kw_only=True):
     """How much a cluster has to change for an update of it to be sent: more than either
-    of what is given here."""
+    of what is given here.
+
+    It is measured from what subscriptions with these options were told last. One that
+    begins in between, with a newer snapshot, may be off by up to twice as much.
+    """
 
     centroid: _Share | None = None
     """Distance of the centroid from where it was told last, in units of the input."""
@@ -196,8 +200,8 @@ class EventFilter(_Option, kw_only=True):
     """What of the events is wanted; everything that is left out is let pass."""
 
     clusters: _Clusters | None = None
-    """Only what concerns these clusters, in the snapshot too. Drift that affects none
-    in particular concerns all."""
+    """Only these clusters and what merges into them, in the snapshot too. Drift that
+    affects none in particular concerns all."""
     min_severity: Severity | None = None
     """Only drift that is at least so severe."""
 

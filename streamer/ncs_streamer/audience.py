@@ -14,15 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import msgspec
-
 from ncs_protocol.messages import (
     DELIVERY_CLASSES,
     ClusterInfo,
     ClusterUpdate,
     ClusterUpdateEvent,
     DeliveryClass,
-    Event,
     ServerMessage,
     Skip,
 )
@@ -90,6 +87,7 @@ class Audience:
         variant: what the members want.
         wire: how they are told.
         told: where they begin.
+        clusters: of the model there; small changes are measured from them.
 
     Attributes:
         told: per class the last offset that members in step were told of.
@@ -102,6 +100,7 @@ class Audience:
         variant: Variant,
         wire: Wire,
         told: Mapping[DeliveryClass, int],
+        clusters: Sequence[ClusterInfo],
     ) -> None:
         self.variant = variant
         self.wire = wire
@@ -115,6 +114,8 @@ class Audience:
         self._slots: dict[str, Encoded] = {}
         self._due = 0.0
         self._clusters: dict[int, ClusterUpdate | ClusterInfo] = {}  # as told last
+        if variant.has_epsilon:
+            self._clusters = {cluster.cluster_id: cluster for cluster in clusters}
 
     def __len__(self) -> int:
         return len(self._in_step) + len(self._behind)
@@ -145,7 +146,13 @@ class Audience:
     def settle(
         self, subscription: Subscription, at: Mapping[DeliveryClass, int], now: float
     ) -> None:
-        """Write what waits for a member, and let it go with the others if it can."""
+        """Write what waits for a member, and let it go with the others if it can.
+
+        Args:
+            subscription: one that is not in step.
+            at: up to where it has been given all that it wants.
+            now: seconds that never go back.
+        """
         lanes = subscription.lanes
         assert lanes is not None
         outbox = subscription.outlet.outbox
@@ -201,7 +208,7 @@ class Audience:
             self._write(frames, before)
         sizes = [frame.size for frame in frames]
         for subscription in list(self._behind):
-            self._tell_behind(subscription, ready, max(sizes, default=0), at, now)
+            self._tell_behind(subscription, ready, max(sizes, default=0), now)
         return len(ready) * len(self)
 
     def _ready(self, now: float) -> list[Encoded]:
@@ -268,7 +275,6 @@ class Audience:
         subscription: Subscription,
         ready: Sequence[Encoded],
         size: int,
-        at: Mapping[DeliveryClass, int],
         now: float,
     ) -> None:
         lanes, outbox = subscription.lanes, subscription.outlet.outbox
@@ -277,7 +283,7 @@ class Audience:
         for encoded in ready:
             outbox.add(lanes, encoded, size, now)
         if was_empty:
-            self.settle(subscription, at, now)
+            self.settle(subscription, self.told, now)
 
     # Frames
 
@@ -304,28 +310,3 @@ class Audience:
             to=last,
         )
         return self.wire.frame(self.wire.codec.encode(skip), told)
-
-    # The model, as the members know it
-
-    def as_told(self, clusters: Sequence[ClusterInfo]) -> list[ClusterInfo]:
-        """Return a snapshot's clusters as a member has to have them.
-
-        Where small changes are left out, that is as they were told last: the next
-        update is measured from there.
-        """
-        known = list(clusters)
-        if self.variant.has_epsilon:
-            names = ClusterInfo.__struct_fields__
-            for place, cluster in enumerate(known):
-                told = self._clusters.setdefault(cluster.cluster_id, cluster)
-                known[place] = ClusterInfo(**{n: getattr(told, n) for n in names})
-        return self.variant.shown_clusters(known)
-
-    def event_as_told(self, event: Event) -> Event:
-        """Return an update that was missed as a member has to have it; see above."""
-        if not self.variant.has_epsilon or not isinstance(event, ClusterUpdateEvent):
-            return event
-        told = self._clusters.setdefault(event.data.cluster_id, event.data)
-        fields = {n: getattr(told, n) for n in ClusterInfo.__struct_fields__}
-        data = ClusterUpdate(change=event.data.change, **fields)
-        return msgspec.structs.replace(event, data=data)

@@ -211,7 +211,8 @@ class Hub:
         variant = Variant.of(request)
         audience = self._audiences.get((variant, wire))
         if audience is None:
-            audience = Audience(self.stream, self.epoch, variant, wire, at)
+            clusters = sight.view.clusters
+            audience = Audience(self.stream, self.epoch, variant, wire, at, clusters)
             self._audiences[variant, wire] = audience
         subscription = Subscription(request.id, audience, outlet)
         missed = None
@@ -259,11 +260,11 @@ class Hub:
     ) -> Subscribed:
         snapshot = None
         if sight is not None:
-            view = sight.view
+            view, variant = sight.view, subscription.audience.variant
             snapshot = Snapshot(
                 model_version=view.offset,
                 dimension=view.statistics["dimension"],
-                clusters=subscription.audience.as_told(view.clusters),
+                clusters=variant.shown_clusters(view.clusters),
                 status=sight.status,
             )
         return Subscribed(
@@ -307,7 +308,7 @@ class Hub:
         for event in sight.missed:
             assert event.times is not None
             event.times.emitted = now
-            found.append(Encoded(audience.event_as_told(event)))
+            found.append(Encoded(event))
         missed = []
         for encoded in found:
             if audience.variant.wants(encoded.event):

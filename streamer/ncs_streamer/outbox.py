@@ -77,6 +77,7 @@ class Lanes:
 
     Attributes:
         told: last offset of each class that its reader has, or has waiting in lane A.
+        given: the same with what waits in lanes B and C.
         owes_snapshot: whether updates were dropped, so that only a snapshot can go on.
         owed_since: when the oldest of them began to wait.
         is_asked: whether somebody is working on that snapshot; set by who does.
@@ -85,12 +86,13 @@ class Lanes:
     """
 
     __slots__ = (
-        "is_asked", "keyed", "owed_since", "owes_snapshot", "slots", "teller", "told"
+        "given", "is_asked", "keyed", "owed_since", "owes_snapshot", "slots", "teller", "told"
     )  # fmt: skip
 
     def __init__(self, teller: Teller, told: Mapping[DeliveryClass, int]) -> None:
         self.teller = teller
         self.told = dict(told)
+        self.given = dict(told)
         self.owes_snapshot = False
         self.is_asked = False
         self.owed_since = 0.0
@@ -221,7 +223,7 @@ class Outbox:
         if lanes.owes_snapshot:
             self._owing -= 1
         lanes.owes_snapshot = lanes.is_asked = False
-        lanes.told = dict(told)
+        lanes.told, lanes.given = dict(told), dict(told)
         self._append(lanes, frame, now)
 
     def add(self, lanes: Lanes, encoded: Encoded, size: int, now: float) -> None:
@@ -235,14 +237,15 @@ class Outbox:
         """
         event = encoded.event
         delivery = event.delivery
-        if event.last <= lanes.told[delivery]:
+        if event.last <= lanes.given[delivery]:
             return
         if delivery == "lossless":
             self.close_gap(lanes, delivery, event.first - 1, now)
-            lanes.told[delivery] = event.last
+            lanes.told[delivery] = lanes.given[delivery] = event.last
             frame = lanes.teller.event(encoded, event.first, lanes.told)
             self._append(lanes, frame, now)
             return
+        lanes.given[delivery] = event.last
         if delivery == "keyed" and lanes.owes_snapshot:
             self.skipped += 1
             return
@@ -269,7 +272,7 @@ class Outbox:
         """Queue word that up to `last` there is nothing in a class that is wanted."""
         first = lanes.told[delivery] + 1
         if last >= first:
-            lanes.told[delivery] = last
+            lanes.told[delivery] = lanes.given[delivery] = last
             frame = lanes.teller.skip(delivery, first, last, lanes.told)
             self._append(lanes, frame, now)
 

@@ -81,9 +81,7 @@ class Variant:
             return False
         match event:
             case ClusterUpdateEvent(data=update):
-                return self._concerns(
-                    (update.cluster_id, update.merged_into, update.split_from)
-                )
+                return self._concerns((update.cluster_id, update.merged_into))
             case DriftDetectionEvent(data=drift):
                 if self.min_severity is not None and SEVERITIES.index(
                     drift.severity

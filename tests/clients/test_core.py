@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from link import MemoryLink, MemoryServer, principal
 
-from ncs_client.core import Batch, ClientCore, Reader
+from ncs_client.core import Batch, ClientCore, Reader, Wanted
 from ncs_client.errors import RefusedError
 from ncs_client.view import ClusterView
 from ncs_protocol import MSGPACK
@@ -164,7 +164,7 @@ def test_a_batch_refused_by_a_server_that_stops_goes_to_the_next_connection(
 
 
 def test_a_subscription_resumes_where_it_was(core: ClientCore) -> None:
-    reader = Reader("", "s", None, lambda _: None, lambda _: None)
+    reader = Reader("", "s", Wanted(), lambda _: None, lambda _: None)
     core.subscribe(reader)
     offsets: Any = {"lossless": 4, "keyed": 2, "latest": 0}
     core.receive(
@@ -178,7 +178,7 @@ def test_a_subscription_resumes_where_it_was(core: ClientCore) -> None:
 
 def test_a_refused_subscription_fails_its_reader(core: ClientCore) -> None:
     failures: list[RefusedError] = []
-    core.subscribe(Reader("", "s", None, lambda _: None, failures.append))
+    core.subscribe(Reader("", "s", Wanted(), lambda _: None, failures.append))
     core.receive(
         Error(
             code="permission_denied", blame="client", retry="never", detail="", id="s1"
@@ -195,7 +195,7 @@ class Wire:
         self.core = ClientCore("TOKEN", "p", 7, ["s"])
         self.outcomes: list[Ack | RefusedError] = []
         self.view = ClusterView()
-        self.reader = Reader("", "s", None, self.view.apply, self._no_failure)
+        self.reader = Reader("", "s", Wanted(), self.view.apply, self._no_failure)
         self.link: MemoryLink
         self.to_server: list[ClientMessage] = []
         self.to_client: list[ServerMessage] = []

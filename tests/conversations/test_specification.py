@@ -64,6 +64,9 @@ def test_the_server_says_what_the_specification_says(title: str) -> None:
         elif line.startswith("(closed with"):
             assert link.closed is not None
             assert f"(closed with {link.closed.close_code})" == line
+        elif passed := re.fullmatch(r"\((\d+) seconds pass\)", line):
+            server.wait(int(passed[1]))
+            link.tick()
         else:
             assert line == "(the connection breaks, and the client comes back)"
             link.drop()

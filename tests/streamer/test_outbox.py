@@ -142,6 +142,12 @@ def test_what_the_reader_has_already_is_not_queued() -> None:
     assert desk.take() == ["snapshot", "A 3-3", "B2 6-7"]
 
 
+def test_what_waits_already_is_not_overtaken_by_what_it_stands_for() -> None:
+    desk = Desk()
+    desk.add(keyed(1, 1, 4), keyed(2, 5, 8), keyed(1, 2), keyed(3, 6), keyed(2, 9))
+    assert desk.take() == ["B1 1-4", "B2 5-9"]
+
+
 def test_a_lossless_event_after_a_gap_is_preceded_by_a_skip() -> None:
     desk = Desk()
     desk.add(*lossless(4))

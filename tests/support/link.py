@@ -93,14 +93,15 @@ def messages_in(data: bytes) -> list[bytes]:
 class MemoryStream:
     """Model, hub and admission of one stream."""
 
-    def __init__(self, name: str, epoch: str) -> None:
+    def __init__(self, server: MemoryServer, name: str, epoch: str) -> None:
+        self.server = server
         self.model = StreamModel(name, epoch, EngineParams())
         bounds = HistoryBounds(events=100, bytes=10**6, age_s=3600.0)
         self.hub = Hub(name, epoch, bounds, lambda codec, count: None, self._flush)
         self.admission = Admission.after(self.model, 100)
 
     def _flush(self, hub: Hub) -> None:
-        self.due = hub.flush(0.0)
+        hub.flush(self.server.now)
 
     def submit(self, entry: Entry) -> Applied:
         """Apply an entry at once, and tell its events."""
@@ -130,6 +131,11 @@ class MemoryServer:
 
     Args:
         credentials: token -> principal.
+
+    Attributes:
+        now: set it to move the time.
+        tells_at_once: whether updates of clusters are told after every frame, and not
+            when somebody calls `tell_updates`.
     """
 
     def __init__(self, credentials: dict[str, Principal] | None = None) -> None:
@@ -137,6 +143,7 @@ class MemoryServer:
         self.streams: dict[tuple[str, str], MemoryStream] = {}
         self.now = START
         self.links = 0
+        self.tells_at_once = True
         self.config = SessionConfig(
             limits=Limits(),
             durability="local",
@@ -151,7 +158,14 @@ class MemoryServer:
     def stream(self, tenant: str, name: str) -> MemoryStream:
         """Return the stream, made if need be."""
         epoch = f"epoch-{len(self.streams) + 1}"
-        return self.streams.setdefault((tenant, name), MemoryStream(name, epoch))
+        return self.streams.setdefault((tenant, name), MemoryStream(self, name, epoch))
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and tell what was held back."""
+        self.now += seconds
+        for stream in self.streams.values():
+            stream.tell_updates()
+            stream.hub.flush(self.now)
 
     def connect(
         self, codec: Codec = JSON, credential: Principal | None = None
@@ -209,8 +223,9 @@ class MemoryLink:
             return
         now = self.server.now
         self._perform(self.session.receive(message, len(frame), now))
-        for stream in self.server.streams.values():
-            stream.tell_updates()
+        if self.server.tells_at_once:
+            for stream in self.server.streams.values():
+                stream.tell_updates()
 
     def take(self) -> list[ServerMessage]:
         """Return and remove what the server sent."""
@@ -230,6 +245,7 @@ class MemoryLink:
     def tick(self) -> None:
         """Let the session do what is due."""
         self._perform(self.session.tick(self.server.now))
+        self.outgoing.attend(self.server.now)
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:

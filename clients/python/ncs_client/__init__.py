@@ -12,6 +12,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ncs_protocol.messages import CaughtUp, Epsilon, EventFilter, Lagging
+
     from .client import AsyncNCSClient
     from .errors import (
         ConnectionEndedError,
@@ -41,11 +43,15 @@ __all__ = [
     "AlgorithmStatus",
     "ApiKey",
     "AsyncNCSClient",
+    "CaughtUp",
     "Cluster",
     "ClusterView",
     "ConnectionEndedError",
+    "Epsilon",
+    "EventFilter",
     "GatewayClient",
     "Health",
+    "Lagging",
     "LaggingError",
     "NCSAPIException",
     "NcsClientError",
@@ -63,8 +69,9 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULES = {
-    "client": ("AsyncNCSClient",),
-    "errors": (
+    ".client": ("AsyncNCSClient",),
+    "ncs_protocol.messages": ("CaughtUp", "Epsilon", "EventFilter", "Lagging"),
+    ".errors": (
         "ConnectionEndedError",
         "LaggingError",
         "NCSAPIException",
@@ -74,8 +81,8 @@ _MODULES = {
         "SpoolFullError",
         "UnreachableError",
     ),
-    "gateway": ("GatewayClient",),
-    "results": (
+    ".gateway": ("GatewayClient",),
+    ".results": (
         "AlgorithmStatus",
         "ApiKey",
         "Cluster",
@@ -83,10 +90,10 @@ _MODULES = {
         "PointOutcome",
         "ProcessResult",
     ),
-    "spool_options": ("SpoolOptions",),
-    "stream": ("StreamSession",),
-    "subscription": ("Subscription",),
-    "view": ("ClusterView",),
+    ".spool_options": ("SpoolOptions",),
+    ".stream": ("StreamSession",),
+    ".subscription": ("Subscription",),
+    ".view": ("ClusterView",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -95,4 +102,4 @@ def __getattr__(name: str) -> Any:
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    return getattr(importlib.import_module(module, __name__), name)

@@ -108,6 +108,9 @@ class Connection:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def _arriving(self, message: ServerMessage, size: int) -> None:
+        """Take note of a message of `size` bytes, before the core does."""
+
     def _received(self, message: ServerMessage) -> None:
         """Take note of a message, after the core did."""
 
@@ -202,7 +205,8 @@ class Connection:
 
     async def _read(self, socket: ClientConnection) -> None:
         try:
-            async for frame in socket:
+            while True:
+                frame = await socket.recv(decode=False)
                 try:
                     message = self._codec.decode_server(frame)
                 except NcsError as error:
@@ -215,6 +219,7 @@ class Connection:
                     self._reconnect_after_s = message.reconnect_after_ms / 1000
                 if isinstance(message, Error):
                     self._wait_as_told(message, socket)
+                self._arriving(message, len(frame))
                 self.send_now(self._core.receive(message))
                 self._received(message)
         except ConnectionClosed:

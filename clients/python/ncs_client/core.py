@@ -17,12 +17,17 @@ from typing import Any
 from ncs_protocol import Retry
 from ncs_protocol.messages import (
     Ack,
+    CaughtUp,
     ClientMessage,
+    Credit,
     DeliveryClass,
+    Epsilon,
     Error,
     Event,
+    EventFilter,
     EventType,
     Hello,
+    Lagging,
     Points,
     Position,
     ServerMessage,
@@ -35,10 +40,22 @@ from ncs_protocol.messages import (
 
 from .errors import RefusedError
 
-__all__ = ["Batch", "ClientCore", "Incoming", "Reader"]
+__all__ = ["Batch", "ClientCore", "Incoming", "Reader", "Wanted"]
 
-Incoming = Subscribed | Event
+Incoming = Subscribed | Event | Lagging | CaughtUp
 """What a reader of a subscription gets."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a subscription wants of the events; see `subscribe` in the protocol."""
+
+    events: Sequence[EventType] | None = None
+    """None for all types."""
+    max_hz: float | None = None
+    epsilon: Epsilon | None = None
+    filter: EventFilter | None = None
+    centroids: bool = True
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -79,7 +96,7 @@ class Reader:
 
     id: str
     stream: str
-    events: Sequence[EventType] | None
+    wanted: Wanted
     deliver: Callable[[Incoming], None]
     fail: Callable[[RefusedError], None]
     epoch: str | None = None
@@ -96,6 +113,8 @@ class ClientCore:
         producer: names this sender; its batches are exactly-once under this name.
         producer_epoch: higher than in any earlier life of the producer.
         streams: streams to be told of in `welcome` from the start.
+        event_credit: bytes of events that may be on their way or taken and not read;
+            None for as many as the line takes.
 
     Attributes:
         welcome: the last one; None while not connected.
@@ -107,6 +126,7 @@ class ClientCore:
         producer: str,
         producer_epoch: int,
         streams: Sequence[str] = ("default",),
+        event_credit: int | None = None,
     ) -> None:
         self.token = token
         self.welcome: Welcome | None = None
@@ -116,6 +136,8 @@ class ClientCore:
         self._lanes: dict[str, _Lane] = {name: _Lane() for name in streams}
         self._readers: dict[str, Reader] = {}
         self._next_id = 1
+        self._event_credit = event_credit
+        self._read = 0  # bytes of events since credit was given last
 
     @property
     def unacknowledged(self) -> int:
@@ -164,6 +186,16 @@ class ClientCore:
             return []
         return [Unsubscribe(id=reader.id)]
 
+    def read(self, size: int) -> list[ClientMessage]:
+        """Take note that events of `size` bytes were read; return what to send."""
+        if self._event_credit is None or self.welcome is None:
+            return []
+        self._read += size
+        if self._read < self._event_credit // 2:
+            return []
+        grant, self._read = self._read, 0
+        return [Credit(bytes=grant)]
+
     def resume(self, stream: str) -> list[ClientMessage]:
         """Go on with a stream that was paused; return what to send."""
         self.paused.discard(stream)
@@ -182,6 +214,9 @@ class ClientCore:
                 return self._refused(message)
             case Subscribed():
                 self._subscribed(message)
+            case Lagging() | CaughtUp():
+                for reader in list(self._readers.values()):
+                    reader.deliver(message)
             case Skip():
                 self._told(message.stream, message.delivery, message.from_, message.to)
             case _:
@@ -195,6 +230,9 @@ class ClientCore:
         self.welcome = welcome
         self.paused.clear()
         messages: list[ClientMessage] = []
+        if self._event_credit is not None:
+            self._read = 0
+            messages.append(Credit(bytes=self._event_credit))
         for stream, lane in self._lanes.items():
             resume = welcome.resume.get(stream)
             known = resume is not None and resume.producer_epoch == self._epoch
@@ -265,9 +303,17 @@ class ClientCore:
     # Subscriptions
 
     def _subscription(self, reader: Reader) -> Subscribe:
-        message = Subscribe(id=reader.id, stream=reader.stream)
-        if reader.events is not None:
-            message.events = list(reader.events)
+        wanted = reader.wanted
+        message = Subscribe(
+            id=reader.id,
+            stream=reader.stream,
+            max_hz=wanted.max_hz,
+            epsilon=wanted.epsilon,
+            filter=wanted.filter,
+            centroids=wanted.centroids,
+        )
+        if wanted.events is not None:
+            message.events = list(wanted.events)
         if reader.epoch is not None:
             message.since = Position(epoch=reader.epoch, offsets=dict(reader.told))
         return message
@@ -283,8 +329,10 @@ class ClientCore:
 
     def _event(self, event: Any) -> None:
         for reader in list(self._readers.values()):
-            wanted = reader.events is None or _type_of(event) in reader.events
-            if reader.stream == event.stream and wanted:
+            events = reader.wanted.events
+            if reader.stream == event.stream and (
+                events is None or _type_of(event) in events
+            ):
                 self._told_one(reader, event.delivery, event.first, event.last)
                 reader.deliver(event)
 

@@ -14,16 +14,21 @@ import numpy as np
 from ncs_protocol import CODECS, ScaledArray
 from ncs_protocol.messages import (
     Ack,
+    Epsilon,
+    Event,
+    EventFilter,
     EventType,
     Points,
     ResultDetail,
     ServerMessage,
+    Skip,
+    Subscribed,
     Welcome,
 )
 
 from .backoff import Backoff
 from .connection import Connection
-from .core import Batch, ClientCore
+from .core import Batch, ClientCore, Wanted
 from .errors import ConnectionEndedError, RefusedError
 from .subscription import Subscription
 
@@ -47,6 +52,9 @@ class StreamSession(Connection):
         on_reconnect: called with the number of the attempt.
         max_unacknowledged: batches that may wait for their acks before `submit` blocks.
         max_queue: events that may wait in a subscription before it fails.
+        event_credit: bytes of events that may be on their way or wait in subscriptions,
+            all together. Beyond it the server leaves updates out, and says so. None for
+            no bound.
         backoff: waits between attempts to connect.
         core: decides what is sent, instead of one made of `producer` and `streams`.
     """
@@ -63,13 +71,18 @@ class StreamSession(Connection):
         on_reconnect: Callable[[int], None] | None = None,
         max_unacknowledged: int = 1024,
         max_queue: int = 10_000,
+        event_credit: int | None = None,
         backoff: Backoff | None = None,
         core: ClientCore | None = None,
     ) -> None:
         # A new life of the producer starts to count from 1 again: what an earlier one
         # had not sent is not here any more, and a higher epoch says so.
         self.core = core or ClientCore(
-            "", producer or f"py-{uuid.uuid4().hex}", time.time_ns(), streams
+            "",
+            producer or f"py-{uuid.uuid4().hex}",
+            time.time_ns(),
+            streams,
+            event_credit,
         )
         super().__init__(
             url,
@@ -84,6 +97,7 @@ class StreamSession(Connection):
         self._aborted = False
         self._max_unacknowledged = max_unacknowledged
         self._subscriptions: set[Subscription] = set()
+        self._unread = 0  # bytes of the event that arrives, until somebody claims them
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._welcomed: asyncio.Future[Welcome] | None = None
@@ -218,32 +232,59 @@ class StreamSession(Connection):
     # Events
 
     async def subscribe(
-        self, stream: str = "default", events: Sequence[EventType] | None = None
+        self,
+        stream: str = "default",
+        events: Sequence[EventType] | None = None,
+        *,
+        max_hz: float | None = None,
+        epsilon: Epsilon | None = None,
+        filter: EventFilter | None = None,
+        centroids: bool = True,
     ) -> Subscription:
         """Follow a stream.
 
         Args:
             stream: its name; it need not have points yet.
             events: the types wanted; None for all.
+            max_hz: how often a second updates come at most.
+            epsilon: how much a cluster has to change for an update.
+            filter: which clusters, and how severe a drift.
+            centroids: whether clusters come with theirs.
 
         Raises:
             ConnectionEndedError: if the session is over.
         """
         self._raise_if_ended()
-        subscription = Subscription(stream, events, self.max_queue)
+        wanted = Wanted(events, max_hz, epsilon, filter, centroids)
+        subscription = Subscription(stream, wanted, self.max_queue)
 
         def end() -> None:
             self._subscriptions.discard(subscription)
             self.send_now(self.core.unsubscribe(subscription.reader))
 
         subscription.end = end
+        subscription.claim = self._claim
+        subscription.on_read = self._read_events
         self._subscriptions.add(subscription)
         self.send_now(self.core.subscribe(subscription.reader))
         return subscription
 
+    def _claim(self) -> int:
+        size, self._unread = self._unread, 0
+        return size
+
+    def _read_events(self, size: int) -> None:
+        if size:
+            self.send_now(self.core.read(size))
+
     # What the connection tells
 
+    def _arriving(self, message: ServerMessage, size: int) -> None:
+        if isinstance(message, Subscribed | Skip | Event):
+            self._unread = size
+
     def _received(self, message: ServerMessage) -> None:
+        self._read_events(self._claim())  # of what nobody keeps to read later
         if isinstance(message, Welcome) and self._welcomed is not None:
             if not self._welcomed.done():
                 self._welcomed.set_result(message)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 
-from ncs_protocol.messages import EventType
-
-from .core import Incoming, Reader
+from .core import Incoming, Reader, Wanted
 from .errors import LaggingError
 
 __all__ = ["Subscription"]
@@ -19,22 +17,26 @@ class Subscription:
     """Events of one stream, as an async iterator.
 
     Iterating gives first a `Subscribed` with a snapshot of the model, then events;
-    after a reconnect that could not be bridged, a `Subscribed` with a fresh snapshot.
+    after a reconnect that could not be bridged, and for a reader that was too far
+    behind, a `Subscribed` with a fresh snapshot. `Lagging` and `CaughtUp` tell that the
+    server has to leave updates out because they are not read fast enough.
 
     Attributes:
         stream: name of the stream.
         reader: what the core knows of it.
         end: unsubscribes; set by the session.
+        claim: returns the bytes of the frame that is being delivered, once; set by it.
+        on_read: called with bytes that were read; set by it.
     """
 
-    def __init__(
-        self, stream: str, events: Sequence[EventType] | None, max_queue: int
-    ) -> None:
+    def __init__(self, stream: str, wanted: Wanted, max_queue: int) -> None:
         self.stream = stream
-        self.reader = Reader("", stream, events, self._deliver, self.fail)
+        self.reader = Reader("", stream, wanted, self._deliver, self.fail)
         self.end: Callable[[], None] = _not_begun
+        self.claim: Callable[[], int] = lambda: 0
+        self.on_read: Callable[[int], None] = lambda size: None
         self._max_queue = max_queue
-        self._queue: deque[Incoming] = deque()
+        self._queue: deque[tuple[Incoming, int]] = deque()
         self._arrived = asyncio.Event()
         self._error: Exception | None = None
         self._finished = False
@@ -49,7 +51,7 @@ class Subscription:
             self.fail(LaggingError(len(self._queue)))
             self.end()
         if self._error is None:
-            self._queue.append(message)
+            self._queue.append((message, self.claim()))
             self._arrived.set()
 
     def fail(self, error: Exception) -> None:
@@ -73,11 +75,15 @@ class Subscription:
                 raise StopAsyncIteration
             self._arrived.clear()
             await self._arrived.wait()
-        return self._queue.popleft()
+        message, size = self._queue.popleft()
+        self.on_read(size)
+        return message
 
     async def close(self) -> None:
         """End the subscription."""
         self.end()
+        self.on_read(sum(size for _, size in self._queue))
+        self._queue.clear()
         self.finish()
 
     async def __aenter__(self) -> Subscription:

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from ncs_client import AsyncNCSClient
-from ncs_protocol.messages import Subscribed
+from ncs_protocol.messages import Event
 
 from ..cli.child import ServerProcess
 from ..demo.plant import Plant
@@ -68,7 +68,7 @@ async def _read(
 ) -> None:
     async with client.stream(codec=codec) as session:
         async for message in await session.subscribe("bench"):
-            if isinstance(message, Subscribed) or message.times is None:
+            if not isinstance(message, Event) or message.times is None:
                 continue
             age = time.time() - message.times.ingest
             ages.setdefault((message.delivery, codec), []).append(age)

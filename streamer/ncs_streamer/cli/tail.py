@@ -11,13 +11,17 @@ from typing import Any
 import msgspec
 import orjson
 
-from ncs_client import AsyncNCSClient, ClusterView, NcsClientError
+from ncs_client import AsyncNCSClient, ClusterView, Epsilon, EventFilter, NcsClientError
 from ncs_client.core import Incoming
 from ncs_protocol.messages import (
     EVENT_TYPES,
+    SEVERITIES,
     AlgorithmStatusEvent,
+    CaughtUp,
     ClusterUpdateEvent,
     DriftDetectionEvent,
+    Event,
+    Lagging,
     PerformanceMetricsEvent,
     Subscribed,
 )
@@ -37,6 +41,18 @@ def add_to(commands: Any) -> None:
         help=f"of {','.join(EVENT_TYPES)} [all; as text, without cluster updates]",
     )
     parser.add_argument("--limit", type=int, help="stop after so many events")
+    parser.add_argument("--max-hz", type=float, help="updates a second, at most")
+    parser.add_argument("--clusters", help="only these, for example 3,7")
+    parser.add_argument("--min-severity", choices=SEVERITIES, help="of drift")
+    parser.add_argument(
+        "--min-move", type=float, help="distance that a centroid has to move"
+    )
+    parser.add_argument(
+        "--min-growth", type=float, help="share by which a size has to change"
+    )
+    parser.add_argument(
+        "--no-centroids", action="store_true", help="clusters without their centroids"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -45,15 +61,37 @@ def _run(args: argparse.Namespace) -> int:
     for name in events or ():
         if name not in EVENT_TYPES:
             raise SystemExit(f"ncs: {name!r} is no event: {', '.join(EVENT_TYPES)}")
-    return asyncio.run(_tail(args, credential_of(args), events))
+    return asyncio.run(_tail(args, credential_of(args), events, _options(args)))
 
 
-async def _tail(args: argparse.Namespace, credential: str, events: Any) -> int:
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what of the events is wanted, as `subscribe` takes it."""
+    options: dict[str, Any] = {
+        "max_hz": args.max_hz,
+        "centroids": not args.no_centroids,
+    }
+    if args.clusters or args.min_severity:
+        try:
+            only = (
+                [int(id) for id in args.clusters.split(",")] if args.clusters else None
+            )
+        except ValueError:
+            raise SystemExit(f"ncs: --clusters {args.clusters!r}: no ids") from None
+        options["filter"] = EventFilter(clusters=only, min_severity=args.min_severity)
+    if args.min_move is not None or args.min_growth is not None:
+        options["epsilon"] = Epsilon(centroid=args.min_move, size=args.min_growth)
+    return options
+
+
+async def _tail(
+    args: argparse.Namespace, credential: str, events: Any, options: dict[str, Any]
+) -> int:
     view, shown = ClusterView(), 0
     try:
         async with AsyncNCSClient(args.url, credential) as client:
             async with client.stream(on_reconnect=say_reconnect) as session:
-                async for message in await session.subscribe(args.stream, events):
+                subscription = await session.subscribe(args.stream, events, **options)
+                async for message in subscription:
                     view.apply(message)
                     if events is None and not args.json and _is_update(message):
                         continue  # many a second; --events cluster_update has them
@@ -61,7 +99,7 @@ async def _tail(args: argparse.Namespace, credential: str, events: Any) -> int:
                         _as_json(message) if args.json else line_of(message, view),
                         flush=True,
                     )
-                    shown += not isinstance(message, Subscribed)
+                    shown += isinstance(message, Event)
                     if args.limit is not None and shown >= args.limit:
                         break
     except NcsClientError as error:
@@ -84,13 +122,17 @@ def line_of(message: Incoming, view: ClusterView) -> str:
 
 
 def _time_of(message: Incoming) -> datetime:
-    times = None if isinstance(message, Subscribed) else message.times
+    times = message.times if isinstance(message, Event) else None
     at = datetime.fromtimestamp(times.emitted, UTC) if times else datetime.now(UTC)
     return at.astimezone()
 
 
 def _words(message: Incoming, view: ClusterView) -> str:
     match message:
+        case Lagging():
+            return f"{message.level:10} {message.behind_ms} ms behind"
+        case CaughtUp():
+            return f"caught up  {message.skipped} updates were left out"
         case Subscribed():
             return f"snapshot   {len(view.clusters)} clusters, epoch {message.epoch}"
         case ClusterUpdateEvent(data=update):
@@ -99,7 +141,7 @@ def _words(message: Incoming, view: ClusterView) -> str:
                 text += f", into {update.merged_into}"
             if update.split_from is not None:
                 text += f", out of {update.split_from}"
-            if update.centroid is not None:
+            if update.radius is not None:
                 text += f", quality {update.quality:.2f}"
             return text
         case DriftDetectionEvent(data=drift):
