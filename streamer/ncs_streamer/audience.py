@@ -215,9 +215,9 @@ class Audience:
         ready, self._lossless = self._lossless, []
         if (self._keyed or self._slots) and now >= self._due:
             for encoded in self._keyed.values():
-                told = self._clusters.get(encoded.event.key or 0)
                 event = encoded.event
                 assert isinstance(event, ClusterUpdateEvent)
+                told = self._clusters.get(event.data.cluster_id)
                 if not self.variant.is_small(event.data, told):
                     ready.append(encoded)
             ready += self._slots.values()

@@ -86,7 +86,8 @@ class Lanes:
     """
 
     __slots__ = (
-        "given", "is_asked", "keyed", "owed_since", "owes_snapshot", "slots", "teller", "told"
+        "given", "is_asked", "keyed", "owed_since", "owes_snapshot", "slots",
+        "teller", "told",
     )  # fmt: skip
 
     def __init__(self, teller: Teller, told: Mapping[DeliveryClass, int]) -> None:

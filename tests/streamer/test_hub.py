@@ -389,3 +389,190 @@ def test_performance_is_told_every_time() -> None:
     for _ in range(3):
         stage.performance()
     assert [place[2] for place in places(reader.sent)] == [1, 2, 3]
+
+
+# Readers in step, and readers that are not
+
+BLOCKED = 2**30
+
+
+def kinds(reader: Reader) -> list[str]:
+    """Return what a reader was sent, by tag, `subscribed` first."""
+    return [message.__struct_config__.tag for message in reader.sent]
+
+
+def test_readers_in_step_are_written_the_very_same_bytes_once_a_flush() -> None:
+    stage = Stage()
+    readers = [stage.follow() for _ in range(3)]
+    written: list[bytes] = []
+    for reader in readers:
+        reader.outgoing._write = written.append
+    stage.hub.publish(
+        [cluster("lossless", offset=1), cluster("keyed", offset=1)],
+        applied=5.0,
+        now=6.0,
+    )
+    stage.flush()
+    assert len(written) == 3
+    assert written[0] is written[1] is written[2]
+
+
+def test_readers_that_want_something_else_are_told_something_else() -> None:
+    stage = Stage()
+    every, bare = stage.follow(), stage.follow(centroids=False)
+    drift_only = stage.follow(events=("drift_detection",))
+    place: dict[str, Any] = {"offset": 1}
+    event: Any = cluster("keyed", **place)
+    event.data.centroid = [1.0, 2.0]
+    stage.keyed = 1
+    stage.publish([event])
+    assert every.sent[1].data.centroid == [1.0, 2.0]
+    assert bare.sent[1].data.centroid is None
+    assert kinds(drift_only) == ["subscribed"]
+
+
+def test_a_reader_that_is_full_waits_and_the_others_do_not() -> None:
+    stage = Stage()
+    full, other = stage.follow(), stage.follow()
+    full.transport.buffered = BLOCKED
+    stage.create(2)
+    stage.update(2)
+    assert len(other.sent) == 4
+    assert len(full.sent) == 1
+    full.transport.buffered = 0
+    full.outgoing.attend(0.0)
+    assert full.sent[1:] == other.sent[1:]
+
+
+def test_a_reader_that_has_caught_up_is_in_step_again() -> None:
+    stage = Stage()
+    reader = stage.follow()
+    reader.transport.buffered = BLOCKED
+    stage.create()
+    assert reader.subscription.lanes is not None
+    reader.transport.buffered = 0
+    reader.outgoing.attend(0.0)
+    stage.create()
+    assert reader.subscription.lanes is None
+    stage.create()
+    assert [place[2] for place in places(reader.sent)] == [1, 2, 3]
+
+
+def test_a_reader_that_joins_at_once_is_in_step_at_once() -> None:
+    stage = Stage()
+    stage.create(3)
+    assert stage.follow().subscription.lanes is None
+
+
+def test_a_reader_ahead_of_the_others_is_told_what_is_new_to_it() -> None:
+    stage = Stage()
+    first = stage.follow()
+    stage.keyed = 5  # the model is there, and nobody was told yet
+    second = stage.follow()
+    stage.publish([cluster("keyed", from_=1, to=4), cluster("keyed", from_=5, to=7)])
+    assert [place[2:] for place in places(first.sent)] == [(1, 7)]
+    assert [place[2:] for place in places(second.sent)] == [(6, 7)]
+    assert second.subscription.lanes is None
+
+
+def test_joining_a_filtered_audience_closes_its_gap() -> None:
+    stage = Stage()
+    first = stage.follow(events=("drift_detection",))
+    stage.create(3)
+    assert kinds(first) == ["subscribed"]
+    second = stage.follow(events=("drift_detection",))
+    assert second.subscription.lanes is not None
+    stage.drift()
+    assert second.subscription.lanes is None
+    assert places(first.sent) == [
+        ("skip", "lossless", 1, 3),
+        ("drift_detection", "lossless", 4, 4),
+    ]
+    assert places(second.sent) == [("drift_detection", "lossless", 4, 4)]
+
+
+def test_with_max_hz_updates_are_told_so_often_and_lossless_events_at_once() -> None:
+    stage = Stage()
+    reader = stage.follow(max_hz=2.0)
+    for _ in range(3):
+        stage.update()
+    stage.create()
+    assert [place[2:] for place in places(reader.sent)] == [(1, 1), (1, 1)]
+    stage.now = 0.49
+    assert stage.flush() == 0.5
+    assert len(reader.sent) == 3
+    stage.now = 0.5
+    assert stage.flush() is None
+    assert places(reader.sent)[-1] == ("cluster_update", "keyed", 2, 3)
+
+
+def sized(size: int, offset: int) -> Event:
+    event: Any = cluster("keyed", offset=offset)
+    event.data.size = size
+    event.data.radius = 1.0
+    return event
+
+
+def test_with_epsilon_a_small_change_is_left_out_and_covered_by_the_next() -> None:
+    stage = Stage()
+    reader = stage.follow(epsilon=messages.Epsilon(size=0.1))
+    for offset, size in enumerate((100, 105, 110, 111, 115, 130), 1):
+        stage.publish([sized(size, offset)])
+    told = [(m.first, m.last, m.data.size) for m in reader.sent[1:]]
+    assert told == [(1, 1, 100), (2, 4, 111), (5, 6, 130)]
+
+
+def test_a_reader_without_credit_is_behind() -> None:
+    stage = Stage()
+    reader, other = stage.follow(), stage.follow()
+    reader.outgoing.grant(1)
+    stage.create(3)
+    assert (len(reader.sent), len(other.sent)) == (2, 4)
+    reader.outgoing.grant(10**6)
+    assert reader.sent == other.sent
+
+
+def test_a_hopeless_backlog_becomes_a_snapshot_and_loses_no_lossless_event() -> None:
+    stage = Stage()
+    reader = stage.follow()
+    reader.transport.buffered = BLOCKED
+    stage.update(2)
+    stage.create()
+    stage.now = 6.0
+    reader.outgoing.attend(stage.now)
+    stage.update(2)
+    reader.transport.buffered = 0
+    reader.outgoing.attend(stage.now)
+    assert kinds(reader) == [
+        "subscribed", "lagging", "cluster_update", "subscribed", "caught_up"
+    ]  # fmt: skip
+    marker = reader.sent[3]
+    assert (marker.recovered, marker.snapshot is None) == (False, False)
+    assert (marker.offsets["lossless"], marker.offsets["keyed"]) == (1, 4)
+    stage.update()
+    stage.update()
+    assert [place[2] for place in places(reader.sent[4:])] == [5, 6]
+    assert reader.subscription.lanes is None
+
+
+def test_who_leaves_is_told_nothing_more_and_an_audience_ends_with_its_last() -> None:
+    stage = Stage()
+    reader = stage.follow()
+    stage.hub.leave(reader.subscription)
+    stage.create()
+    assert kinds(reader) == ["subscribed"]
+    assert stage.hub.subscribers == 0
+    assert not stage.hub._audiences
+
+
+@pytest.mark.parametrize("bits", [0, 15])
+def test_only_snapshots_are_compressed(bits: int) -> None:
+    stage = Stage()
+    reader = Reader(stage, WebSocketWire(JSON))
+    reader.outgoing._window_bits = bits
+    large = messages.Subscribed(
+        id="a" * 2000, stream="s", epoch="e", offsets={}, recovered=True
+    )
+    pong = messages.Pong(server_time=1.0, id="b" * 2000)
+    compressed = [reader.outgoing.frame(m).data[0] == 0xC1 for m in (large, pong)]
+    assert compressed == [bool(bits), False]
