@@ -147,6 +147,7 @@ async def test_push_takes_the_columns_that_are_named(tmp_path: Path) -> None:
         (("push", "-", "--key", "x", "--url", "http://127.0.0.1:9"), "127.0.0.1:9"),
         (("tail",), "no credential: give --key or set NCS_API_KEY"),
         (("tail", "--key", "x", "--events", "gossip"), "'gossip' is no event"),
+        (("tail", "--key", "x", "--clusters", "a,b"), "--clusters 'a,b'"),
         (("token", "--scopes", "all"), "'all' is no scope"),
         (("serve", "--port", "100000"), "100000 is no port"),
         (("push", "-", "--key", "x", "--url", "127.0.0.1:9"), "like http://host:port"),
@@ -185,6 +186,29 @@ async def test_tail_prints_events_as_json_lines(tmp_path: Path) -> None:
             assert 0 == await tail.wait()
     assert {"cluster_update"} == {event["type"] for event in rest}
     assert ["created", "created"] == [event["data"]["change"] for event in rest[:2]]
+
+
+async def test_tail_asks_for_what_is_wanted(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        tail = await start(
+            *("tail", "--url", server.url, "--json", "--limit", "3"),
+            *("--events", "cluster_update", "--clusters", "0", "--no-centroids"),
+            *("--max-hz", "50", "--min-growth", "0.5", "--min-move", "1e6"),
+            NCS_API_KEY=token(),
+        )
+        assert tail.stdout is not None
+        await tail.stdout.readline()
+        async with client.stream() as session:
+            for _ in range(8):
+                await session.send([[1.0, 2.0], [30.0, 40.0]] * 3)
+                await asyncio.sleep(0.05)
+        async with asyncio.timeout(20):
+            events = [orjson.loads(await tail.stdout.readline()) for _ in range(3)]
+            assert 0 == await tail.wait()
+    assert [0, 0, 0] == [event["key"] for event in events]
+    assert {None} == {event["data"].get("centroid") for event in events}
+    created, *updates = (event["data"]["size"] for event in events)
+    assert updates[1] > 1.5 * updates[0] >= 1.5 * created
 
 
 async def test_tail_prints_a_line_for_a_person_and_stops_on_interrupt(

@@ -187,6 +187,7 @@ class AsyncNCSClient:
         reconnect_attempts: int | None = None,
         on_reconnect: Callable[[int], None] | None = None,
         max_unacknowledged: int = 1024,
+        event_credit: int | None = None,
     ) -> StreamSession:
         """Return a live session, to be used with ``async with``; see `StreamSession`.
 
@@ -207,6 +208,7 @@ class AsyncNCSClient:
             reconnect_attempts=reconnect_attempts,
             on_reconnect=on_reconnect,
             max_unacknowledged=max_unacknowledged,
+            event_credit=event_credit,
         )
 
     # Requests
