@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import re
 from collections.abc import AsyncIterator
@@ -143,6 +144,8 @@ class Script:
         self.sockets: asyncio.Queue[WebSocketRoute] = asyncio.Queue()
         self._heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._socket: WebSocketRoute | None = None
+        self.costs: list[int] = []  # bytes of the messages that use up credit
+        self.credit = 0
 
     def connected(self, socket: WebSocketRoute) -> None:
         socket.on_message(lambda text: self._heard.put_nowait(json.loads(text)))
@@ -152,7 +155,9 @@ class Script:
         """Take the next connection up to its `subscribe`, and return that."""
         self._socket = await asyncio.wait_for(self.sockets.get(), 10)
         assert (await self.hear())["type"] == "hello"
+        self.costs = []
         self.say(type="welcome", server_time=0.0)
+        self.credit = (await self.hear())["bytes"]
         return await self.hear()
 
     async def begin(self, *clusters: dict[str, Any]) -> None:
@@ -181,7 +186,10 @@ class Script:
 
     def say(self, **message: Any) -> None:
         assert self._socket is not None
-        self._socket.send(json.dumps(message))
+        text = json.dumps(message, ensure_ascii=False)
+        if "class" in message or message["type"] == "subscribed":
+            self.costs.append(len(text.encode()))
+        self._socket.send(text)
 
     async def close(self, code: int, reason: str) -> None:
         assert self._socket is not None
@@ -569,6 +577,21 @@ COUNT_DRAWINGS = """() => {
     clear.apply(this, box);
   };
 }"""
+
+
+async def test_a_page_gives_as_much_credit_as_it_has_worked_off(
+    page: Page, script: Script
+) -> None:
+    await script.begin()
+    assert script.credit == 2**20
+    long = "€" * 50_000
+    for offset in range(11, 16):
+        data = cluster(offset, 5) | {"change": "created", "note": long}
+        script.event("cluster_update", "lossless", offset, data)
+    message = await script.hear()
+    assert message["type"] == "credit"
+    assert message["bytes"] >= 2**19
+    assert message["bytes"] in itertools.accumulate(script.costs)
 
 
 async def test_a_hidden_page_hears_nothing_and_goes_on_when_it_is_seen(

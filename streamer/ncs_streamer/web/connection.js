@@ -5,6 +5,10 @@
  * that it would: then it waits a random part of a time that doubles (full jitter), or
  * as long as a draining server asked for. A server that says nothing is asked once, and
  * given up when it does not answer.
+ *
+ * A browser takes in whatever comes, however slow the page is. So the server is given
+ * credit for events, and more of it as they have been worked off: it leaves out what a
+ * slow page has no time for.
  */
 
 const FIRST_MS = 500;
@@ -12,6 +16,8 @@ const LONGEST_MS = 15_000;
 const STEADY_MS = 10_000;
 const LISTEN_MS = 10_000;
 const TOO_BIG = 1009;
+const CREDIT_BYTES = 1 << 20;
+const encoder = new TextEncoder();
 const CREDENTIAL = new Set([4401, 4500, 4501, 4502, 4503]);
 
 export class Connection {
@@ -27,6 +33,7 @@ export class Connection {
   #failures = 0;
   #askedToWait = null;
   #detail = '';
+  #worked = 0;
 
   /**
    * onMessage gets every message after the hello, the welcome first; onState gets
@@ -74,7 +81,12 @@ export class Connection {
     url.protocol = url.protocol.replace('http', 'ws');
     const socket = new WebSocket(url, 'ncs.v1+json');
     socket.onopen = () => socket.send(JSON.stringify({ type: 'hello', token: this.#token }));
-    socket.onmessage = (event) => this.#take(JSON.parse(event.data));
+    socket.onmessage = (event) => {
+      const message = JSON.parse(event.data);
+      this.#take(message);
+      const costs = message.class !== undefined || message.type === 'subscribed';
+      if (costs && socket === this.#socket) this.#workedOff(encoder.encode(event.data).length);
+    };
     socket.onclose = (event) => this.#lost(event.code, event.reason);
     this.#socket = socket;
     this.#asked = true; // the hello wants an answer
@@ -86,6 +98,8 @@ export class Connection {
     this.#asked = false;
     if (message.type === 'welcome') {
       this.#welcomeAt = this.#heardAt;
+      this.#worked = 0;
+      this.send({ type: 'credit', bytes: CREDIT_BYTES });
       this.#onState({ name: 'live' });
     } else if (message.type === 'draining') {
       this.#askedToWait = message.reconnect_after_ms;
@@ -93,6 +107,13 @@ export class Connection {
       this.#detail = message.detail; // whole, where a close frame cuts it off
     }
     this.#onMessage(message);
+  }
+
+  #workedOff(bytes) {
+    this.#worked += bytes;
+    if (this.#worked < CREDIT_BYTES / 2) return;
+    this.send({ type: 'credit', bytes: this.#worked });
+    this.#worked = 0;
   }
 
   #listen() {
