@@ -25,7 +25,8 @@ from ncs_protocol.messages import (
 )
 
 from .encoded import Encoded
-from .outbox import Lanes, Outbox
+from .lanes import Lanes
+from .outbox import Outbox
 from .variant import Variant
 from .wire import Frame, Wire
 

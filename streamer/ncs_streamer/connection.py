@@ -34,6 +34,7 @@ from .effects import (
     Ticket,
     Unfollow,
 )
+from .flag import Flag
 from .logs import get_log
 from .outgoing import Outgoing
 from .session import Session, State
@@ -93,9 +94,9 @@ class Connection:
             window_bits=int(ws.compress),
         )
         self._subscriptions = Subscriptions(server, self._outgoing, wire, self._fail)
-        self._has_credit = asyncio.Event()
-        self._answered = asyncio.Event()
-        self._ended = asyncio.Event()
+        self._has_credit = Flag()
+        self._answered = Flag()
+        self._ended = Flag()
         self._reports = 0  # status requests that do
         self._closing: asyncio.Task[None] | None = None
         self._acks_due = False

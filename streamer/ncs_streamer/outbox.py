@@ -20,14 +20,15 @@ import dataclasses
 import enum
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from ncs_protocol.messages import CaughtUp, DeliveryClass, Lagging
 
 from .encoded import Encoded
+from .lanes import Lanes, Teller, Waiting
 from .wire import Frame
 
-__all__ = ["Lanes", "Level", "Outbox", "Patience", "Teller"]
+__all__ = ["Level", "Outbox", "Patience"]
 
 
 class Level(enum.IntEnum):
@@ -46,72 +47,6 @@ class Patience:
     lagging_s: float
     skipping_s: float
     hopeless_s: float
-
-
-class Teller(Protocol):
-    """Makes the frames of a subscription, for a reader at a place of its own."""
-
-    def event(
-        self, encoded: Encoded, first: int, told: Mapping[DeliveryClass, int]
-    ) -> Frame:
-        """Return an event that covers the offsets from `first` on."""
-
-    def skip(
-        self,
-        delivery: DeliveryClass,
-        first: int,
-        last: int,
-        told: Mapping[DeliveryClass, int],
-    ) -> Frame:
-        """Return word that these offsets hold nothing that is wanted."""
-
-
-class _Waiting(NamedTuple):
-    encoded: Encoded
-    size: int
-    since: float
-
-
-class Lanes:
-    """What waits for one subscription.
-
-    Attributes:
-        told: last offset of each class that its reader has, or has waiting in lane A.
-        given: the same with what waits in lanes B and C.
-        owes_snapshot: whether updates were dropped, so that only a snapshot can go on.
-        owed_since: when the oldest of them began to wait.
-        is_asked: whether somebody is working on that snapshot; set by who does.
-        keyed: lane B, by cluster, in the order of the last offsets.
-        slots: lane C, by event type.
-    """
-
-    __slots__ = (
-        "given", "is_asked", "keyed", "owed_since", "owes_snapshot", "slots",
-        "teller", "told",
-    )  # fmt: skip
-
-    def __init__(self, teller: Teller, told: Mapping[DeliveryClass, int]) -> None:
-        self.teller = teller
-        self.told = dict(told)
-        self.given = dict(told)
-        self.owes_snapshot = False
-        self.is_asked = False
-        self.owed_since = 0.0
-        self.keyed: dict[Any, _Waiting] = {}
-        self.slots: dict[Any, _Waiting] = {}
-
-    def has_pending(self, delivery: DeliveryClass) -> bool:
-        """Return whether an event of a class that conflates waits, or a snapshot."""
-        if delivery == "keyed":
-            return bool(self.keyed) or self.owes_snapshot
-        return any(w.encoded.event.delivery == delivery for w in self.slots.values())
-
-    def since(self) -> float:
-        """Return when the oldest began to wait; `inf` if nothing does."""
-        times = [w.since for lane in (self.keyed, self.slots) for w in lane.values()]
-        if self.owes_snapshot:
-            times.append(self.owed_since)
-        return min(times, default=math.inf)
 
 
 class _InLine(NamedTuple):
@@ -263,7 +198,7 @@ class Outbox:
             self._forget(waited)
         since = now if waited is None else waited.since
         if self._makes_room(size) and not (is_keyed and lanes.owes_snapshot):
-            lane[key] = _Waiting(encoded, size, since)
+            lane[key] = Waiting(encoded, size, since)
             self._conflating += 1
             self.waiting_bytes += size
 
@@ -414,6 +349,6 @@ class Outbox:
                 self._forget(waited)
             lane.clear()
 
-    def _forget(self, waited: _Waiting) -> None:
+    def _forget(self, waited: Waiting) -> None:
         self.waiting_bytes -= waited.size
         self._conflating -= 1

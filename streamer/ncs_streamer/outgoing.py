@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from ncs_protocol.messages import ServerMessage, Subscribed
 
-from .outbox import Lanes, Outbox, Patience
+from .lanes import Lanes
+from .outbox import Outbox, Patience
 from .wire import Frame, WebSocketWire
 
 __all__ = ["Outgoing"]

@@ -14,7 +14,7 @@ from ncs_protocol.messages import Subscribe
 
 from .audience import Subscription
 from .hub import Sight
-from .outbox import Lanes
+from .lanes import Lanes
 from .outgoing import Outgoing
 from .stream import Stream
 from .stream_model import StreamModel

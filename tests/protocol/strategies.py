@@ -90,8 +90,10 @@ def _of(declared: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.IntType(ge=low, le=high):
             least = -(2**63) if low is None else low
             return st.integers(least, 2**63 - 1 if high is None else high)
-        case inspect.FloatType():
+        case inspect.FloatType(ge=None, le=None):
             return floats
+        case inspect.FloatType(ge=low, le=high):
+            return st.floats(low, high, allow_nan=False)
         case inspect.BoolType():
             return st.booleans()
         case inspect.NoneType():

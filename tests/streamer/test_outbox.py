@@ -17,7 +17,8 @@ from ncs_protocol.messages import (
     Lagging,
 )
 from ncs_streamer.encoded import Encoded
-from ncs_streamer.outbox import Lanes, Outbox, Patience
+from ncs_streamer.lanes import Lanes
+from ncs_streamer.outbox import Outbox, Patience
 from ncs_streamer.wire import Frame
 
 pytestmark = pytest.mark.unit

@@ -27,7 +27,8 @@ from ncs_streamer.effects import (
 from ncs_streamer.entry import Entry
 from ncs_streamer.history import HistoryBounds
 from ncs_streamer.hub import Hub, Sight
-from ncs_streamer.outbox import Lanes, Patience
+from ncs_streamer.lanes import Lanes
+from ncs_streamer.outbox import Patience
 from ncs_streamer.outgoing import Outgoing
 from ncs_streamer.session import Session, SessionConfig, State
 from ncs_streamer.stream import status_message
