@@ -235,7 +235,7 @@ class Code(enum.Enum):
     )
     SLOW_CONSUMER = (
         408, 4003, _C, Retry.RECONNECT,
-        "The client read too slowly and its outbox is full; reconnect and resume.",
+        "The client read too slowly for too long; reconnect and resume.",
     )
     INTERNAL_ERROR = (
         500, 4005, _S, Retry.RECONNECT,

@@ -234,7 +234,9 @@ def test_a_reader_that_begins_anywhere_ends_with_the_clusters_of_the_model(
     clusters = {info.cluster_id: info.size for info in view.clusters}
     told = {"lossless": view.lossless, "keyed": view.keyed}
     for event in run(model, entries[begin:], tell) + model.keyed_events():
-        assert event.first == told[event.delivery] + 1
+        if event.last <= told[event.delivery]:
+            continue  # the view was ahead of what had been told
+        assert event.first <= told[event.delivery] + 1
         told[event.delivery] = event.last
         if isinstance(event, ClusterUpdateEvent):
             if event.data.change in ("merged", "removed"):
