@@ -234,11 +234,16 @@ class Connection:
         self.session.quota = self._server.backlog.of(self._tenant)
         resume = {}
         if effect.producer is not None:
+            try:
+                for name in effect.streams:
+                    stream = self._server.streams.find(self._tenant, name)
+                    epoch, seq = stream.last_seq(effect.producer) if stream else (0, 0)
+                    resume[name] = Resume(producer_epoch=epoch, last_seq=seq)
+            except NcsError as error:
+                # No answer is true: one that is too low would be sent again from there.
+                self._perform_now(self.session.end(error.code, error.detail))
+                return
             self._server.take_over_producer(self._tenant, effect.producer, self)
-            for name in effect.streams:
-                stream = self._server.streams.find(self._tenant, name)
-                epoch, seq = stream.last_seq(effect.producer) if stream else (0, 0)
-                resume[name] = Resume(producer_epoch=epoch, last_seq=seq)
         self._perform_now(self.session.greet(resume, self._server.clock.now()))
 
     def _submit(self, effect: Submit) -> None:
@@ -337,12 +342,10 @@ class Connection:
             self._server.metrics.add("ncs_subscriptions", -1)
 
     def _report(self, effect: Report) -> None:
-        stream = self._server.streams.find(self._tenant, effect.stream)
-        if stream is None:
-            missing = NcsError(Code.NOT_FOUND, f"there is no stream {effect.stream!r}")
-            self._refuse(missing, effect.id)
-            return
         try:
+            stream = self._server.streams.find(self._tenant, effect.stream)
+            if stream is None:
+                raise NcsError(Code.NOT_FOUND, f"there is no stream {effect.stream!r}")
             _check_room("status requests", self._reports, _MAX_REPORTS)
         except NcsError as error:
             self._refuse(error, effect.id)

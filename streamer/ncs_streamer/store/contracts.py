@@ -41,7 +41,8 @@ class DamageError(StoreError):
     """What is stored is not what was written; going on without it would lose points.
 
     Attributes:
-        code: `journal_entry_missing`, `journal_entry_damaged`, `snapshot_damaged`.
+        code: `journal_entry_missing`, `journal_entry_damaged`, `snapshot_damaged`,
+            `replay_failed`.
         key: the stream.
         offset: where in its journal.
     """
