@@ -28,6 +28,7 @@ class Watched:
         self.connections: list[sqlite3.Connection] = []
         self._may_commit = threading.Event()
         self._may_commit.set()
+        self._in_transaction = False
         self._connect = sqlite3.connect
         self.store = SqliteStore(path)
 
@@ -38,7 +39,12 @@ class Watched:
         return connection
 
     def _trace(self, statement: str) -> None:
-        if statement == "COMMIT":
+        if statement.startswith("BEGIN"):
+            self._in_transaction = True
+            return
+        alone = statement.startswith("INSERT INTO journal") and not self._in_transaction
+        if statement == "COMMIT" or alone:
+            self._in_transaction = False
             self._may_commit.wait(timeout=10)
             self.commits += 1
 

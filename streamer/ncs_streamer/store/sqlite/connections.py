@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..contracts import StoreError
-from .schema import SCHEMA, SCHEMA_VERSION
+from .schema import SCHEMA, SCHEMA_VERSION, TRIGGERS
 
 __all__ = ["Connections"]
 
@@ -31,6 +31,7 @@ _MOST = 64 * 2**20  # from which on the writer waits until it is clean
 
 _T = TypeVar("_T")
 _Job = Callable[[sqlite3.Connection], Any]
+_Write = tuple[_Job, asyncio.Future[Any], bool]
 
 
 class Connections:
@@ -39,14 +40,18 @@ class Connections:
     Args:
         path: of the file.
         read_only: whether there is no writing thread, and nothing is made or changed.
+
+    Attributes:
+        rollbacks: how often what jobs had done was undone. For the writing thread.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         self._read_only = read_only
         self._is_open = False
+        self.rollbacks = 0
         self._wal = path.with_name(path.name + "-wal")
-        self._jobs: queue.SimpleQueue[tuple[_Job, asyncio.Future[Any]] | None]
+        self._jobs: queue.SimpleQueue[_Write | None]
         self._jobs = queue.SimpleQueue()  # bounded by its callers, who await each job
         self._writer: threading.Thread | None = None  # while it is open
         self._reader = ThreadPoolExecutor(1, "ncs-store-read")
@@ -79,13 +84,20 @@ class Connections:
         self._reader.shutdown()
         self._cleaner.shutdown()
 
-    async def write(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run `job` in a transaction; return when it is on disk."""
+    async def write(
+        self, job: Callable[[sqlite3.Connection], _T], is_atomic: bool = False
+    ) -> _T:
+        """Run `job` in a transaction; return when it is on disk.
+
+        Args:
+            job: called on the writing thread.
+            is_atomic: whether it may do without, because one statement does it all.
+        """
         loop = self._open_loop()
         if self._writer is None:
             raise StoreError(f"{self._path}: opened for reading only")
         future: asyncio.Future[_T] = loop.create_future()
-        self._jobs.put((job, future))
+        self._jobs.put((job, future, is_atomic))
         return await future
 
     async def read(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -141,6 +153,7 @@ class Connections:
                 connection.executescript(
                     f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
                 )
+            connection.executescript(TRIGGERS)
             # Shows now, and not at the first point, that the folder can be written.
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("COMMIT")
@@ -193,16 +206,17 @@ class Connections:
             with contextlib.closing(connection):
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def _commit(
-        self,
-        connection: sqlite3.Connection,
-        group: list[tuple[_Job, asyncio.Future[Any]]],
-    ) -> None:
+    def _commit(self, connection: sqlite3.Connection, group: list[_Write]) -> None:
+        job, future, is_atomic = group[0]
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            results = [job(connection) for job, _ in group]
-            connection.execute("COMMIT")
+            if len(group) == 1 and is_atomic:  # each statement waits for other threads
+                results = [job(connection)]
+            else:
+                connection.execute("BEGIN IMMEDIATE")
+                results = [job(connection) for job, _, _ in group]
+                connection.execute("COMMIT")
         except Exception as error:
+            self.rollbacks += 1
             with contextlib.suppress(sqlite3.Error):  # SQLite may have done so already
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -210,9 +224,9 @@ class Connections:
                 for one in group:
                     self._commit(connection, [one])
             else:
-                self._answer(group[0][1], None, _store_error(self._path, error))
+                self._answer(future, None, _store_error(self._path, error))
             return
-        for (_, future), result in zip(group, results, strict=True):
+        for (_, future, _), result in zip(group, results, strict=True):
             self._answer(future, result, None)
 
     def _answer(
