@@ -29,6 +29,7 @@ class Watched:
         self._may_commit = threading.Event()
         self._may_commit.set()
         self._in_transaction = False
+        self._traced = ""
         self._connect = sqlite3.connect
         self.store = SqliteStore(path)
 
@@ -39,6 +40,9 @@ class Watched:
         return connection
 
     def _trace(self, statement: str) -> None:
+        if statement == self._traced:  # once more for each statement of its trigger
+            return
+        self._traced = statement
         if statement.startswith("BEGIN"):
             self._in_transaction = True
             return
@@ -127,7 +131,7 @@ async def test_writes_to_one_stream_keep_their_order(watched: Watched) -> None:
     assert await watched.store.journal.tail(StreamKey("acme", "1")) == 100
 
 
-FAILING = {"a gap": {"offset": 5}, "a payload that is none": {"payload": object()}}
+FAILING = {"a gap": {"offset": 5}, "a payload that is none": {"payload": []}}
 
 
 @pytest.mark.parametrize("failing", FAILING.values(), ids=FAILING)

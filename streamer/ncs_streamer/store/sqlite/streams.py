@@ -11,6 +11,7 @@ from .connections import Connections
 __all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots", "replace_stream"]
 
 _ROWS = 333  # inserted by one statement: three values each, of 999 that may be
+_PAGES_BYTES = 16 * 1024  # of pages that an append changes beside those it fills
 _ROWS_DELETED = 16  # in one transaction: those of many points are large
 
 
@@ -58,8 +59,11 @@ class SqliteJournal:
         self._ids = _Ids(connections)
 
     async def append(self, entries: Sequence[Append]) -> None:
-        is_atomic = len(entries) <= _ROWS
-        await self._connections.write(lambda c: self._append(c, entries), is_atomic)
+        await self._connections.write(
+            lambda c: self._append(c, entries),
+            is_atomic=len(entries) <= _ROWS,
+            size=sum(len(entry.payload) for entry in entries) + _PAGES_BYTES,
+        )
 
     def _append(
         self, connection: sqlite3.Connection, entries: Sequence[Append]
