@@ -1,4 +1,5 @@
 import asyncio
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -102,3 +103,20 @@ async def test_a_tenant_that_floods_has_only_its_part_of_a_group() -> None:
     assert store.sizes[0] == {"flood": 128, "quiet": 1}
     assert sum(sizes.get("flood", 0) for sizes in store.sizes) == 400
     assert max(sizes.get("flood", 0) for sizes in store.sizes) <= 128
+
+
+@pytest.mark.parametrize(("tenant", "is_shorter"), [("acme", False), ("other", True)])
+async def test_threads_wait_less_for_each_other_while_several_tenants_send(
+    tenant: str, is_shorter: bool
+) -> None:
+    usual, seen = sys.getswitchinterval(), list[float]()
+
+    class Seeing(Writer):
+        def committed(self) -> None:
+            super().committed()
+            seen.append(sys.getswitchinterval())
+
+    await commit(MemoryStore(), Seeing("a"), Seeing("b", tenant=tenant))
+    assert [is_shorter] * 2 == [interval < usual for interval in seen]
+    await asyncio.sleep(0)  # for the task that was cancelled to end
+    assert usual == sys.getswitchinterval()
