@@ -31,6 +31,7 @@ changed places, so that the writing thread waited for up to a second beside a fl
 tiny frames; and a commit waits several times. Alone it costs a tenth of such a flood."""
 _SWITCH_FOR_S = 60.0
 _PROBE_S = 1.0
+_ROOM = 2  # times what failed: the probe and the next commit both need it
 
 log = get_log()
 
@@ -78,6 +79,7 @@ class Committer:
         self._wakeup = asyncio.Event()
         self._shared_at = -math.inf  # when several tenants last had something
         self._switch_s = sys.getswitchinterval()
+        self._too_large = 0  # bytes that the store has failed to take
         self.healthy = True
 
     def wake(self, stream: Committable) -> None:
@@ -142,17 +144,19 @@ class Committer:
                 for stream, own in group.items():
                     await self._append({stream: own})
                 return
+            self._too_large = max(self._too_large, _bytes_of(entries))
             self._set_health(False, error)
             for stream in group:
                 self._waiting.pop(stream, None)
                 await stream.rejected(error)
             return
-        self._set_health(True)
+        size = _bytes_of(entries)
+        if size >= self._too_large:  # else there may be room for no more than that
+            self._set_health(True)
         self._metrics.observe(
             "ncs_journal_append_seconds", self._clock.monotonic() - began
         )
         self._metrics.count("ncs_journal_entries_total", by=len(entries))
-        size = sum(len(entry.payload) for entry in entries)
         self._metrics.count("ncs_journal_bytes_total", by=size)
         for stream in group:
             stream.committed()
@@ -161,13 +165,14 @@ class Committer:
         """While the store fails, find out by itself when it works again.
 
         Otherwise a server that balancers avoid, because it is not ready, would wait for
-        ever for the batch that proves the store well.
+        ever for the batch that proves the store well. It writes as much as what failed
+        took and will take, or an almost full disk would be found well again and again.
         """
         while True:
             await asyncio.sleep(_PROBE_S)
             if not self.healthy:
                 try:
-                    await self._store.check()
+                    await self._store.check(_ROOM * self._too_large)
                 except StoreError as error:
                     log.warning("store_still_unavailable", error=str(error))
                 else:
@@ -178,7 +183,12 @@ class Committer:
             return
         self.healthy = healthy
         if healthy:
+            self._too_large = 0
             log.info("store_available")
         else:
             log.error("store_unavailable", error=str(error))
         self._on_health(healthy)
+
+
+def _bytes_of(entries: Iterable[Append]) -> int:
+    return sum(len(entry.payload) for entry in entries)

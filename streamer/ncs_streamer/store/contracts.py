@@ -143,8 +143,8 @@ class Store(Protocol):
             StoreError: saying what is in the way and where.
         """
 
-    async def check(self) -> None:
-        """Write something small durably, to find out whether it can be done."""
+    async def check(self, size: int) -> None:
+        """Write so many bytes durably, and drop them, to see whether it can be done."""
 
     async def streams(self) -> list[StreamKey]:
         """Return every stream that has entries or a snapshot, sorted."""

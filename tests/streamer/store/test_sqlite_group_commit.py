@@ -120,7 +120,7 @@ async def test_writes_of_all_kinds_share_a_commit(watched: Watched) -> None:
         store.snapshots.save(key, 1, b""),
         store.history.record(key, [(1, b"")], 5),
         store.directory.delete_user("ada"),
-        store.check(),
+        store.check(4096),
     )
     assert watched.commits <= 2
 
