@@ -30,7 +30,7 @@ class Load:
     """What one producer does.
 
     Attributes:
-        url: address of `/ws`.
+        url: address of `/ws`, or of the server for a gateway.
         token: its credential.
         name: the producer's.
         batches: what it sends.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ncs_protocol.messages import ClusterInfo
 from ..entry import Entry
 from .batches import Batches, mark_of
 from .ledger import ProducerLedger, Violation
+from .pushes import PushLedger, judge_pushes, lanes_of, pushed_in
 
 __all__ = ["Books", "Model", "judge", "read_books"]
 
@@ -54,11 +55,13 @@ class Books:
     Attributes:
         applied: per producer the offsets of each batch, which should be one.
         points: of all entries.
+        last: per lane of a gateway the number of its last entry.
         violations: entries that are not what anybody sent.
     """
 
     applied: list[dict[int, list[int]]]
     points: int = 0
+    last: dict[str, int] = dataclasses.field(default_factory=dict)
     violations: list[Violation] = dataclasses.field(default_factory=list)
 
 
@@ -66,8 +69,22 @@ def read_books(
     entries: Iterable[tuple[int, Entry]],
     names: Sequence[str],
     batches: Sequence[Batches],
+    gateways: Container[str] = (),
 ) -> Books:
-    """Return what a whole journal, from its first entry, has of each producer."""
+    """Return what a whole journal, from its first entry, has of each producer.
+
+    Args:
+        entries: (offset, entry).
+        names: of the producers.
+        batches: of each.
+        gateways: names of those that are gateways.
+    """
+    lanes = {
+        lane: number
+        for number, name in enumerate(names)
+        if name in gateways
+        for lane in lanes_of(name)
+    }
     books = Books([{} for _ in names])
     expected = 1
     for offset, entry in entries:
@@ -78,6 +95,9 @@ def read_books(
         expected = offset + 1
         if entry.kind == "points":
             books.points += entry.count
+            if entry.producer in lanes:
+                _read_pushes(books, offset, entry, lanes[entry.producer], batches)
+                continue
             found = _identify(entry, names, batches)
             if isinstance(found, str):
                 text = f"entry {offset}: {found}"
@@ -86,6 +106,18 @@ def read_books(
                 producer, seq = found
                 books.applied[producer].setdefault(seq, []).append(offset)
     return books
+
+
+def _read_pushes(
+    books: Books, offset: int, entry: Entry, producer: int, batches: Sequence[Batches]
+) -> None:
+    found = pushed_in(entry, producer, batches[producer])
+    if isinstance(found, str):
+        books.violations.append(Violation("altered", f"entry {offset}: {found}"))
+        return
+    books.last[str(entry.producer)] = entry.seq
+    for number in found:
+        books.applied[producer].setdefault(number, []).append(offset)
 
 
 def _identify(
@@ -108,7 +140,7 @@ def _identify(
 
 
 def judge(
-    ledgers: Sequence[ProducerLedger],
+    ledgers: Sequence[ProducerLedger | PushLedger],
     books: Books,
     marks: Mapping[str, int],
     models: Sequence[Model],
@@ -118,12 +150,15 @@ def judge(
     Args:
         ledgers: of the producers, in the order of the books.
         books: what the journal has.
-        marks: producer -> last batch, as the recovered server says.
+        marks: producer, or lane of a gateway -> last batch, as the recovered server says.
         models: at the end; all have to be the same.
     """
     found = list(books.violations)
     for ledger, applied in zip(ledgers, books.applied, strict=True):
         found += ledger.violations
+        if isinstance(ledger, PushLedger):
+            found += judge_pushes(ledger, applied, books.last, marks)
+            continue
         found += _judge_producer(ledger, applied)
         last = max(applied, default=0)
         if marks[ledger.name] != last:
