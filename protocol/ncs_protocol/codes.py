@@ -243,8 +243,8 @@ class Code(enum.Enum):
     )
     STREAM_DAMAGED = (
         503, 4006, _S, Retry.RECONNECT,
-        "What is stored of the stream is damaged, so it is not served until the operator"
-        " has mended it; other streams are.",
+        "What is stored of the stream is damaged, so it is not served until it has been"
+        " mended; other streams are.",
     )
     HELLO_REQUIRED = (
         400, 4510, _C, Retry.NEVER,

@@ -28,7 +28,7 @@ _SWITCH_S = 0.0002
 """How long a thread waits for the interpreter's lock before it is given up for it, for
 as long as several tenants send. Python's 5 ms begin anew whenever any two threads have
 changed places, so that the writing thread waited for up to a second beside a flood of
-tiny frames; and a commit waits several times. Alone it costs a tenth of such a flood."""
+tiny frames; and a commit waits several times. Such a flood pays a tenth for it."""
 _SWITCH_FOR_S = 60.0
 _PROBE_S = 1.0
 _ROOM = 2  # times what failed: the probe and the next commit both need it

@@ -127,7 +127,7 @@ async def test_a_disk_without_space_refuses_and_heals_and_loses_nothing(
 async def test_an_almost_full_disk_does_not_look_well_now_and_then(
     tmp_path: Path,
 ) -> None:
-    """There is room for what a probe or a small batch takes, and not for a large one."""
+    """There is room for what a small batch takes, and not for a large one."""
     large = Points(seq=2, points=[[float(i), 0.5] for i in range(10_000)])
     with small_disk(tmp_path / "disk", megabytes=48) as disk:
         async with server_on_disk(disk) as server:

@@ -58,11 +58,11 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[SmallDisk]:
         try:
             yield SmallDisk(folder)
         finally:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S603, S607
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
         return
     command = ["unshare", "-rm", "sh", "-c", f"{mount} && echo && exec cat"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as holder:  # noqa: S603
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as holder:
         assert holder.stdin and holder.stdout and holder.stderr
         with holder.stdin:  # closed it ends, and the disk with it
             if not holder.stdout.readline():
@@ -77,5 +77,5 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[SmallDisk]:
 
 
 def _fails(command: str) -> bool:
-    done = subprocess.run(shlex.split(command), capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run(shlex.split(command), capture_output=True, check=False)
     return done.returncode != 0

@@ -106,7 +106,9 @@ async def _push(load: Load, spool: str, number: int, stop: asyncio.Event) -> Non
         producer=load.name,
         spool_dir=spool,
         stream=STREAM,
-        spool=SpoolOptions(fsync="always"),  # else a power cut may lose what it confirmed
+        spool=SpoolOptions(
+            fsync="always"
+        ),  # else a power cut may lose what it confirmed
         on_drop=lambda reason, count: _tell("dropped", reason, count),
         backoff=lambda: Backoff(0.05, 0.5),
     )

@@ -150,7 +150,8 @@ def judge(
     Args:
         ledgers: of the producers, in the order of the books.
         books: what the journal has.
-        marks: producer, or lane of a gateway -> last batch, as the recovered server says.
+        marks: producer, or lane of a gateway -> last batch, as the recovered server
+            says.
         models: at the end; all have to be the same.
     """
     found = list(books.violations)

@@ -74,9 +74,7 @@ def make_report(
         recovery_ms=_percentiles(inflictor.recoveries_s),
         sent=sum(p.sent for p in producers),
         acked=sum(p.acked for p in producers),
-        in_doubt=sum(
-            len(p.in_doubt) for p in producers if isinstance(p, PushLedger)
-        ),
+        in_doubt=sum(len(p.in_doubt) for p in producers if isinstance(p, PushLedger)),
         applied=sum(len(applied) for applied in books.applied),
         applied_points=books.points,
         offered_again=sum(p.again for p in producers),

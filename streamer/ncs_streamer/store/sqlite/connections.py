@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..contracts import StoreError
+from ..file_system import check_file_system
 from .schema import SCHEMA, SCHEMA_VERSION, TRIGGERS
 from .wal import MOST, WalCleaner
 
@@ -24,6 +25,7 @@ __all__ = ["Connections"]
 
 _BUSY_S = 5.0
 _MAX_GROUP = 256
+_FULL = 2  # of PRAGMA synchronous: an fsync before a commit returns
 _DAMAGED = ("database disk image is malformed", "file is not a database")
 _SIZE = 64 * 1024  # of what a job writes that does not say
 
@@ -140,6 +142,7 @@ class Connections:
                 self._check_version(connection)
                 return connection
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            check_file_system(self._path.parent)
             self._path.touch(mode=0o600)  # it holds hashes of passwords
             connection = self._connect()
             mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -147,6 +150,12 @@ class Connections:
                 raise StoreError(
                     f"{self._path}: the file system does not allow SQLite's WAL mode"
                     f" (got {mode!r}); put data_dir on a local disk"
+                )
+            (level,) = connection.execute("PRAGMA synchronous").fetchone()
+            if level < _FULL:
+                raise StoreError(
+                    f"{self._path}: this SQLite does not wait for the disk (PRAGMA"
+                    f" synchronous is {level}), so nothing could be acknowledged"
                 )
             if self._check_version(connection) == 0:
                 connection.executescript(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from ..contracts import Append, StoreError, StreamKey, within
+from ..contracts import Append, StreamKey, within
 from .connections import Connections
 
 __all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots", "replace_stream"]

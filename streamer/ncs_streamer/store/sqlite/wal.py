@@ -1,4 +1,4 @@
-"""Moving what is in the write-ahead log to its place, for the most part beside the writer.
+"""Moving what is in the write-ahead log to its place, mostly beside the writer.
 
 An fsync after writing over blocks that the file has is cheaper than one that makes it
 longer, where the file system commits a journal of its own, with whatever else the disk
