@@ -24,7 +24,7 @@ _BYTES_A_TENANT = 256 * 1024  # of a group
 _BATCHES_A_TENANT = 128
 _ALONE = 4  # times that, while nobody else has anything to commit
 _ALONE_AFTER_S = 1.0
-_SWITCH_S = 0.0002
+_SWITCH_S = 0.00005
 """How long a thread waits for the interpreter's lock before it is given up for it, for
 as long as several tenants send. Python's 5 ms begin anew whenever any two threads have
 changed places, so that the writing thread waited for up to a second beside a flood of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 
 from ..contracts import Append, StreamKey, within
@@ -12,7 +13,8 @@ __all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots", "replace_stream"
 
 _ROWS = 333  # inserted by one statement: three values each, of 999 that may be
 _PAGES_BYTES = 16 * 1024  # of pages that an append changes beside those it fills
-_ROWS_DELETED = 16  # in one transaction: those of many points are large
+_ROWS_DELETED = 16  # in a first transaction: those of many points are large
+_DELETE_S = 0.002  # that a transaction of deletions may take
 
 
 def _stream_id(connection: sqlite3.Connection, key: StreamKey) -> int | None:
@@ -109,17 +111,25 @@ class SqliteJournal:
         return 0 if row is None else int(row[0])
 
     async def truncate(self, key: StreamKey, through: int) -> None:
-        def job(connection: sqlite3.Connection) -> bool:
+        """Delete a few rows at a time: what waits to be appended comes in between."""
+        rows = _ROWS_DELETED
+
+        def job(connection: sqlite3.Connection) -> tuple[int, float]:
+            began = time.perf_counter()
             stream = _stream_id(connection, key)
             deleted = connection.execute(
                 "DELETE FROM journal WHERE stream=? AND offset<=min(?,"
                 " (SELECT min(offset) FROM journal WHERE stream=?) + ?)",
-                (stream, through, stream, _ROWS_DELETED - 1),
+                (stream, through, stream, rows - 1),
             ).rowcount
-            return deleted == _ROWS_DELETED
+            return deleted, time.perf_counter() - began
 
-        while await self._connections.write(job):
-            """So that what waits to be appended comes in between."""
+        while True:
+            deleted, seconds = await self._connections.write(job)
+            if deleted < rows:
+                return
+            # Many of a point each, or few of a thousand.
+            rows = 2 * rows if seconds < _DELETE_S / 2 else max(1, rows // 2)
 
 
 class SqliteSnapshots:
