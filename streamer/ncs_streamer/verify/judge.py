@@ -157,6 +157,7 @@ def judge(
     found = list(books.violations)
     for ledger, applied in zip(ledgers, books.applied, strict=True):
         found += ledger.violations
+        found += _judge_applied(ledger, applied)
         if isinstance(ledger, PushLedger):
             found += judge_pushes(ledger, applied, books.last, marks)
             continue
@@ -175,13 +176,9 @@ def judge(
     return found
 
 
-def _judge_producer(
-    ledger: ProducerLedger, applied: Mapping[int, list[int]]
+def _judge_applied(
+    ledger: ProducerLedger | PushLedger, applied: Mapping[int, list[int]]
 ) -> Iterable[Violation]:
-    for seq in range(1, ledger.acked + 1):
-        if seq not in applied:
-            text = f"batch {seq} of {ledger.name} was acknowledged and is not there"
-            yield Violation("loss", text)
     for seq, offsets in applied.items():
         if len(offsets) > 1:
             text = f"batch {seq} of {ledger.name} was applied at offsets {offsets}"
@@ -189,6 +186,15 @@ def _judge_producer(
         if seq > ledger.sent:
             text = f"batch {seq} of {ledger.name} was applied and never sent"
             yield Violation("phantom", text)
+
+
+def _judge_producer(
+    ledger: ProducerLedger, applied: Mapping[int, list[int]]
+) -> Iterable[Violation]:
+    for seq in range(1, ledger.acked + 1):
+        if seq not in applied:
+            text = f"batch {seq} of {ledger.name} was acknowledged and is not there"
+            yield Violation("loss", text)
     order = sorted(applied, key=lambda seq: applied[seq][0])
     for place, seq in enumerate(order, 1):
         if seq != place:

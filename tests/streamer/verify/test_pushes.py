@@ -73,7 +73,7 @@ def test_a_batch_in_both_lanes_counts_double() -> None:
 
 def test_a_batch_that_nobody_pushed_is_a_phantom() -> None:
     found = verdict(GOOD, gateway(4), 3, 2)
-    assert ["phantom: batch 5 of gw was applied and never pushed"] == found
+    assert ["phantom: batch 5 of gw was applied and never sent"] == found
 
 
 def test_each_lane_is_told_where_it_is() -> None:
