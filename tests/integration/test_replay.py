@@ -14,9 +14,10 @@ import numpy as np
 import orjson
 import pytest
 from commands import ncs
-from real_server import Socket, client_of, free_port, server_on, token
+from real_server import Socket, client_of, free_port, server_on, token, wait_until
 
-from ncs_client import NcsClientError
+from ncs_client import GatewayClient, NcsClientError
+from ncs_client.backoff import Backoff
 from ncs_engine import EngineParams
 from ncs_protocol import Code
 from ncs_protocol.messages import (
@@ -506,3 +507,29 @@ async def test_a_database_that_was_cut_off_is_told(data: Path) -> None:
     assert f"store_damaged: {file}" in err
     assert "backup" in err
     assert "Traceback" not in err
+
+
+async def test_a_gateway_keeps_what_it_has_for_a_damaged_stream_until_it_is_mended(
+    data: Path, tmp_path: Path
+) -> None:
+    at = (await asyncio.to_thread(kept, data))[0] + 2
+    damage(data, at)
+    port = free_port()
+    gateway = GatewayClient(
+        f"http://127.0.0.1:{port}",
+        token=token(),
+        producer="gateway",
+        spool_dir=tmp_path / "spool",
+        stream="plant",
+        backoff=lambda: Backoff(longest_s=0.2),
+    )
+    async with gateway:
+        async with server_on(data, port=port):
+            await gateway.push(batches(1)[0])
+            await wait_until(lambda: "is damaged" in (gateway.stats().failure or ""))
+        words = ("--offset", str(at - 1), "--yes", *plant(data))
+        assert 0 == (await asyncio.to_thread(run, "snapshot", "restore", *words))[0]
+        async with server_on(data, port=port) as server, client_of(server) as client:
+            await gateway.flush(30)
+            status = await client.get_algorithm_status("plant")
+    assert (at - 1) * SIZE == status.total_points_processed
