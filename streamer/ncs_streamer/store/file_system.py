@@ -11,10 +11,11 @@ from .contracts import StoreError
 __all__ = ["check_file_system", "file_system_of"]
 
 _REMOTE = {
-    "9p", "afs", "ceph", "cifs", "fuse.ceph", "fuse.gcsfuse", "fuse.glusterfs",
-    "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs",
-    "nfs4", "smb3", "smbfs",
+    "afs", "ceph", "cifs", "fuse.ceph", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone",
+    "fuse.s3fs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3",
+    "smbfs",
 }  # fmt: skip
+"""Not 9p: that is what a local disk looks like from within some sandboxes."""
 _IN_MEMORY = {"ramfs", "tmpfs"}
 _MOUNTS = Path("/proc/self/mountinfo")
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,23 @@ async def test_a_reader_that_holds_the_log_up_keeps_nobody_waiting(
         while wal.stat().st_size > 65 * 2**20:
             await fill(store, offset, 1)
             offset += 1
+    await store.close()
+
+
+async def test_a_log_that_cannot_be_moved_stops_no_append(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(tmp_path / "ncs.db")
+    await store.open()
+
+    def fail(*args: Any, **more: Any) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", fail)
+        await fill(store, 1, 200)  # 20 MB
+    await fill(store, 201, 200)
+    assert await store.journal.tail(KEY) == 400
     await store.close()
 
 

@@ -62,8 +62,11 @@ class WalCleaner:
             self._bulk = self._thread.submit(self._move_bulk, self._moving)
 
     def _move_bulk(self, size: int) -> int:
-        with contextlib.closing(self._connect()) as connection:
-            return _move(connection, size)
+        try:
+            with contextlib.closing(self._connect()) as connection:
+                return _move(connection, size)
+        except sqlite3.Error:  # it cannot even be opened: nothing has been moved
+            return size
 
     def close(self) -> None:
         """Let what runs end."""
