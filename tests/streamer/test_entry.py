@@ -94,7 +94,7 @@ def test_an_entry_has_one_form(entry: Entry) -> None:
 
 def test_the_layout_is_the_documented_one() -> None:
     body = WHOLE[5:]
-    assert WHOLE[:5] == struct.pack(">BI", 2, zlib.crc32(body))
+    assert WHOLE[:5] == struct.pack(">BI", 3, zlib.crc32(body, 3))
     fields = msgpack.unpackb(body)
     assert [*fields] == ["kind", "ingest_ns", "producer", "seq", "points", "metadata"]
 
@@ -138,10 +138,10 @@ def test_something_else_is_damaged(data: bytes) -> None:
         decode_entry(data)
 
 
-@pytest.mark.parametrize("version", [0, 3, 255])
+@pytest.mark.parametrize("version", [0, 4, 255])
 def test_another_format_is_told_with_all_numbers(version: int) -> None:
     other = bytes([version]) + WHOLE[1:]
-    with pytest.raises(DamagedError, match=rf"format {version}, .* reads 1, 2"):
+    with pytest.raises(DamagedError, match=rf"format {version}, .* reads 1, 2, 3"):
         decode_entry(other)
 
 

@@ -71,10 +71,11 @@ class StreamSession(Connection):
         self.core = core or ClientCore(
             "", producer or f"py-{uuid.uuid4().hex}", time.time_ns(), streams
         )
+        self.core.codec = CODECS[_SUBPROTOCOLS[codec]]
         super().__init__(
             url,
             (lambda: token) if isinstance(token, str) else token,
-            CODECS[_SUBPROTOCOLS[codec]],
+            self.core.codec,
             self.core,
             reconnect_attempts=reconnect_attempts,
             on_reconnect=on_reconnect,
