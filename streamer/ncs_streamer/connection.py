@@ -149,16 +149,17 @@ class Connection:
                 began = self._server.clock.monotonic()
                 effects = self._received(frame.data, binary)
                 turns.end(self._server.clock.monotonic() - began)
-                await self._perform(effects)
-                await self._until_credit()
+                if effects:
+                    await self._perform(effects)
+                if self.session.credit <= self._gathering.size:
+                    await self._until_credit()
         finally:
             self._submit_gathered()
 
     async def _until_credit(self) -> None:
         """Wait, having said why, until more may be submitted."""
         session = self.session
-        if self._gathering.size >= session.credit:
-            self._submit_gathered()
+        self._submit_gathered()
         while not session.credit and session.state is State.OPEN:
             self._perform_now(session.short(self._server.clock.monotonic()))
             self._has_credit.clear()
