@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
@@ -106,15 +107,23 @@ def _count(message: Points) -> int:
 
 
 def _follows(message: Points, before: Points) -> bool:
-    one, other = message.metadata, before.metadata
     return (
         message.seq == before.seq + 1
         and message.stream == before.stream
         and (message.timestamps is None) == (before.timestamps is None)
         and _is_alike(message.array, before.array)
-        # By their text: True and 1 are equal, and not the same to who reads them.
-        and (one is other or repr(one) == repr(other))
+        and _is_same(message.metadata, before.metadata)
     )
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Compare by what is written: True and 1 are equal, and not the same to read."""
+    if one is None or other is None:
+        return one is other
+    try:
+        return bool(msgpack.packb(one) == msgpack.packb(other))
+    except (ValueError, TypeError, OverflowError):
+        return False  # it is nested too deep, or no plain data; nothing was checked yet
 
 
 def _is_alike(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:

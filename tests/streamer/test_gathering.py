@@ -23,6 +23,7 @@ from ncs_protocol.messages import (
     ServerMessage,
     Subscribe,
 )
+from ncs_streamer.effects import Send
 from ncs_streamer.gathering import Arrived, Gathering, join
 
 pytestmark = pytest.mark.unit
@@ -86,6 +87,32 @@ def test_the_same_metadata_may_be_shared_and_what_only_equals_it_may_not() -> No
     ones: list[Any] = [1, 1, True, 1.0]
     frames = [listed(seq, metadata={"n": one}) for seq, one in enumerate(ones, 1)]
     assert groups(*frames) == [[1, 2], [3], [4]]
+
+
+@pytest.mark.parametrize("depth", [9, 600, 1000])
+def test_metadata_that_is_nested_too_deep_is_refused_for_each_frame(depth: int) -> None:
+    bottomless: Any = 1
+    for _ in range(depth):
+        bottomless = {"n": bottomless}
+    link = opened("p")
+    messages = [listed(seq, stream="s", metadata=bottomless) for seq in (1, 2, 3)]
+    gathering = Gathering(Limits())
+    assert gathering.add(Arrived(messages[0], 10))
+    gathering.add(Arrived(messages[1], 10))  # whatever it says
+    for message in messages:
+        effects = link.session.receive_points([Arrived(message, 10)] * 2, 0.0)
+        assert ["nested_too_deep"] * 2 == [
+            effect.message.code
+            for effect in effects
+            if isinstance(effect, Send) and isinstance(effect.message, Error)
+        ]
+
+
+def test_metadata_that_cannot_be_compared_is_not_joined() -> None:
+    odd: list[Any] = [object(), 2**70]
+    for value in odd:
+        frames = [listed(seq, metadata={"n": value}) for seq in (1, 2)]
+        assert groups(*frames) == [[1], [2]]
 
 
 def test_a_batch_has_no_more_than_1024_points_and_64_kb() -> None:
