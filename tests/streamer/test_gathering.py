@@ -252,6 +252,18 @@ def test_many_bad_frames_at_once_end_the_session_as_they_do_one_by_one() -> None
     ]
 
 
+def test_what_looks_like_a_probe_is_told_of_the_frame_that_it_is_in() -> None:
+    link = opened(None)
+    odd = [[float(seq == 2)] + [float(i % 2) for i in range(149)] for seq in range(4)]
+    odd[2] = [0.0] * 149 + [1.0]
+    frames = [Arrived(Points(seq=n, points=[p]), 10) for n, p in enumerate(odd, 1)]
+    effects = link.session.receive_points(frames, 0.0)
+    assert ["Submit", "Submit", "Suspicious", "Submit", "Submit"] == [
+        type(effect).__name__ for effect in effects
+    ]
+    assert "point 0: more than 95 % zeros" in str(effects[2])
+
+
 def test_what_comes_between_frames_is_answered_in_its_place() -> None:
     link = opened("p")
     ping = MSGPACK.encode(Ping(id="x"))

@@ -201,6 +201,24 @@ def test_an_event_tells_what_caused_it_and_when(kind: str) -> None:
         assert (event.stream, event.epoch) == ("s", "e")
 
 
+def test_an_event_names_all_frames_that_came_together() -> None:
+    model = new()
+    (event, *_) = model.apply(
+        1, entry(7, BLOB, producer="p", first_seq=3, seq=9)
+    ).events
+    cause = event.caused_by
+    assert cause is not None
+    assert (3, 9) == (cause.from_seq, cause.to_seq)
+    assert {"p": Mark(0, 9)} == model.marks
+
+
+def test_frames_that_are_partly_in_the_model_are_never_applied() -> None:
+    model = new()
+    model.apply(1, entry(7, BLOB, producer="p", seq=1))
+    with pytest.raises(AssertionError):
+        model.apply(2, entry(8, BLOB, producer="p", first_seq=1, seq=2))
+
+
 def test_a_cluster_was_last_updated_when_its_last_batch_came() -> None:
     model = learned()
     model.apply(2, entry(9, BLOB))
