@@ -6,27 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from real_server import client_of, free_port, server_on
+from real_server import client_of, free_port, journal_of, server_on
 
 from ncs_client import RefusedError
-from ncs_streamer.entry import Entry, decode_entry
-from ncs_streamer.store import SqliteStore, StreamKey
+from ncs_streamer.entry import Entry
 
 pytestmark = pytest.mark.integration
 
 FRAMES = 3000
 KEEP_JOURNAL = ("--snapshot-points", "100000000")
 POINTS = np.random.default_rng(4).normal(size=(FRAMES, 3)).astype("f4")
-
-
-async def journal_of(folder: Path) -> list[Entry]:
-    """Return every entry of points that a server which has ended had applied."""
-    store = SqliteStore(folder / "ncs.db")
-    await store.open()
-    found = await store.journal.read(StreamKey("acme", "s"), 0, 1_000_000)
-    await store.close()
-    entries = [decode_entry(payload) for _, payload in found]
-    return [entry for entry in entries if entry.kind == "points"]
 
 
 def assert_each_once(entries: list[Entry]) -> None:

@@ -14,14 +14,19 @@ from typing import Any
 
 import pytest
 from gateway_process import Ledger, command
-from real_server import client_of, free_port, server_on, token, wait_until
+from real_server import (
+    client_of,
+    free_port,
+    journal_of,
+    server_on,
+    token,
+    wait_until,
+)
 
 from ncs_client import GatewayClient, SpoolError, SpoolOptions
 from ncs_client.backoff import Backoff
 from ncs_streamer.cli.child import ServerProcess
-from ncs_streamer.entry import Entry, decode_entry
-from ncs_streamer.store import SqliteStore
-from ncs_streamer.store.contracts import StreamKey
+from ncs_streamer.entry import Entry
 
 pytestmark = pytest.mark.integration
 
@@ -42,16 +47,6 @@ def gateway_to(url: str, folder: Path, **changes: Any) -> GatewayClient:
             **changes,
         },
     )
-
-
-async def journal_of(folder: Path) -> list[Entry]:
-    """Return every batch that a killed server had applied, in order."""
-    store = SqliteStore(folder / "ncs.db")
-    await store.open()
-    found = await store.journal.read(StreamKey("acme", "s"), 0, 1_000_000)
-    await store.close()
-    entries = [decode_entry(payload) for _, payload in found]
-    return [entry for entry in entries if entry.kind == "points"]
 
 
 def numbers(entries: list[Entry]) -> list[int]:
