@@ -195,7 +195,9 @@ class Connection:
         if not self._gathering.add(arrived):
             self._submit_gathered()
             self._gathering.add(arrived)
-        if not self._gathering_ends:
+        if self._gathering.is_full:
+            self._submit_gathered()
+        elif not self._gathering_ends:
             self._gathering_ends = True
             asyncio.get_running_loop().call_soon(self._end_gathering)
 

@@ -52,6 +52,11 @@ class Gathering:
     def __bool__(self) -> bool:
         return bool(self._frames)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as much again would be too much."""
+        return 2 * self.size > _MAX_BYTES or 2 * self._points > self._max_points
+
     def add(self, arrived: Arrived) -> bool:
         """Take a frame; return False if it cannot join those that are there."""
         count = _count(arrived.message)

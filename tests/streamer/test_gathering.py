@@ -122,6 +122,14 @@ def test_a_batch_has_no_more_than_1024_points_and_64_kb() -> None:
     assert [len(group) for group in found] == [2, 2, 1]
 
 
+def test_who_can_not_be_followed_by_its_like_need_not_be_waited_for() -> None:
+    gathering = Gathering(Limits())
+    assert gathering.add(Arrived(listed(1), 30_000)) and not gathering.is_full
+    assert gathering.add(Arrived(listed(2), 10_000)) and gathering.is_full
+    gathering.take()
+    assert gathering.add(Arrived(listed(3, 600), 10)) and gathering.is_full
+
+
 def test_what_was_joined_has_all_of_every_frame() -> None:
     frames = [listed(1, 2, timestamps=[1, 2]), listed(2, timestamps=[3])]
     joined = join([Arrived(frame, 10) for frame in frames])
