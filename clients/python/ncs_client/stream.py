@@ -180,7 +180,8 @@ class StreamSession(Connection):
         """Send a batch and return a future of its ack; see `send`.
 
         Blocks while `max_unacknowledged` batches wait, also while there is no
-        connection.
+        connection. What is submitted in one pass of the event loop goes out together,
+        as far as the server gives credit; the rest follows as it acknowledges.
         """
         message = _points_message(points)
         message.stream, message.results = stream, results
