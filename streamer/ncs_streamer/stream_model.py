@@ -275,11 +275,13 @@ class StreamModel:
         """Move the producer's mark on; return whether the entry is new to the model."""
         assert entry.producer is not None
         mark = self.marks.get(entry.producer)
-        if mark is not None:
-            place = mark.epoch, mark.seq
-            if place >= (entry.producer_epoch, entry.seq):
-                return False
-            assert place < (entry.producer_epoch, entry.from_seq)  # see `Admission`
+        # Of several frames the first one counts: `Admission` lets no range overlap what
+        # is known, and were there one, nothing of it would be taken twice.
+        if mark is not None and (mark.epoch, mark.seq) >= (
+            entry.producer_epoch,
+            entry.from_seq,
+        ):
+            return False
         self.marks[entry.producer] = Mark(entry.producer_epoch, entry.seq)
         return True
 

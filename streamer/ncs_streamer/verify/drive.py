@@ -25,7 +25,9 @@ EPOCH = 1
 """Of every producer, in every life: it is the same sender, and numbers go on."""
 _WINDOW = 32
 _BURSTS = (1, 1, 1, 5)  # batches at once: those that come together are joined
-_AGAIN = 0.05  # batches after which one that is in the model is offered again
+_AGAIN_TOGETHER = 50  # at most, with new ones right behind: some of a buffer are known
+_ALONE = 0.2  # of the times just one is
+_AGAIN = 0.1  # batches after which one that is in the model is offered again
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,11 +64,14 @@ async def produce(load: Load, record: Record, stop: asyncio.Event) -> None:
         seq = core.last_seq
         while not stop.is_set():
             burst = draw.choice(_BURSTS)
+            if core.acked and draw.random() < _AGAIN:
+                seqs = range(draw.randint(1, core.acked), seq + 1)
+                if len(seqs) > _AGAIN_TOGETHER or draw.random() < _ALONE:
+                    seqs = seqs[:1]
+                session.send_now([_resend(load, known, core) for known in seqs])
             for _ in range(burst):
                 seq += 1
                 await session.submit(_payload(load, seq), stream=STREAM)
-            if core.acked and draw.random() < _AGAIN:
-                session.send_now([_resend(load, draw.randint(1, core.acked), core)])
             wait = draw.uniform(0.0, 2.0 * burst / load.per_second)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait)
@@ -109,8 +114,8 @@ def _payload(load: Load, seq: int) -> Any:
 
 def _resend(load: Load, seq: int, core: _ProducerCore) -> ClientMessage:
     core.record.transmitted(seq)
-    points = load.batches.block(seq).tolist()
-    return Points(seq=seq, id="again", stream=STREAM, points=points)
+    form = "array" if load.codec == "msgpack" else "points"
+    return Points(seq=seq, id="again", stream=STREAM, **{form: _payload(load, seq)})
 
 
 class _ProducerCore(ClientCore):
