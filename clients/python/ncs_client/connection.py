@@ -129,17 +129,19 @@ class Connection:
     def send_now(self, messages: Sequence[Outgoing]) -> None:
         """Queue messages for the present connection.
 
-        What is queued in one pass of the event loop leaves in one write; so that the
-        server has not to wait for the pass to end, before that if it is much.
+        What is queued in one pass of the event loop leaves in one write; and before the
+        pass ends if it is much, so that the server can begin.
         """
         socket = self._socket
         if messages and socket is not None:
             self._outgoing.extend(messages)
             self._to_send.set()
-            is_writable = socket.state is State.OPEN
-            if len(self._outgoing) >= _FRAMES_A_WRITE and is_writable:
-                if not socket.transport.get_write_buffer_size():
-                    self._put(socket, self._taken())
+            if (
+                len(self._outgoing) >= _FRAMES_A_WRITE
+                and socket.state is State.OPEN
+                and not socket.transport.get_write_buffer_size()
+            ):
+                self._put(socket, self._taken())
 
     # The connection
 
