@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import ncs
 from real_server import client_of, free_port, journal_of, server_on
 
 from ncs_client import RefusedError
@@ -44,6 +45,12 @@ async def test_frames_of_one_point_share_entries_of_the_journal(
     entries = await journal_of(tmp_path)
     assert_each_once(entries)
     assert len(entries) < FRAMES / 4
+    joined = next(e for e in entries if e.frames > 1)
+    where = ("--data-dir", str(tmp_path), "--tenant", "acme", "--stream", "s")
+    code, dumped, _ = await ncs("journal", "dump", *where)
+    assert 0 == code and f" {joined.from_seq}-{joined.seq} " in dumped
+    code, told, _ = await ncs("replay", *where)
+    assert 0 == code and f"{FRAMES:,}" in told
     async with server_on(tmp_path) as server, client_of(server) as client:
         assert FRAMES == (await client.get_algorithm_status("s")).total_points_processed
 
