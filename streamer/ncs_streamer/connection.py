@@ -16,6 +16,7 @@ from ncs_protocol.messages import (
     AlgorithmStatus,
     Error,
     Event,
+    Points,
     Resume,
     StatusReply,
     Subscribe,
@@ -34,6 +35,7 @@ from .effects import (
     Ticket,
     Unfollow,
 )
+from .gathering import Arrived, Gathering
 from .hub import Subscription
 from .logs import get_log
 from .outbox import Outbox
@@ -95,6 +97,8 @@ class Connection:
         self._close: Close | None = None
         self._writer: asyncio.Task[None] | None = None
         self._acks_due = False
+        self._gathering = Gathering(server.limits)
+        self._gathering_ends = False
         self.reason = "peer"
 
     @property
@@ -133,23 +137,29 @@ class Connection:
     # In
 
     async def _read(self) -> None:
-        async for frame in self._ws:
-            if frame.type is WSMsgType.ERROR:
-                too_big = self._ws.close_code == Code.FRAME_TOO_LARGE.close_code
-                self.reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
-                return
-            binary = frame.type is WSMsgType.BINARY
-            turns = self._server.backlog.of(self._owner).reading
-            await turns.begin()
-            began = self._server.clock.monotonic()
-            effects = self._received(frame.data, binary)
-            turns.end(self._server.clock.monotonic() - began)
-            await self._perform(effects)
-            await self._until_credit()
+        try:
+            async for frame in self._ws:
+                if frame.type is WSMsgType.ERROR:
+                    too_big = self._ws.close_code == Code.FRAME_TOO_LARGE.close_code
+                    self.reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
+                    return
+                binary = frame.type is WSMsgType.BINARY
+                turns = self._server.backlog.of(self._owner).reading
+                await turns.begin()
+                began = self._server.clock.monotonic()
+                effects = self._received(frame.data, binary)
+                turns.end(self._server.clock.monotonic() - began)
+                if effects:
+                    await self._perform(effects)
+                if self.session.credit <= self._gathering.size:
+                    await self._until_credit()
+        finally:
+            self._submit_gathered()
 
     async def _until_credit(self) -> None:
         """Wait, having said why, until more may be submitted."""
         session = self.session
+        self._submit_gathered()
         while not session.credit and session.state is State.OPEN:
             self._perform_now(session.short(self._server.clock.monotonic()))
             self._has_credit.clear()
@@ -158,7 +168,7 @@ class Connection:
             await self._has_credit.wait()
 
     def _received(self, data: bytes, binary: bool) -> list[Effect]:
-        session, now = self.session, self._server.clock.now()
+        session = self.session
         limits = self._server.limits
         if session.state is State.NEW:
             limits = _HELLO_LIMITS
@@ -167,8 +177,45 @@ class Connection:
                 raise NcsError(Code.WRONG_FRAME_TYPE)
             message = self.codec.decode_client(data, limits)
         except NcsError as error:
+            self._submit_gathered()
             return self._counted(session.receive_error(error))
+        if isinstance(message, Points) and session.state is State.OPEN:
+            self._gather(Arrived(message, len(data)))
+            return []
+        self._submit_gathered()
+        now = self._server.clock.now()
         return self._counted(session.receive(message, len(data), now))
+
+    def _gather(self, arrived: Arrived) -> None:
+        """Take a frame of points together with those that are in the buffer beside it.
+
+        As long as there is a frame in the buffer the loop does not get to what is
+        called soon.
+        """
+        if not self._gathering.add(arrived):
+            self._submit_gathered()
+            self._gathering.add(arrived)
+        if self._gathering.is_full:
+            self._submit_gathered()
+        elif not self._gathering_ends:
+            self._gathering_ends = True
+            asyncio.get_running_loop().call_soon(self._end_gathering)
+
+    def _end_gathering(self) -> None:
+        self._gathering_ends = False
+        turns = self._server.backlog.of(self._owner).reading
+        began = self._server.clock.monotonic()
+        try:
+            self._submit_gathered()
+        except Exception as error:
+            self._fail(error)
+        turns.end(self._server.clock.monotonic() - began)
+
+    def _submit_gathered(self) -> None:
+        if self._gathering:
+            now = self._server.clock.now()
+            effects = self.session.receive_points(self._gathering.take(), now)
+            self._perform_now(self._counted(effects))
 
     # Effects
 
@@ -262,13 +309,19 @@ class Connection:
             finally:
                 server.streams.discard_unused(stream)  # if it refused its first batch
         except NcsError as error:
-            self._settled(ticket, arrived, error)
+            if len(ticket.frames) == 1:
+                self._settled(ticket, arrived, error)
+                return
+            # Something is wrong with one of them, or known already.
+            for one in effect.each():
+                self._submit(one)
 
     def _settled(
         self, ticket: Ticket, arrived: float, outcome: Applied | NcsError
     ) -> None:
         """Take note of what became of a batch."""
-        self._server.note_batch("ws", ticket.points, arrived, outcome)
+        frames = len(ticket.frames)
+        self._server.note_batch("ws", ticket.points, arrived, outcome, frames)
         if isinstance(outcome, Applied):
             self.session.applied(ticket, outcome)
             if not self._acks_due:

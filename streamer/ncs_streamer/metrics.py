@@ -94,7 +94,7 @@ METRICS = (
         "ncs_ack_seconds",
         "histogram",
         ("transport",),
-        "From the arrival of a batch to its ack.",
+        "From the arrival of a batch to its ack; frames that came together are one.",
         known=(("ws",), ("rest",)),
     ),
     Metric(

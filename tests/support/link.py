@@ -7,7 +7,13 @@ from collections.abc import Iterable
 
 from ncs_engine import EngineParams
 from ncs_protocol import JSON, Code, Codec, Limits, NcsError
-from ncs_protocol.messages import ClientMessage, Resume, ServerMessage, StatusReply
+from ncs_protocol.messages import (
+    ClientMessage,
+    Points,
+    Resume,
+    ServerMessage,
+    StatusReply,
+)
 from ncs_streamer.admission import Admission
 from ncs_streamer.auth import Principal
 from ncs_streamer.effects import (
@@ -22,6 +28,7 @@ from ncs_streamer.effects import (
     Unfollow,
 )
 from ncs_streamer.entry import Entry
+from ncs_streamer.gathering import Arrived, Gathering
 from ncs_streamer.hub import Hub, Subscription
 from ncs_streamer.session import Session, SessionConfig, State
 from ncs_streamer.stream import status_message
@@ -124,6 +131,7 @@ class MemoryLink:
         self.session = Session(id, server.config, known, server.now)
         self.sent: list[bytes] = []
         self.closed: Code | None = None
+        self._gathering = Gathering(server.config.limits)
         self._subscriptions: dict[str, tuple[Hub, Subscription]] = {}
 
     def send(self, message: ClientMessage) -> list[ServerMessage]:
@@ -133,17 +141,37 @@ class MemoryLink:
 
     def send_frame(self, frame: bytes) -> None:
         """Send a frame."""
-        if self.closed is not None:
-            return
+        self.send_frames([frame])
+
+    def send_frames(self, frames: Iterable[bytes]) -> None:
+        """Send frames that come together."""
+        for frame in frames:
+            if self.closed is None:
+                self._receive(frame)
+        self._submit_gathered()
+        for stream in self.server.streams.values():
+            stream.tell_updates()
+
+    def _receive(self, frame: bytes) -> None:
+        session = self.session
         try:
             message = self.codec.decode_client(frame, self.server.config.limits)
         except NcsError as error:
-            self._perform(self.session.receive_error(error))
+            self._submit_gathered()
+            self._perform(session.receive_error(error))
             return
-        now = self.server.now
-        self._perform(self.session.receive(message, len(frame), now))
-        for stream in self.server.streams.values():
-            stream.tell_updates()
+        if isinstance(message, Points) and session.state is State.OPEN:
+            arrived = Arrived(message, len(frame))
+            if not self._gathering.add(arrived):
+                self._submit_gathered()
+                self._gathering.add(arrived)
+            return
+        self._submit_gathered()
+        self._perform(session.receive(message, len(frame), self.server.now))
+
+    def _submit_gathered(self) -> None:
+        frames = self._gathering.take()
+        self._perform(self.session.receive_points(frames, self.server.now))
 
     def take(self) -> list[ServerMessage]:
         """Return and remove what the server sent."""
@@ -212,7 +240,10 @@ class MemoryLink:
         try:
             applied = self._stream(effect.stream).submit(effect.entry)
         except NcsError as error:
-            self._perform(self.session.failed(effect.ticket, error))
+            if len(effect.ticket.frames) == 1:
+                self._perform(self.session.failed(effect.ticket, error))
+            else:
+                self._perform([*effect.each()])
         else:
             self.session.applied(effect.ticket, applied)
             self._perform(self.session.acks())

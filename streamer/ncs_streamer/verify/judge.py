@@ -103,8 +103,9 @@ def read_books(
                 text = f"entry {offset}: {found}"
                 books.violations.append(Violation("altered", text))
             else:
-                producer, seq = found
-                books.applied[producer].setdefault(seq, []).append(offset)
+                producer, seqs = found
+                for seq in seqs:
+                    books.applied[producer].setdefault(seq, []).append(offset)
     return books
 
 
@@ -122,21 +123,29 @@ def _read_pushes(
 
 def _identify(
     entry: Entry, names: Sequence[str], batches: Sequence[Batches]
-) -> tuple[int, int] | str:
-    """Return (producer, batch) of an entry, or what is wrong with it."""
+) -> tuple[int, range] | str:
+    """Return (producer, batches) of an entry, or what is wrong with it."""
     points = np.asarray(entry.block, np.float64)
     mark = mark_of(points[0])
     if not 0 <= mark.producer < len(batches):
         return f"points of producer {mark.producer}, which does not exist"
-    seq = batches[mark.producer].seq_of(mark)
-    if not np.array_equal(batches[mark.producer].block(seq), points):
-        return f"not exactly the points of batch {seq} of {names[mark.producer]}"
-    if (entry.producer, entry.seq) != (names[mark.producer], seq):
+    own, name = batches[mark.producer], names[mark.producer]
+    first = own.seq_of(mark)
+    # As many as the points are, whatever the entry says.
+    seqs = range(first, first + max(1, len(points) // own.size))
+    if not np.array_equal(np.concatenate([own.block(seq) for seq in seqs]), points):
+        return f"not exactly the points of {_told(seqs)} of {name}"
+    said = range(entry.from_seq, entry.seq + 1)
+    if (entry.producer, said) != (name, seqs):
         return (
-            f"batch {seq} of {names[mark.producer]} under the name of batch"
-            f" {entry.seq} of {entry.producer}"
+            f"{_told(seqs)} of {name} under the name of {_told(said)} of"
+            f" {entry.producer}"
         )
-    return mark.producer, seq
+    return mark.producer, seqs
+
+
+def _told(seqs: range) -> str:
+    return f"batch {seqs[0]}" + (f" to {seqs[-1]}" if len(seqs) > 1 else "")
 
 
 def judge(
