@@ -234,18 +234,22 @@ def _ext_hook(code: int, payload: bytes) -> _Packed:
     return _Packed(payload)
 
 
-def _tags(union: Any) -> frozenset[str]:
-    return frozenset(str(kind.__struct_config__.tag) for kind in get_args(union))
+def _kinds(union: Any) -> dict[Any, Any]:
+    return {kind.__struct_config__.tag: kind for kind in get_args(union)}
 
 
-_TAGS: dict[Any, frozenset[str]] = {
-    union: _tags(union) for union in (ClientMessage, ServerMessage)
+_KINDS: dict[Any, dict[Any, Any]] = {
+    union: _kinds(union) for union in (ClientMessage, ServerMessage)
 }
+"""Union -> tag -> message."""
 
 
 def _convert(parsed: Any, union: Any, dec_hook: Any) -> Any:
+    tag = parsed.get("type") if isinstance(parsed, dict) else None
+    kinds = _KINDS.get(union, {}) if isinstance(tag, str) else {}
     try:
-        message = msgspec.convert(parsed, union, dec_hook=dec_hook)
+        # To find the message in the union takes msgspec ten times as long as the rest.
+        message = msgspec.convert(parsed, kinds.get(tag, union), dec_hook=dec_hook)
         if type(message) is Points and message.array is not None:
             message.array = dec_hook(object, message.array)
         return message
@@ -253,10 +257,8 @@ def _convert(parsed: Any, union: Any, dec_hook: Any) -> Any:
         raise _addressed(error, parsed) from None
     except (msgspec.ValidationError, OverflowError) as error:
         code, detail = Code.INVALID_MESSAGE, str(error)
-        if isinstance(parsed, dict):
-            tag = parsed.get("type")
-            if isinstance(tag, str) and tag not in _TAGS.get(union, (tag,)):
-                code, detail = Code.UNKNOWN_TYPE, f"unknown message type {tag!r:.60}"
+        if kinds and tag not in kinds:
+            code, detail = Code.UNKNOWN_TYPE, f"unknown message type {tag!r:.60}"
         raise _addressed(NcsError(code, detail[:_MAX_DETAIL]), parsed) from None
 
 

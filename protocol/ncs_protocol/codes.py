@@ -241,6 +241,11 @@ class Code(enum.Enum):
         500, 4005, _S, Retry.RECONNECT,
         "The server failed; the cause is in its log under the request or session id.",
     )
+    STREAM_DAMAGED = (
+        503, 4006, _S, Retry.RECONNECT,
+        "What is stored of the stream is damaged, so it is not served until it has been"
+        " mended; other streams are.",
+    )
     HELLO_REQUIRED = (
         400, 4510, _C, Retry.NEVER,
         "The first message must be a hello.",

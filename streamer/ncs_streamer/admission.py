@@ -103,10 +103,12 @@ class Admission:
         last = mark.seq if entry.producer_epoch == mark.epoch else 0
         if entry.seq <= last:
             return False
-        if entry.seq > last + 1:
+        # One above it: else there is a gap, or the first frames of it are known, and
+        # then they have to come one by one.
+        if entry.from_seq != last + 1:
             raise NcsError(
                 Code.SEQ_GAP,
-                f"seq {entry.seq} does not follow {last}; send from {last + 1} on",
+                f"seq {entry.from_seq} does not follow {last}; send from {last + 1} on",
                 expected_seq=last + 1,
             )
         return True

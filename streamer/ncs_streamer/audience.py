@@ -198,7 +198,8 @@ class Audience:
             at: the last offsets that were offered.
             now: seconds that never go back.
         """
-        ready = self._ready(now)
+        due = self._take_due(now)
+        ready = [encoded for encoded in due if not self._is_small(encoded)]
         if not ready and not self._behind:
             return 0
         before = dict(self.told)
@@ -209,22 +210,25 @@ class Audience:
             self._write(frames, before)
         sizes = [frame.size for frame in frames]
         for subscription in list(self._behind):
-            self._tell_behind(subscription, ready, max(sizes, default=0), now)
+            # Small changes too: what it has may not be what the others were told.
+            self._tell_behind(subscription, due, max(sizes, default=0), now)
         return len(ready) * len(self)
 
-    def _ready(self, now: float) -> list[Encoded]:
-        ready, self._lossless = self._lossless, []
+    def _take_due(self, now: float) -> list[Encoded]:
+        due, self._lossless = self._lossless, []
         if (self._keyed or self._slots) and now >= self._due:
-            for encoded in self._keyed.values():
-                event = encoded.event
-                assert isinstance(event, ClusterUpdateEvent)
-                told = self._clusters.get(event.data.cluster_id)
-                if not self.variant.is_small(event.data, told):
-                    ready.append(encoded)
-            ready += self._slots.values()
+            due += self._keyed.values()
+            due += self._slots.values()
             self._keyed, self._slots = {}, {}
             self._due = now + self.variant.interval_s
-        return ready
+        return due
+
+    def _is_small(self, encoded: Encoded) -> bool:
+        event = encoded.event
+        if event.delivery != "keyed" or not isinstance(event, ClusterUpdateEvent):
+            return False
+        told = self._clusters.get(event.data.cluster_id)
+        return self.variant.is_small(event.data, told)
 
     def _tell(self, encoded: Encoded) -> list[Frame]:
         event, frames = encoded.event, list[Frame]()
@@ -274,14 +278,14 @@ class Audience:
     def _tell_behind(
         self,
         subscription: Subscription,
-        ready: Sequence[Encoded],
+        due: Sequence[Encoded],
         size: int,
         now: float,
     ) -> None:
         lanes, outbox = subscription.lanes, subscription.outlet.outbox
         assert lanes is not None
         was_empty = outbox.is_empty
-        for encoded in ready:
+        for encoded in due:
             outbox.add(lanes, encoded, size, now)
         if was_empty:
             self.settle(subscription, self.told, now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -23,7 +24,14 @@ _BYTES_A_TENANT = 256 * 1024  # of a group
 _BATCHES_A_TENANT = 128
 _ALONE = 4  # times that, while nobody else has anything to commit
 _ALONE_AFTER_S = 1.0
+_SWITCH_S = 0.00005
+"""How long a thread waits for the interpreter's lock before it is given up for it, for
+as long as several tenants send. Python's 5 ms begin anew whenever any two threads have
+changed places, so that the writing thread waited for up to a second beside a flood of
+tiny frames; and a commit waits several times. Such a flood pays a tenth for it."""
+_SWITCH_FOR_S = 60.0
 _PROBE_S = 1.0
+_ROOM = 2  # times what failed: the probe and the next commit both need it
 
 log = get_log()
 
@@ -70,6 +78,8 @@ class Committer:
         self._waiting: dict[Committable, None] = {}
         self._wakeup = asyncio.Event()
         self._shared_at = -math.inf  # when several tenants last had something
+        self._switch_s = sys.getswitchinterval()
+        self._too_large = 0  # bytes that the store has failed to take
         self.healthy = True
 
     def wake(self, stream: Committable) -> None:
@@ -88,6 +98,7 @@ class Committer:
                     await self._commit_group()
         finally:
             probe.cancel()
+            sys.setswitchinterval(self._switch_s)
 
     async def _commit_group(self) -> None:
         group: dict[Committable, list[Append]] = {}
@@ -117,6 +128,8 @@ class Committer:
         now = self._clock.monotonic()
         if len({stream.key.tenant for stream in waiting}) > 1:
             self._shared_at = now
+        is_shared = now - self._shared_at < _SWITCH_FOR_S
+        sys.setswitchinterval(_SWITCH_S if is_shared else self._switch_s)
         return 1 if now - self._shared_at < _ALONE_AFTER_S else _ALONE
 
     async def _append(self, group: dict[Committable, list[Append]]) -> None:
@@ -131,17 +144,19 @@ class Committer:
                 for stream, own in group.items():
                     await self._append({stream: own})
                 return
+            self._too_large = max(self._too_large, _bytes_of(entries))
             self._set_health(False, error)
             for stream in group:
                 self._waiting.pop(stream, None)
                 await stream.rejected(error)
             return
-        self._set_health(True)
+        size = _bytes_of(entries)
+        if size >= self._too_large:  # else there may be room for no more than that
+            self._set_health(True)
         self._metrics.observe(
             "ncs_journal_append_seconds", self._clock.monotonic() - began
         )
         self._metrics.count("ncs_journal_entries_total", by=len(entries))
-        size = sum(len(entry.payload) for entry in entries)
         self._metrics.count("ncs_journal_bytes_total", by=size)
         for stream in group:
             stream.committed()
@@ -150,13 +165,14 @@ class Committer:
         """While the store fails, find out by itself when it works again.
 
         Otherwise a server that balancers avoid, because it is not ready, would wait for
-        ever for the batch that proves the store well.
+        ever for the batch that proves the store well. It writes as much as what failed
+        took and will take, or an almost full disk would be found well again and again.
         """
         while True:
             await asyncio.sleep(_PROBE_S)
             if not self.healthy:
                 try:
-                    await self._store.check()
+                    await self._store.check(_ROOM * self._too_large)
                 except StoreError as error:
                     log.warning("store_still_unavailable", error=str(error))
                 else:
@@ -167,7 +183,12 @@ class Committer:
             return
         self.healthy = healthy
         if healthy:
+            self._too_large = 0
             log.info("store_available")
         else:
             log.error("store_unavailable", error=str(error))
         self._on_health(healthy)
+
+
+def _bytes_of(entries: Iterable[Append]) -> int:
+    return sum(len(entry.payload) for entry in entries)

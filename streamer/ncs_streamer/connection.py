@@ -16,6 +16,7 @@ from ncs_protocol import Code, Limits, NcsError
 from ncs_protocol.messages import (
     AlgorithmStatus,
     Error,
+    Points,
     Resume,
     StatusReply,
 )
@@ -35,6 +36,7 @@ from .effects import (
     Unfollow,
 )
 from .flag import Flag
+from .gathering import Arrived, Gathering
 from .logs import get_log
 from .outgoing import Outgoing
 from .session import Session, State
@@ -100,6 +102,8 @@ class Connection:
         self._reports = 0  # status requests that do
         self._closing: asyncio.Task[None] | None = None
         self._acks_due = False
+        self._gathering = Gathering(server.limits)
+        self._gathering_ends = False
         self.reason = "peer"
 
     @property
@@ -137,23 +141,29 @@ class Connection:
     # In
 
     async def _read(self) -> None:
-        async for frame in self._ws:
-            if frame.type is WSMsgType.ERROR:
-                too_big = self._ws.close_code == Code.FRAME_TOO_LARGE.close_code
-                self.reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
-                return
-            binary = frame.type is WSMsgType.BINARY
-            turns = self._server.backlog.of(self._owner).reading
-            await turns.begin()
-            began = self._server.clock.monotonic()
-            effects = self._received(frame.data, binary)
-            turns.end(self._server.clock.monotonic() - began)
-            await self._perform(effects)
-            await self._until_credit()
+        try:
+            async for frame in self._ws:
+                if frame.type is WSMsgType.ERROR:
+                    too_big = self._ws.close_code == Code.FRAME_TOO_LARGE.close_code
+                    self.reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
+                    return
+                binary = frame.type is WSMsgType.BINARY
+                turns = self._server.backlog.of(self._owner).reading
+                await turns.begin()
+                began = self._server.clock.monotonic()
+                effects = self._received(frame.data, binary)
+                turns.end(self._server.clock.monotonic() - began)
+                if effects:
+                    await self._perform(effects)
+                if self.session.credit <= self._gathering.size:
+                    await self._until_credit()
+        finally:
+            self._submit_gathered()
 
     async def _until_credit(self) -> None:
         """Wait, having said why, until more may be submitted."""
         session = self.session
+        self._submit_gathered()
         while not session.credit and session.state is State.OPEN:
             self._perform_now(session.short(self._server.clock.monotonic()))
             self._has_credit.clear()
@@ -162,7 +172,7 @@ class Connection:
             await self._has_credit.wait()
 
     def _received(self, data: bytes, binary: bool) -> list[Effect]:
-        session, now = self.session, self._server.clock.now()
+        session = self.session
         limits = self._server.limits
         if session.state is State.NEW:
             limits = _HELLO_LIMITS
@@ -171,8 +181,45 @@ class Connection:
                 raise NcsError(Code.WRONG_FRAME_TYPE)
             message = self.codec.decode_client(data, limits)
         except NcsError as error:
+            self._submit_gathered()
             return self._counted(session.receive_error(error))
+        if isinstance(message, Points) and session.state is State.OPEN:
+            self._gather(Arrived(message, len(data)))
+            return []
+        self._submit_gathered()
+        now = self._server.clock.now()
         return self._counted(session.receive(message, len(data), now))
+
+    def _gather(self, arrived: Arrived) -> None:
+        """Take a frame of points together with those that are in the buffer beside it.
+
+        As long as there is a frame in the buffer the loop does not get to what is
+        called soon.
+        """
+        if not self._gathering.add(arrived):
+            self._submit_gathered()
+            self._gathering.add(arrived)
+        if self._gathering.is_full:
+            self._submit_gathered()
+        elif not self._gathering_ends:
+            self._gathering_ends = True
+            asyncio.get_running_loop().call_soon(self._end_gathering)
+
+    def _end_gathering(self) -> None:
+        self._gathering_ends = False
+        turns = self._server.backlog.of(self._owner).reading
+        began = self._server.clock.monotonic()
+        try:
+            self._submit_gathered()
+        except Exception as error:
+            self._fail(error)
+        turns.end(self._server.clock.monotonic() - began)
+
+    def _submit_gathered(self) -> None:
+        if self._gathering:
+            now = self._server.clock.now()
+            effects = self.session.receive_points(self._gathering.take(), now)
+            self._perform_now(self._counted(effects))
 
     # Effects
 
@@ -239,11 +286,16 @@ class Connection:
         self.session.quota = self._server.backlog.of(self._tenant)
         resume = {}
         if effect.producer is not None:
+            try:
+                for name in effect.streams:
+                    stream = self._server.streams.find(self._tenant, name)
+                    epoch, seq = stream.last_seq(effect.producer) if stream else (0, 0)
+                    resume[name] = Resume(producer_epoch=epoch, last_seq=seq)
+            except NcsError as error:
+                # No answer is true: one that is too low would be sent again from there.
+                self._perform_now(self.session.end(error.code, error.detail))
+                return
             self._server.take_over_producer(self._tenant, effect.producer, self)
-            for name in effect.streams:
-                stream = self._server.streams.find(self._tenant, name)
-                epoch, seq = stream.last_seq(effect.producer) if stream else (0, 0)
-                resume[name] = Resume(producer_epoch=epoch, last_seq=seq)
         self._perform_now(self.session.greet(resume, self._server.clock.now()))
 
     def _submit(self, effect: Submit) -> None:
@@ -262,13 +314,19 @@ class Connection:
             finally:
                 server.streams.discard_unused(stream)  # if it refused its first batch
         except NcsError as error:
-            self._settled(ticket, arrived, error)
+            if len(ticket.frames) == 1:
+                self._settled(ticket, arrived, error)
+                return
+            # Something is wrong with one of them, or known already.
+            for one in effect.each():
+                self._submit(one)
 
     def _settled(
         self, ticket: Ticket, arrived: float, outcome: Applied | NcsError
     ) -> None:
         """Take note of what became of a batch."""
-        self._server.note_batch("ws", ticket.points, arrived, outcome)
+        frames = len(ticket.frames)
+        self._server.note_batch("ws", ticket.points, arrived, outcome, frames)
         if isinstance(outcome, Applied):
             self.session.applied(ticket, outcome)
             if not self._acks_due:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from ncs_protocol import Code
 from ncs_protocol.messages import (
@@ -20,6 +23,7 @@ __all__ = [
     "Close",
     "Effect",
     "Follow",
+    "Frame",
     "Grant",
     "Greet",
     "Report",
@@ -31,16 +35,31 @@ __all__ = [
 ]
 
 
+class Frame(NamedTuple):
+    """What the session has to remember of a frame of points."""
+
+    id: str | None
+    seq: int
+    size: int
+    points: int
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ticket:
     """What the session has to remember of a batch in flight."""
 
-    id: str | None
     stream: str
-    seq: int
-    size: int
-    points: int
+    frames: tuple[Frame, ...]
+    """One, or several that came together."""
     results: ResultDetail
+    size: int
+    """Bytes of the frames."""
+    points: int
+
+    @property
+    def seq(self) -> int:
+        """Of the last frame."""
+        return self.frames[-1].seq
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,6 +100,16 @@ class Submit:
     stream: str
     entry: Entry
     ticket: Ticket
+
+    def each(self) -> Iterator[Submit]:
+        """Yield a batch for every frame."""
+        frames, results = self.ticket.frames, self.ticket.results
+        ends = itertools.accumulate(frame.points for frame in frames)
+        for frame, end in zip(frames, ends, strict=True):
+            entry = self.entry.part(end - frame.points, end, frame.seq)
+            size, points = frame.size, frame.points
+            ticket = Ticket(self.stream, (frame,), results, size, points)
+            yield Submit(self.stream, entry, ticket)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from .state_hash import Checkpoint
 
 __all__ = ["ENTRY_FORMAT", "Entry", "decode_entry", "encode_entry"]
 
-ENTRY_FORMAT = 2
-"""What is written: 2 has `applied`."""
+ENTRY_FORMAT = 3
+"""What is written: 2 has `applied`, 3 has `first_seq`."""
 
-_READABLE = (1, 2)
+_READABLE = (1, 2, 3)
 _AS_THEY_ARE = (np.ndarray, bytes)
 
 
@@ -35,6 +35,9 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """None for a sender that asked for no exactly-once delivery."""
     producer_epoch: int = 0
     seq: int = 0
+    first_seq: int | None = None
+    """Where the entry is of several frames of the producer: the first one's seq, and
+    `seq` is the last one's."""
     points: Any = None
     """The block, float32 or float64 (n, d); for `points`."""
     timestamps: list[int] | None = None
@@ -65,6 +68,24 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     def count(self) -> int:
         """Number of points."""
         return 0 if self.points is None else len(self.points)
+
+    @property
+    def from_seq(self) -> int:
+        """The seq of its first frame."""
+        return self.seq if self.first_seq is None else self.first_seq
+
+    @property
+    def frames(self) -> int:
+        """Number of frames that it was made of."""
+        return self.seq - self.from_seq + 1
+
+    def part(self, begin: int, end: int, seq: int) -> Entry:
+        """Return the entry for one frame of it, which has these points."""
+        times = None if self.timestamps is None else self.timestamps[begin:end]
+        points = self.block[begin:end]
+        return msgspec.structs.replace(
+            self, first_seq=None, seq=seq, points=points, timestamps=times
+        )
 
 
 def encode_entry(entry: Entry) -> bytes:

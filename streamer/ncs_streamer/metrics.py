@@ -94,7 +94,7 @@ METRICS = (
         "ncs_ack_seconds",
         "histogram",
         ("transport",),
-        "From the arrival of a batch to its ack.",
+        "From the arrival of a batch to its ack; frames that came together are one.",
         known=(("ws",), ("rest",)),
     ),
     Metric(
@@ -132,6 +132,12 @@ METRICS = (
         known=(("engine",), ("unexplained",)),
     ),
     Metric("ncs_streams", "gauge", (), "Streams in memory."),
+    Metric(
+        "ncs_streams_damaged",
+        "gauge",
+        (),
+        "Streams that are not served, because what is stored of them is damaged.",
+    ),
     Metric("ncs_clusters", "gauge", (), "Clusters of all streams."),
     Metric("ncs_outliers_total", "counter", (), "Points called outliers."),
     Metric(

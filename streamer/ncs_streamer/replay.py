@@ -82,7 +82,8 @@ class Replay:
         """Replay one entry; return it and what it did.
 
         Raises:
-            DamageError: if it is not the next one, or damaged.
+            DamageError: if it is not the next one, is damaged, or the engine fails on
+                it; the model is of no use then.
         """
         if offset != self.model.offset + 1:
             raise self.missing("it is not there")
@@ -94,7 +95,11 @@ class Replay:
             self.diverged = False  # an epoch vouches for itself alone
         if entry.applied is not None:
             self.check(entry.applied)
-        applied = self.model.apply(offset, entry)
+        try:
+            applied = self.model.apply(offset, entry)
+        except Exception as error:  # whatever it is, it is this stream's alone
+            what = f"the engine fails on it: {error!r}"
+            raise self._damage("replay_failed", offset, what) from error
         self._recent.append(self.model.checkpoint)
         self.entries += 1
         self.points += applied.accepted

@@ -1,7 +1,9 @@
 """Stored bytes that tell their format and notice damage.
 
-Layout: format version (1 byte), CRC-32 of the body (4 bytes, big-endian), body. Entries
-and snapshots count their versions apart (see `docs/operations.md`).
+Layout: format version (1 byte), CRC-32 of the body (4 bytes, big-endian), body. From
+version 3 on the checksum begins with the version, so that one that has changed into
+another readable one is noticed too. Entries and snapshots count their versions apart
+(see `docs/operations.md`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Collection
 __all__ = ["DamagedError", "seal", "unseal"]
 
 _HEAD = struct.Struct(">BI")
+_COVERED_FROM = 3
 
 
 class DamagedError(ValueError):
@@ -21,7 +24,7 @@ class DamagedError(ValueError):
 
 def seal(version: int, body: bytes) -> bytes:
     """Return `body` behind its head."""
-    return _HEAD.pack(version, zlib.crc32(body)) + body
+    return _HEAD.pack(version, _checksum(version, body)) + body
 
 
 def unseal(payload: bytes, readable: Collection[int]) -> bytes:
@@ -37,6 +40,10 @@ def unseal(payload: bytes, readable: Collection[int]) -> bytes:
         known = ", ".join(map(str, readable))
         raise DamagedError(f"format {found}, this version reads {known}")
     body = payload[_HEAD.size :]
-    if zlib.crc32(body) != crc:
+    if _checksum(found, body) != crc:
         raise DamagedError("checksum differs")
     return body
+
+
+def _checksum(version: int, body: bytes) -> int:
+    return zlib.crc32(body, version if version >= _COVERED_FROM else 0)

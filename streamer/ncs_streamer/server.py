@@ -310,16 +310,21 @@ class Server:
     # Accounts
 
     def note_batch(
-        self, transport: str, points: int, arrived: float, outcome: Applied | NcsError
+        self,
+        transport: str,
+        points: int,
+        arrived: float,
+        outcome: Applied | NcsError,
+        frames: int = 1,
     ) -> None:
-        """Count a batch that is answered; `arrived` is monotonic."""
+        """Count a batch that is answered, of so many frames; `arrived` is monotonic."""
         if isinstance(outcome, NcsError):
             kind = "refused"
         else:
             kind = "duplicate" if outcome.duplicate else "applied"
             elapsed = self.clock.monotonic() - arrived
             self.metrics.observe("ncs_ack_seconds", elapsed, transport)
-        self.metrics.count("ncs_batches_total", transport, kind)
+        self.metrics.count("ncs_batches_total", transport, kind, by=frames)
         self.metrics.count("ncs_points_total", transport, kind, by=points)
 
     def note_auth_failure(self, error: NcsError, peer: str, request_id: str) -> None:

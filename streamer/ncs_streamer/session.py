@@ -8,8 +8,10 @@ protocol's specification is made from it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
+from collections.abc import Sequence
 
 from ncs_protocol import Blame, Code, Limits, NcsError, check_name, to_ns
 from ncs_protocol.messages import (
@@ -43,6 +45,7 @@ from .effects import (
     Close,
     Effect,
     Follow,
+    Frame,
     Grant,
     Greet,
     Report,
@@ -53,6 +56,7 @@ from .effects import (
     Unfollow,
 )
 from .entry import Entry
+from .gathering import Arrived, count_of, join
 from .intake import take_in
 from .stream_model import Applied
 
@@ -167,6 +171,19 @@ class Session:
         self._errors_in_a_row = 0
         return effects
 
+    def receive_points(self, frames: Sequence[Arrived], now: float) -> list[Effect]:
+        """Take frames of a `Gathering`: as one batch, or one by one.
+
+        One by one if anything at all is to be said of one of them.
+        """
+        if len(frames) > 1 and self.state is State.OPEN:
+            with contextlib.suppress(NcsError):
+                effects = self._points(join(frames), frames, now, strict=True)
+                self._errors_in_a_row = 0
+                return effects
+        each = (self.receive(message, size, now) for message, size in frames)
+        return [effect for effects in each for effect in effects]
+
     def receive_error(self, error: NcsError) -> list[Effect]:
         """Take a frame that gave no message, or a message that is refused."""
         if self.state is State.CLOSED:
@@ -192,7 +209,9 @@ class Session:
     def _handle(self, message: ClientMessage, size: int, now: float) -> list[Effect]:
         match message:
             case Points():
-                return self._points(message, size, now)
+                strict = self._config.strict_input
+                frame = Arrived(message, size)
+                return self._points(message, [frame], now, strict=strict)
             case Ping():
                 return [Send(Pong(id=message.id, server_time=now))]
             case Subscribe():
@@ -231,7 +250,10 @@ class Session:
         self.producer_epoch = hello.producer_epoch
         return [Greet(hello.producer, tuple(hello.streams))]
 
-    def _points(self, message: Points, size: int, now: float) -> list[Effect]:
+    def _points(
+        self, message: Points, frames: Sequence[Arrived], now: float, *, strict: bool
+    ) -> list[Effect]:
+        """Take the batch in `message`, which is what `frames` joined are."""
         self._require("write")
         intake = take_in(
             stream=message.stream,
@@ -240,7 +262,7 @@ class Session:
             timestamps=message.timestamps,
             metadata=message.metadata,
             limits=self._config.limits,
-            strict=self._config.strict_input,
+            strict=strict,
         )
         at = message.event_time
         entry = Entry(
@@ -249,20 +271,22 @@ class Session:
             producer=self.producer,
             producer_epoch=self.producer_epoch,
             seq=message.seq,
+            first_seq=frames[0].message.seq if len(frames) > 1 else None,
             points=intake.block,
             timestamps=intake.timestamps,
             event_time=None if at is None else to_ns(at),
             metadata=message.metadata,
         )
         ticket = Ticket(
-            id=message.id,
             stream=message.stream,
-            seq=message.seq,
-            size=size,
-            points=entry.count,
+            frames=tuple(
+                Frame(one.id, one.seq, size, count_of(one)) for one, size in frames
+            ),
             results=message.results,
+            size=sum(frame.size for frame in frames),
+            points=entry.count,
         )
-        self.in_flight_bytes += size
+        self.in_flight_bytes += ticket.size
         submit = Submit(message.stream, entry, ticket)
         if intake.suspicion:
             return [Suspicious(message.stream, intake.suspicion), submit]
@@ -389,8 +413,12 @@ class Session:
     def failed(self, ticket: Ticket, error: NcsError) -> list[Effect]:
         """Take the refusal of a batch by its stream."""
         self.in_flight_bytes -= ticket.size
-        error.id, error.seq, error.stream = ticket.id, ticket.seq, ticket.stream
-        return [*self.acks(), *self.receive_error(error)]
+        effects = self.acks()
+        for frame in ticket.frames:
+            error.id, error.seq, error.stream = frame.id, frame.seq, ticket.stream
+            self._errors_in_a_row = 0  # each was understood
+            effects += self.receive_error(error)
+        return effects
 
     def short(self, now: float) -> list[Effect]:
         """Tell why the socket is not read any more; at most once a second."""

@@ -363,8 +363,9 @@ class Stream:
             self._unsaved.add(outcome.accepted, len(batch.payload), now)
             self._learned_points += outcome.accepted
             self._interval.points += outcome.accepted
-            self._interval.batches += 1
-            self._interval.latency_s += now - batch.arrived
+            frames = batch.entry.frames
+            self._interval.batches += frames
+            self._interval.latency_s += frames * (now - batch.arrived)
             if outcome.result is not None:
                 outliers = int(outcome.result.is_outlier.sum())
                 metrics.count("ncs_outliers_total", by=outliers)

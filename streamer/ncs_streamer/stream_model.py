@@ -148,7 +148,7 @@ class StreamModel:
             self.keys.add(entry.key, Request(offset, entry.digest))
         cause = Cause(offset=offset, producer=entry.producer, metadata=entry.metadata)
         if entry.producer is not None:
-            cause.from_seq = cause.to_seq = entry.seq
+            cause.from_seq, cause.to_seq = entry.from_seq, entry.seq
         applied = Applied(offset)
         if entry.kind == "begin":
             self.epoch = entry.epoch or self.epoch
@@ -278,9 +278,11 @@ class StreamModel:
         """Move the producer's mark on; return whether the entry is new to the model."""
         assert entry.producer is not None
         mark = self.marks.get(entry.producer)
+        # Of several frames the first one counts: `Admission` lets no range overlap what
+        # is known, and were there one, nothing of it would be taken twice.
         if mark is not None and (mark.epoch, mark.seq) >= (
             entry.producer_epoch,
-            entry.seq,
+            entry.from_seq,
         ):
             return False
         self.marks[entry.producer] = Mark(entry.producer_epoch, entry.seq)

@@ -12,7 +12,7 @@ from .logs import get_log
 from .recovery import Progress, recover
 from .replay import Divergence
 from .state_hash import engine_name
-from .store.contracts import StreamKey
+from .store.contracts import DamageError, StreamKey
 from .stream import Services, Stream
 from .stream_model import StreamModel
 
@@ -35,6 +35,8 @@ class Streams:
     Attributes:
         progress: of the recovery.
         divergences: streams whose replay came to something else than was told.
+        damaged: streams that could not be brought back. Nobody gets them, and nobody
+            else their names; what is stored of them is left as it is.
     """
 
     def __init__(
@@ -46,16 +48,17 @@ class Streams:
         self._streams: dict[StreamKey, Stream] = {}
         self.progress = Progress(services.clock.monotonic(), 0, 0)
         self.divergences: dict[StreamKey, Divergence] = {}
+        self.damaged: dict[StreamKey, DamageError] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._streams)
 
     async def recover(self) -> None:
-        """Bring back every stream that the store knows.
+        """Bring back every stream that the store knows, but for damaged ones.
 
         Raises:
-            StoreError: if one cannot be.
+            StoreError: if the store fails.
         """
         await asyncio.to_thread(engine_name)  # worked out once, not at a first batch
         store, clock = self.services.store, self.services.clock
@@ -77,15 +80,19 @@ class Streams:
 
     async def _recover(self, key: StreamKey, at_once: asyncio.Semaphore) -> None:
         services = self.services
-        async with at_once:
-            recovered = await recover(
-                services.store,
-                key,
-                services.history.events,
-                clock=services.clock,
-                progress=self.progress,
-                threads=services.threads.of(key.tenant),
-            )
+        try:
+            async with at_once:
+                recovered = await recover(
+                    services.store,
+                    key,
+                    services.history.events,
+                    clock=services.clock,
+                    progress=self.progress,
+                    threads=services.threads.of(key.tenant),
+                )
+        except DamageError as error:
+            self._refuse(key, error)
+            return
         stream = self._streams[key] = Stream(key, recovered.model, services)
         stream.remember(recovered)
         if divergence := recovered.divergence:
@@ -93,20 +100,43 @@ class Streams:
             cause = "engine" if divergence.is_expected else "unexplained"
             services.metrics.count("ncs_replay_divergences_total", cause)
 
+    def _refuse(self, key: StreamKey, error: DamageError) -> None:
+        """Go on without a stream: nothing that is not true is told of it."""
+        self.damaged[key] = error
+        self.progress.streams_done += 1
+        self.services.metrics.set("ncs_streams_damaged", len(self.damaged))
+        log.error(
+            "stream_refused",
+            tenant=key.tenant,
+            stream=key.stream,
+            offset=error.offset,
+            code=error.code,
+            error=str(error),
+        )
+
     def find(self, tenant: str, name: str) -> Stream | None:
-        """Return the stream if there is one."""
-        return self._streams.get(StreamKey(tenant, name))
+        """Return the stream if there is one.
+
+        Raises:
+            NcsError: ``stream_damaged``.
+        """
+        key = StreamKey(tenant, name)
+        if key in self.damaged:
+            what = f"stream {name!r} is damaged, and not served until it is mended"
+            raise NcsError(Code.STREAM_DAMAGED, what)
+        return self._streams.get(key)
 
     def open(self, tenant: str, name: str) -> Stream:
         """Return the stream, making it if the tenant may have one more.
 
         Raises:
-            NcsError: ``invalid_name`` or ``too_many_streams``.
+            NcsError: ``invalid_name``, ``stream_damaged`` or ``too_many_streams``.
         """
         key = StreamKey(tenant, check_name("stream", name))
-        stream = self._streams.get(key)
+        stream = self.find(*key)
         if stream is None:
-            own = sum(other.tenant == tenant for other in self._streams)
+            known = (*self._streams, *self.damaged)
+            own = sum(other.tenant == tenant for other in known)
             if own >= self._max_streams:
                 raise NcsError(
                     Code.TOO_MANY_STREAMS,
@@ -126,10 +156,10 @@ class Streams:
         """Return every stream."""
         return list(self._streams.values())
 
-    def of(self, tenant: str) -> list[Stream]:
-        """Return the tenant's streams that have had a batch, by name."""
-        own = sorted(key for key in self._streams if key.tenant == tenant)
-        return [s for s in map(self._streams.__getitem__, own) if not s.is_new]
+    def names_of(self, tenant: str) -> list[str]:
+        """Return the tenant's streams that have had a batch, the damaged among them."""
+        used = [key for key, stream in self._streams.items() if not stream.is_new]
+        return sorted(k.stream for k in (*used, *self.damaged) if k.tenant == tenant)
 
     async def run(self, interval_s: float) -> None:
         """Publish status events and gauges until cancelled."""

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.chaos
 FOUND: dict[str, tuple[tuple[Kind, ...], set[str]]] = {
     "acks_before_commit": (("disk",), {"loss"}),
     "applies_resends": ((), {"double count"}),
+    "joins_resends": ((), {"double count"}),
     "learns_resends": ((), {"double count", "models differ"}),
     "forgets_the_last_write": (("kill",), {"ack taken back", "journal"}),
     "drops_events": ((), {"silent gap"}),

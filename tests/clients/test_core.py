@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from link import MemoryLink, MemoryServer, principal
 
+from ncs_client.connection import Outgoing
 from ncs_client.core import Batch, ClientCore, Reader, Wanted
 from ncs_client.errors import RefusedError
 from ncs_client.view import ClusterView
@@ -13,10 +14,12 @@ from ncs_protocol import MSGPACK
 from ncs_protocol.messages import (
     Ack,
     ClientMessage,
+    Credit,
     Error,
     Points,
     Resume,
     ServerMessage,
+    SlowDown,
     Subscribe,
     Subscribed,
     Welcome,
@@ -30,11 +33,16 @@ def batch(points: list[list[float]], into: list[Any] | None = None) -> Batch:
     return Batch(Points(seq=1, stream="s", points=points), outcomes.append)
 
 
-def seqs(messages: list[ClientMessage]) -> list[int]:
+def read(sent: Outgoing) -> ClientMessage:
+    return MSGPACK.decode_client(sent) if isinstance(sent, bytes) else sent
+
+
+def seqs(sent: Sequence[Outgoing]) -> list[int]:
+    messages = map(read, sent)
     return [message.seq for message in messages if isinstance(message, Points)]
 
 
-def welcome(last_seq: int = 0, epoch: int = 7) -> Welcome:
+def welcome(last_seq: int = 0, epoch: int = 7, credit: int = 1_000_000) -> Welcome:
     return Welcome(
         session="x",
         server_time=0.0,
@@ -42,14 +50,15 @@ def welcome(last_seq: int = 0, epoch: int = 7) -> Welcome:
         limits={},
         durability="local",
         heartbeat_s=20.0,
-        credit=1,
+        credit=credit,
         resume={"s": Resume(producer_epoch=epoch, last_seq=last_seq)},
     )
 
 
 def refusal(
-    sent: ClientMessage, code: str, retry: str = "never", expected: int | None = None
+    frame: Outgoing, code: str, retry: str = "never", expected: int | None = None
 ) -> Error:
+    sent = read(frame)
     assert isinstance(sent, Points)
     return Error(
         code=code,
@@ -63,12 +72,14 @@ def refusal(
     )
 
 
-def gap(sent: ClientMessage, expected: int) -> Error:
+def gap(sent: Outgoing, expected: int) -> Error:
     return refusal(sent, "seq_gap", "rewind", expected)
 
 
-def ack(seq: int) -> Ack:
-    return Ack(stream="s", seq=seq, offset=1, model_version=1, accepted=1, credit=1)
+def ack(seq: int, credit: int = 1_000_000, stream: str = "s") -> Ack:
+    return Ack(
+        stream=stream, seq=seq, offset=1, model_version=1, accepted=1, credit=credit
+    )
 
 
 @pytest.fixture
@@ -96,7 +107,7 @@ def test_an_ack_settles_all_batches_up_to_its_seq(core: ClientCore) -> None:
 def test_nothing_is_sent_before_the_welcome() -> None:
     core = ClientCore("TOKEN", "p", 7, ["s"])
     core.connected()
-    assert [] == core.add(batch([[1.0]]))
+    assert not core.add(batch([[1.0]]))
     assert [1] == seqs(core.receive(welcome()))
 
 
@@ -163,6 +174,91 @@ def test_a_batch_refused_by_a_server_that_stops_goes_to_the_next_connection(
     assert [] == outcomes
 
 
+def point(value: float, stream: str = "s") -> Batch:
+    return Batch(Points(seq=1, stream=stream, points=[[value]]), lambda _: None)
+
+
+SIZE = len(MSGPACK.encode(Points(seq=1, stream="s", id="t1", points=[[1.0]])))
+
+
+def test_no_more_bytes_are_in_flight_than_there_is_credit_for(core: ClientCore) -> None:
+    core.connected()
+    assert [] == seqs(core.receive(welcome(credit=2 * SIZE)))
+    assert [[1], [2], [], []] == [seqs(core.add(point(1.0))) for _ in range(4)]
+    assert [3] == seqs(core.receive(ack(1, credit=SIZE)))
+    assert [] == seqs(core.receive(ack(2, credit=0))), "no more than what is in flight"
+    assert [4] == seqs(core.receive(ack(3, credit=0))), "one may always be in flight"
+
+
+def test_credit_is_never_taken_for_more_than_was_ever_offered(core: ClientCore) -> None:
+    core.connected()
+    core.receive(welcome(credit=2 * SIZE))
+    for _ in range(5):
+        core.add(point(1.0))
+    assert [3] == seqs(core.receive(ack(1, credit=2 * SIZE)))
+
+
+def test_after_slow_down_nothing_is_sent_until_an_ack(core: ClientCore) -> None:
+    assert [1] == seqs(core.add(point(1.0)))
+    core.receive(SlowDown(reason="tenant_backlog", retry_after_ms=20))
+    assert [] == core.add(point(2.0))
+    assert [] == core.add(point(3.0))
+    assert [2, 3] == seqs(core.receive(ack(1)))
+
+
+def test_slow_down_with_nothing_in_flight_does_not_wait_for_ever(
+    core: ClientCore,
+) -> None:
+    core.receive(SlowDown(reason="server_backlog", retry_after_ms=20))
+    assert [1] == seqs(core.add(point(1.0)))
+    assert [] == core.add(point(2.0))
+
+
+def test_streams_take_turns_where_credit_is_short(core: ClientCore) -> None:
+    core.connected()
+    core.receive(welcome(credit=SIZE))
+    for stream in ("s", "s", "s", "t", "t"):
+        core.add(point(1.0, stream))
+    sent: list[str] = ["s"]
+    seq = dict.fromkeys("st", 0)
+    while core.unacknowledged:
+        stream = sent[-1]
+        seq[stream] += 1
+        more = core.receive(ack(seq[stream], credit=SIZE, stream=stream))
+        sent += [m.stream for m in map(read, more) if isinstance(m, Points)]
+    assert ["s", "s", "t", "s", "t"] == sent
+
+
+def test_what_was_in_flight_on_another_connection_takes_no_credit(
+    core: ClientCore,
+) -> None:
+    core.connected()
+    core.receive(welcome(credit=SIZE))
+    core.add(point(1.0))
+    core.connected()
+    assert [1] == seqs(core.receive(welcome(credit=SIZE)))
+
+
+def test_a_refused_batch_gives_its_credit_back(core: ClientCore) -> None:
+    core.connected()
+    core.receive(welcome(credit=SIZE))
+    (sent,) = core.add(point(1.0))
+    assert [] == core.add(point(2.0))
+    assert [1] == seqs(core.receive(refusal(sent, "not_finite")))
+
+
+def test_credit_for_events_comes_before_subscriptions_and_as_they_are_read() -> None:
+    core = ClientCore("TOKEN", "p", 7, event_credit=1000)
+    core.subscribe(Reader("", "s", Wanted(), lambda _: None, lambda _: None))
+    core.connected()
+    first, second = core.receive(welcome())
+    assert Credit(bytes=1000) == first
+    assert isinstance(second, Subscribe)
+    assert [] == core.read(499)
+    assert [Credit(bytes=500)] == core.read(1)
+    assert [] == core.read(499)
+
+
 def test_a_subscription_resumes_where_it_was(core: ClientCore) -> None:
     reader = Reader("", "s", Wanted(), lambda _: None, lambda _: None)
     core.subscribe(reader)
@@ -197,7 +293,7 @@ class Wire:
         self.view = ClusterView()
         self.reader = Reader("", "s", Wanted(), self.view.apply, self._no_failure)
         self.link: MemoryLink
-        self.to_server: list[ClientMessage] = []
+        self.to_server: list[Outgoing] = []
         self.to_client: list[ServerMessage] = []
         self.reconnect()
         self.to_server += self.core.subscribe(self.reader)
@@ -222,7 +318,13 @@ class Wire:
 
     def server_step(self) -> None:
         if self.to_server:
-            self.to_client += self.link.send(self.to_server.pop(0))
+            self.to_client += self.link.send(read(self.to_server.pop(0)))
+
+    def server_takes_all(self) -> None:
+        frames = [MSGPACK.encode(read(sent)) for sent in self.to_server]
+        self.to_server.clear()
+        self.link.send_frames(frames)
+        self.to_client += self.link.take()
 
     def client_step(self) -> None:
         if self.to_client:
@@ -236,12 +338,16 @@ class Wire:
 
 STEPS: dict[str, Callable[[Wire], None]] = {
     "server": Wire.server_step,
+    "server takes all": Wire.server_takes_all,
     "client": Wire.client_step,
     "cut": Wire.cut,
     "good": lambda wire: wire.add([[1.0, 2.0], [8.0, 9.0]]),
     "ragged": lambda wire: wire.add([[1.0, 2.0], [3.0]]),
     "wrong dimension": lambda wire: wire.add([[1.0, 2.0, 3.0]]),
 }
+
+
+COPYING = ["server", "server takes all", "client", "cut", "good"]
 
 
 @settings(max_examples=150, deadline=None)
@@ -267,7 +373,7 @@ def test_whatever_the_line_does_every_batch_is_settled_and_counts_once(
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from(["server", "client", "cut", "good"]), max_size=60))
+@given(st.lists(st.sampled_from(COPYING), max_size=60))
 def test_whatever_the_line_does_the_copy_equals_the_model(steps: list[str]) -> None:
     wire = Wire()
     for step in steps:

@@ -4,18 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgpack
+import msgspec
 import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from ncs_client import AsyncNCSClient, ConnectionEndedError, StreamSession
-from ncs_protocol import MSGPACK, ScaledArray
+from ncs_protocol import CODECS, MSGPACK, ScaledArray
 from ncs_protocol.messages import Ack, Hello, Points, TokenExpiring, Welcome
 
 pytestmark = pytest.mark.unit
 
 Peer = Callable[[ServerConnection], Awaitable[None]]
 
+SPOKEN = [Subprotocol(name) for name in CODECS]
 WELCOME = Welcome(
     session="x", server_time=0.0, versions={}, limits={}, durability="local",
     heartbeat_s=20.0, credit=1_000_000,
@@ -47,7 +50,7 @@ class Talk:
 
 
 async def talk(peer: Peer) -> AsyncIterator[Talk]:
-    async with serve(peer, "127.0.0.1", 0, subprotocols=["ncs.v1+msgpack"]) as server:
+    async with serve(peer, "127.0.0.1", 0, subprotocols=SPOKEN) as server:
         host, port = next(iter(server.sockets)).getsockname()
         yield Talk(f"http://{host}:{port}")
 
@@ -71,6 +74,66 @@ async def test_timestamps_may_be_an_array() -> None:
             for times in (np.array([1.5, 2.5]), np.array([10**18, 10**18 + 1])):
                 ack = await session.send([[1.0], [2.0]], timestamps=times)
                 assert ack.accepted == 1
+
+
+@pytest.mark.parametrize("codec", ["json", "msgpack"])
+async def test_what_is_sent_together_arrives_frame_by_frame_in_order(
+    codec: str,
+) -> None:
+    seqs: list[int] = []
+    done = asyncio.Event()
+    kind = CODECS[f"ncs.v1+{codec}"]
+
+    async def listen(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(kind.encode(WELCOME), text=not kind.binary)
+        async for frame in socket:
+            assert isinstance(frame, bytes) is kind.binary
+            message = kind.decode_client(frame)
+            assert isinstance(message, Points) and message.points is not None
+            assert [[float(message.seq)] * message.seq] == message.points
+            seqs.append(message.seq)
+            if len(seqs) == 300:
+                done.set()
+
+    async for ours in talk(listen):
+        session = ours.client.stream(codec=codec)
+        await session.open()
+        for seq in range(1, 301):
+            await session.submit([[float(seq)] * seq])
+        async with asyncio.timeout(10):
+            await done.wait()
+        await session.abort()
+    assert [*range(1, 301)] == seqs
+
+
+async def test_a_server_that_never_acks_gets_no_more_than_its_credit() -> None:
+    size, credit = 0, 20_000
+    enough = asyncio.Event()
+
+    async def deaf(socket: ServerConnection) -> None:
+        nonlocal size
+        await socket.recv()
+        welcome = msgspec.structs.replace(WELCOME, credit=credit)
+        await socket.send(MSGPACK.encode(welcome))
+        async for frame in socket:
+            size += len(frame)
+            if size > credit - 1000:
+                enough.set()
+
+    async for ours in talk(deaf):
+        session = ours.client.stream(max_unacknowledged=10_000)
+        await session.open()
+        for _ in range(1000):
+            await session.submit(np.zeros((1, 20), "f4"))
+        async with asyncio.timeout(10):
+            await enough.wait()
+        # A message more would come before the pong.
+        assert session._socket is not None
+        await (await session._socket.ping())
+        assert size <= credit
+        assert 1000 == session.core.unacknowledged
+        await session.abort()
 
 
 async def test_a_message_of_a_newer_server_is_passed_over() -> None:

@@ -14,10 +14,21 @@ import numpy as np
 import orjson
 import pytest
 from commands import ncs
-from real_server import Socket, client_of, free_port, server_on, token
+from real_server import Socket, client_of, free_port, server_on, token, wait_until
 
+from ncs_client import GatewayClient, NcsClientError
+from ncs_client.backoff import Backoff
 from ncs_engine import EngineParams
-from ncs_protocol.messages import Position, Subscribe, Subscribed
+from ncs_protocol import Code
+from ncs_protocol.messages import (
+    Error,
+    Hello,
+    Points,
+    Position,
+    Status,
+    Subscribe,
+    Subscribed,
+)
 from ncs_streamer.archive import describe
 from ncs_streamer.cli.child import ServerProcess
 from ncs_streamer.cli.main import main
@@ -397,27 +408,83 @@ async def test_a_stream_cannot_be_set_back_beneath_a_server(data: Path) -> None:
 # Damage
 
 
-async def test_a_server_does_not_start_over_a_damaged_entry_and_says_what_to_do(
-    data: Path,
-) -> None:
-    offset = (await asyncio.to_thread(kept, data))[0] + 2
+def damage(data: Path, offset: int) -> None:
+    """Change a byte of an entry of `plant`."""
     with database(data) as connection:
         connection.execute(
             "UPDATE journal SET payload=CAST(substr(payload, 1, 60) || x'00' ||"
             " substr(payload, 62) AS BLOB) WHERE offset=?",
             (offset,),
         )
-    words = ("serve", "--port", "0", "--metrics-port", "off", "--data-dir", str(data))
-    code, _, err = await ncs(*words)
-    assert 1 == code
-    assert (
-        f"journal_entry_damaged: stream 'plant' of tenant 'acme', offset {offset}, "
-        in err
+
+
+async def test_a_damaged_stream_is_refused_and_the_others_are_served(
+    data: Path,
+) -> None:
+    damage(data, (await asyncio.to_thread(kept, data))[0] + 2)
+    flags = ("--metrics-port", "0")
+    async with server_on(data, *flags) as server, client_of(server) as client:
+        for ask in (client.get_algorithm_status, client.get_clusters):
+            with pytest.raises(NcsClientError, match="stream_damaged"):
+                await ask("plant")
+        with pytest.raises(NcsClientError, match="stream_damaged"):
+            await client.process_points([[1.0, 2.0, 3.0]], stream="plant")
+        async with client.stream(producer="gw") as session:
+            assert not (await session.send(batches(1)[0], stream="other")).duplicate
+        status = await client.get_algorithm_status("other")
+        assert 2 * SIZE == status.total_points_processed
+        ready = await get(server.url + "/readyz")
+        assert (200, {"status": "degraded", "streams_damaged": 1}) == (
+            ready[0],
+            orjson.loads(ready[1]),
+        )
+        health = await health_of(server)
+        assert (200, "degraded") == (health["code"], health["status"])
+        assert "plant" not in str(health)
+        assert ["other", "plant"] == orjson.loads(
+            (await get(server.url + "/api/v1/streams", token()))[1]
+        )
+        _, scrape = await get(f"http://127.0.0.1:{server.metrics_port}/metrics")
+        assert "ncs_streams_damaged 1.0" in scrape
+
+
+async def test_a_damaged_stream_answers_a_socket_with_a_code_and_nothing_untrue(
+    data: Path,
+) -> None:
+    damage(data, (await asyncio.to_thread(kept, data))[0] + 2)
+    async with server_on(data) as server:
+        async with Socket.to(server, credential=token(), producer="gw") as socket:
+            for question in (
+                Points(seq=1, stream="plant", points=[[1.0, 2.0, 3.0]]),
+                Subscribe(id="1", stream="plant"),
+                Status(id="2", stream="plant"),
+            ):
+                await socket.send(question)
+                answer = await socket.receive()
+                assert isinstance(answer, Error)
+                assert ("stream_damaged", "reconnect") == (answer.code, answer.retry)
+        # "You are at 0" would have a gateway send again what is in the journal.
+        async with Socket.to(server) as socket:
+            await socket.send(Hello(token=token(), producer="gw", streams=["plant"]))
+            answer = await socket.receive()
+            assert isinstance(answer, Error)
+            assert "stream_damaged" == answer.code
+            assert (Code.STREAM_DAMAGED.close_code) == (await socket.closed())[0]
+
+
+async def test_the_log_tells_how_to_mend_a_damaged_stream(data: Path) -> None:
+    offset = (await asyncio.to_thread(kept, data))[0] + 2
+    damage(data, offset)
+    async with server_on(data) as server:
+        log = next(line for line in server.lines if b"stream_refused" in line)
+    said = orjson.loads(log)
+    assert ("error", "acme", "plant", offset, "journal_entry_damaged") == tuple(
+        said[name] for name in ("level", "tenant", "stream", "offset", "code")
     )
-    assert f"{data}/ncs.db" in err
+    assert f"{data}/ncs.db" in said["error"]
     advice = "ncs snapshot restore --tenant acme --stream plant --offset"
     advice += f" {offset - 1}"
-    assert advice in err
+    assert advice in said["error"]
     code, _, err = await asyncio.to_thread(
         run, *advice.split()[1:], "--yes", "--data-dir", str(data)
     )
@@ -425,6 +492,7 @@ async def test_a_server_does_not_start_over_a_damaged_entry_and_says_what_to_do(
     async with server_on(data) as server, client_of(server) as client:
         status = await client.get_algorithm_status("plant")
         assert (offset - 2) * SIZE == status.total_points_processed
+        assert (200, '{"status":"ready"}') == await get(server.url + "/readyz")
 
 
 async def test_a_database_that_was_cut_off_is_told(data: Path) -> None:
@@ -439,3 +507,29 @@ async def test_a_database_that_was_cut_off_is_told(data: Path) -> None:
     assert f"store_damaged: {file}" in err
     assert "backup" in err
     assert "Traceback" not in err
+
+
+async def test_a_gateway_keeps_what_it_has_for_a_damaged_stream_until_it_is_mended(
+    data: Path, tmp_path: Path
+) -> None:
+    at = (await asyncio.to_thread(kept, data))[0] + 2
+    damage(data, at)
+    port = free_port()
+    gateway = GatewayClient(
+        f"http://127.0.0.1:{port}",
+        token=token(),
+        producer="gateway",
+        spool_dir=tmp_path / "spool",
+        stream="plant",
+        backoff=lambda: Backoff(longest_s=0.2),
+    )
+    async with gateway:
+        async with server_on(data, port=port):
+            await gateway.push(batches(1)[0])
+            await wait_until(lambda: "is damaged" in (gateway.stats().failure or ""))
+        words = ("--offset", str(at - 1), "--yes", *plant(data))
+        assert 0 == (await asyncio.to_thread(run, "snapshot", "restore", *words))[0]
+        async with server_on(data, port=port) as server, client_of(server) as client:
+            await gateway.flush(30)
+            status = await client.get_algorithm_status("plant")
+    assert (at - 1) * SIZE == status.total_points_processed

@@ -14,7 +14,8 @@ from ncs_streamer.stream_model import Mark, StreamModel
 pytestmark = pytest.mark.unit
 
 # A step of a transcript: what comes, and what becomes of it. Points are
-# (producer, epoch, seq) or (producer, epoch, seq, dimension).
+# (producer, epoch, seq) or (producer, epoch, seq, dimension); seq is a number, or
+# (first, last) of frames that came together.
 Step = tuple[Any, Any]
 
 
@@ -24,12 +25,14 @@ def entry(step: Any) -> Entry:
             return Entry(kind=step, ingest_ns=0)
         case (producer, epoch, seq, *rest):
             points = np.zeros((2, rest[0] if rest else 3))
+            first, last = seq if isinstance(seq, tuple) else (None, seq)
             return Entry(
                 kind="points",
                 ingest_ns=0,
                 producer=producer,
                 producer_epoch=epoch,
-                seq=seq,
+                first_seq=first,
+                seq=last,
                 points=points,
             )
     raise NotImplementedError(step)
@@ -260,6 +263,26 @@ def test_a_copy_goes_its_own_way() -> None:
         copy.admit(entry(step))
     assert (admission.offset, admission.dimension) == (1, 3)
     assert admission.marks == {"a": Mark(0, 1)}
+
+
+def test_frames_that_came_together_get_one_offset() -> None:
+    steps = [
+        (("a", 0, (1, 3)), 1),
+        (("a", 0, 4), 2),
+        (("a", 0, (5, 6)), 3),
+        (("a", 0, (1, 6)), "duplicate"),
+        (("a", 0, 6), "duplicate"),
+        (("a", 1, (1, 2)), 4),
+    ]
+    assert transcript(steps) == steps
+
+
+@pytest.mark.parametrize("seqs", [(1, 4), (3, 4), (5, 6), (2, 9)])
+def test_frames_are_not_admitted_together_unless_they_are_the_very_next(
+    seqs: tuple[int, int],
+) -> None:
+    steps = [(("a", 0, (1, 3)), 1), (("a", 0, seqs), (GAP, 4)), (("a", 0, 4), 2)]
+    assert transcript(steps) == steps
 
 
 def test_admission_follows_what_the_model_has_applied() -> None:

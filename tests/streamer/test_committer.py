@@ -1,8 +1,10 @@
 import asyncio
+import sys
 from collections.abc import Sequence
 
 import pytest
 
+from ncs_streamer import committer
 from ncs_streamer.clock import Clock
 from ncs_streamer.committer import Committer
 from ncs_streamer.metrics import Metrics
@@ -82,6 +84,49 @@ async def test_a_store_that_takes_nothing_is_not_healthy() -> None:
     assert (a.outcome, b.outcome) == (["rejected"], ["rejected"])
 
 
+async def test_a_store_that_takes_only_little_is_not_well_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(committer, "_PROBE_S", 0.0)
+
+    class AlmostFull(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.room = 50
+            self.probed: list[int] = []
+            self._append = self.journal.append
+            self.journal.append = self._take  # type: ignore[method-assign]
+
+        async def _take(self, entries: Sequence[Append]) -> None:
+            await self.check(sum(len(entry.payload) for entry in entries))
+            await self._append(entries)
+
+        async def check(self, size: int) -> None:
+            self.probed.append(size)
+            if size > self.room:
+                raise StoreError("no room")
+
+    store, told = AlmostFull(), list[bool]()
+    large, small = Writer("large"), Writer("small")
+    large.waiting = [Append(large.key, 1, bytes(100))]
+    task = asyncio.create_task(
+        (full := Committer(store, Metrics(), Clock(), told.append)).run()
+    )
+    async with asyncio.timeout(10):
+        full.wake(large)
+        while not large.outcome:
+            await asyncio.sleep(0)
+        full.wake(small)
+        while not small.outcome or store.probed.count(200) < 3:
+            await asyncio.sleep(0)
+        assert (["rejected"], ["committed"]) == (large.outcome, small.outcome)
+        assert [False] == told
+        store.room = 1000
+        while told != [False, True]:
+            await asyncio.sleep(0)
+    task.cancel()
+
+
 async def test_a_tenant_that_floods_has_only_its_part_of_a_group() -> None:
     class Groups(MemoryStore):
         def __init__(self) -> None:
@@ -102,3 +147,20 @@ async def test_a_tenant_that_floods_has_only_its_part_of_a_group() -> None:
     assert store.sizes[0] == {"flood": 128, "quiet": 1}
     assert sum(sizes.get("flood", 0) for sizes in store.sizes) == 400
     assert max(sizes.get("flood", 0) for sizes in store.sizes) <= 128
+
+
+@pytest.mark.parametrize(("tenant", "is_shorter"), [("acme", False), ("other", True)])
+async def test_threads_wait_less_for_each_other_while_several_tenants_send(
+    tenant: str, is_shorter: bool
+) -> None:
+    usual, seen = sys.getswitchinterval(), list[float]()
+
+    class Seeing(Writer):
+        def committed(self) -> None:
+            super().committed()
+            seen.append(sys.getswitchinterval())
+
+    await commit(MemoryStore(), Seeing("a"), Seeing("b", tenant=tenant))
+    assert [is_shorter] * 2 == [interval < usual for interval in seen]
+    await asyncio.sleep(0)  # for the task that was cancelled to end
+    assert usual == sys.getswitchinterval()

@@ -43,6 +43,7 @@ entries = st.fixed_dictionaries(
         "producer": texts,
         "producer_epoch": INT64,
         "seq": INT64,
+        "first_seq": INT64,
         "points": blocks,
         "timestamps": st.lists(INT64, max_size=4),
         "event_time": INT64,
@@ -69,7 +70,7 @@ WHOLE = encode_entry(
 
 def sealed(body: bytes) -> bytes:
     """Return a payload with the right format and checksum around any body."""
-    return struct.pack(">BI", ENTRY_FORMAT, zlib.crc32(body)) + body
+    return struct.pack(">BI", ENTRY_FORMAT, zlib.crc32(body, ENTRY_FORMAT)) + body
 
 
 @given(entries)
@@ -94,7 +95,7 @@ def test_an_entry_has_one_form(entry: Entry) -> None:
 
 def test_the_layout_is_the_documented_one() -> None:
     body = WHOLE[5:]
-    assert WHOLE[:5] == struct.pack(">BI", 2, zlib.crc32(body))
+    assert WHOLE[:5] == struct.pack(">BI", 3, zlib.crc32(body, 3))
     fields = msgpack.unpackb(body)
     assert [*fields] == ["kind", "ingest_ns", "producer", "seq", "points", "metadata"]
 
@@ -138,10 +139,37 @@ def test_something_else_is_damaged(data: bytes) -> None:
         decode_entry(data)
 
 
-@pytest.mark.parametrize("version", [0, 3, 255])
+def test_a_format_that_changed_into_another_readable_one_is_noticed() -> None:
+    for version in (1, 2):
+        with pytest.raises(DamagedError, match="checksum"):
+            decode_entry(bytes([version]) + WHOLE[1:])
+
+
+def test_an_entry_of_several_frames_has_the_range_of_their_numbers() -> None:
+    one = Entry(kind="points", ingest_ns=0, seq=7)
+    assert (one.from_seq, one.frames) == (7, 1)
+    three = Entry(kind="points", ingest_ns=0, first_seq=5, seq=7)
+    assert (three.from_seq, three.frames) == (5, 3)
+
+
+def test_a_part_of_an_entry_is_what_its_frame_was() -> None:
+    points = np.arange(8.0).reshape(4, 2)
+    whole = Entry(
+        kind="points", ingest_ns=3, producer="p", first_seq=5, seq=6,
+        points=points, timestamps=[1, 2, 3, 4], metadata={"site": "x"},
+    )  # fmt: skip
+    part = whole.part(1, 4, 6)
+    np.testing.assert_array_equal(points[1:], part.block)
+    assert msgspec.structs.replace(part, points=None) == Entry(
+        kind="points", ingest_ns=3, producer="p", seq=6,
+        timestamps=[2, 3, 4], metadata={"site": "x"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [0, 4, 255])
 def test_another_format_is_told_with_all_numbers(version: int) -> None:
     other = bytes([version]) + WHOLE[1:]
-    with pytest.raises(DamagedError, match=rf"format {version}, .* reads 1, 2"):
+    with pytest.raises(DamagedError, match=rf"format {version}, .* reads 1, 2, 3"):
         decode_entry(other)
 
 

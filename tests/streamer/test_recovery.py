@@ -267,6 +267,22 @@ async def test_a_missing_entry_is_told(live: Live, gone: int) -> None:
     )
 
 
+async def test_an_entry_that_the_engine_fails_on_is_told(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = StreamModel.apply
+
+    def fail(model: StreamModel, offset: int, entry: Entry) -> Applied:
+        if offset == 20:
+            raise ZeroDivisionError("a defect")
+        return apply(model, offset, entry)
+
+    monkeypatch.setattr(StreamModel, "apply", fail)
+    message = await error_of(live)
+    assert "replay_failed" in message
+    assert "offset 20" in message and "ZeroDivisionError" in message
+
+
 async def test_a_damaged_snapshot_is_replaced_by_the_one_before_it(live: Live) -> None:
     await live.save()
     await live.store.snapshots.save(KEY, 40, b"damaged")

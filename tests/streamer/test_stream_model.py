@@ -201,6 +201,25 @@ def test_an_event_tells_what_caused_it_and_when(kind: str) -> None:
         assert (event.stream, event.epoch) == ("s", "e")
 
 
+def test_an_event_names_all_frames_that_came_together() -> None:
+    model = new()
+    (event, *_) = model.apply(
+        1, entry(7, BLOB, producer="p", first_seq=3, seq=9)
+    ).events
+    cause = event.caused_by
+    assert cause is not None
+    assert (3, 9) == (cause.from_seq, cause.to_seq)
+    assert {"p": Mark(0, 9)} == model.marks
+
+
+def test_of_frames_that_are_partly_in_the_model_nothing_counts_twice() -> None:
+    model = new()
+    model.apply(1, entry(7, BLOB, producer="p", seq=1))
+    before = model.engine.points_learned
+    assert model.apply(2, entry(8, BLOB, producer="p", first_seq=1, seq=2)).duplicate
+    assert (model.engine.points_learned, model.marks) == (before, {"p": Mark(0, 1)})
+
+
 def test_a_cluster_was_last_updated_when_its_last_batch_came() -> None:
     model = learned()
     model.apply(2, entry(9, BLOB))

@@ -19,7 +19,7 @@ from ncs_streamer.entry import Entry
 from ncs_streamer.hub import Hub, Sight
 from ncs_streamer.store.contracts import Append
 from ncs_streamer.store.sqlite.connections import Connections
-from ncs_streamer.stream_model import Applied, StreamModel
+from ncs_streamer.stream_model import Applied, Mark, StreamModel
 
 
 def acks_before_commit() -> None:
@@ -54,12 +54,30 @@ def applies_resends() -> None:
     def every(self: Admission, entry: Entry) -> bool:
         return True
 
-    def always(self: StreamModel, entry: Entry) -> bool:
-        return advance(self, entry) or True
-
-    advance = StreamModel._advance
     Admission._is_next = every  # type: ignore[method-assign]
-    StreamModel._advance = always  # type: ignore[method-assign]
+    StreamModel._advance = _always  # type: ignore[method-assign]
+
+
+def _always(model: StreamModel, entry: Entry) -> bool:
+    assert entry.producer is not None
+    mark = Mark(entry.producer_epoch, entry.seq)
+    known = model.marks.get(entry.producer, mark)
+    model.marks[entry.producer] = max(mark, known, key=lambda m: (m.epoch, m.seq))
+    return True
+
+
+def joins_resends() -> None:
+    """Frames that come together are new if the last one is; the first may be known."""
+
+    def lax(self: Admission, entry: Entry) -> bool:
+        mark = self.marks.get(entry.producer or "")
+        if mark is not None and entry.from_seq <= mark.seq < entry.seq:
+            return True
+        return is_next(self, entry)
+
+    is_next = Admission._is_next
+    Admission._is_next = lax  # type: ignore[method-assign]
+    StreamModel._advance = _always  # type: ignore[method-assign]
 
 
 def learns_resends() -> None:
@@ -136,6 +154,7 @@ DEFECTS: dict[str, Callable[[], None]] = {
     for defect in (
         acks_before_commit,
         applies_resends,
+        joins_resends,
         learns_resends,
         forgets_the_last_write,
         drops_events,

@@ -8,7 +8,14 @@ from collections.abc import Iterable
 
 from ncs_engine import EngineParams
 from ncs_protocol import CODECS, JSON, Code, Codec, Limits, NcsError
-from ncs_protocol.messages import ClientMessage, Resume, ServerMessage, StatusReply
+from ncs_protocol.messages import (
+    ClientMessage,
+    Event,
+    Points,
+    Resume,
+    ServerMessage,
+    StatusReply,
+)
 from ncs_streamer.admission import Admission
 from ncs_streamer.audience import Subscription
 from ncs_streamer.auth import Principal
@@ -25,6 +32,7 @@ from ncs_streamer.effects import (
     Unfollow,
 )
 from ncs_streamer.entry import Entry
+from ncs_streamer.gathering import Arrived, Gathering
 from ncs_streamer.history import HistoryBounds
 from ncs_streamer.hub import Hub, Sight
 from ncs_streamer.lanes import Lanes
@@ -98,11 +106,13 @@ class MemoryStream:
         self.server = server
         self.model = StreamModel(name, epoch, EngineParams())
         bounds = HistoryBounds(events=100, bytes=10**6, age_s=3600.0)
-        self.hub = Hub(name, epoch, bounds, lambda codec, count: None, self._flush)
+        self.hub = Hub(name, epoch, bounds, lambda codec, count: None, lambda hub: None)
         self.admission = Admission.after(self.model, 100)
 
-    def _flush(self, hub: Hub) -> None:
-        hub.flush(self.server.now)
+    def _publish(self, events: list[Event]) -> None:
+        """Publish together, and tell at once."""
+        self.hub.publish(events, applied=START, now=START)
+        self.hub.flush(self.server.now)
 
     def submit(self, entry: Entry) -> Applied:
         """Apply an entry at once, and tell its events."""
@@ -118,13 +128,13 @@ class MemoryStream:
         if offset is None:
             return Applied(self.model.offset, duplicate=True)
         applied = self.model.apply(offset, entry)
-        self.hub.publish(applied.events, applied=START, now=START)
+        self._publish(applied.events)
         return applied
 
     def tell_updates(self) -> None:
         """Publish what clusters changed."""
         if self.hub.subscribers:
-            self.hub.publish(self.model.keyed_events(), applied=START, now=START)
+            self._publish(self.model.keyed_events())
 
 
 class MemoryServer:
@@ -191,6 +201,7 @@ class MemoryLink:
         self.codec = codec
         self.session = Session(id, server.config, known, server.now)
         self.closed: Code | None = None
+        self._gathering = Gathering(server.config.limits)
         self.transport = MemoryTransport()
         self.outgoing = Outgoing(
             self.transport,
@@ -215,18 +226,38 @@ class MemoryLink:
 
     def send_frame(self, frame: bytes) -> None:
         """Send a frame."""
-        if self.closed is not None:
-            return
-        try:
-            message = self.codec.decode_client(frame, self.server.config.limits)
-        except NcsError as error:
-            self._perform(self.session.receive_error(error))
-            return
-        now = self.server.now
-        self._perform(self.session.receive(message, len(frame), now))
+        self.send_frames([frame])
+
+    def send_frames(self, frames: Iterable[bytes]) -> None:
+        """Send frames that come together."""
+        for frame in frames:
+            if self.closed is None:
+                self._receive(frame)
+        self._submit_gathered()
         if self.server.tells_at_once:
             for stream in self.server.streams.values():
                 stream.tell_updates()
+
+    def _receive(self, frame: bytes) -> None:
+        session = self.session
+        try:
+            message = self.codec.decode_client(frame, self.server.config.limits)
+        except NcsError as error:
+            self._submit_gathered()
+            self._perform(session.receive_error(error))
+            return
+        if isinstance(message, Points) and session.state is State.OPEN:
+            arrived = Arrived(message, len(frame))
+            if not self._gathering.add(arrived):
+                self._submit_gathered()
+                self._gathering.add(arrived)
+            return
+        self._submit_gathered()
+        self._perform(session.receive(message, len(frame), self.server.now))
+
+    def _submit_gathered(self) -> None:
+        frames = self._gathering.take()
+        self._perform(self.session.receive_points(frames, self.server.now))
 
     def take(self) -> list[ServerMessage]:
         """Return and remove what the server sent."""
@@ -298,7 +329,10 @@ class MemoryLink:
         try:
             applied = self._stream(effect.stream).submit(effect.entry)
         except NcsError as error:
-            self._perform(self.session.failed(effect.ticket, error))
+            if len(effect.ticket.frames) == 1:
+                self._perform(self.session.failed(effect.ticket, error))
+            else:
+                self._perform([*effect.each()])
         else:
             self.session.applied(effect.ticket, applied)
             self._perform(self.session.acks())

@@ -18,12 +18,15 @@ from ncs_protocol import JSON, Codec
 from ncs_protocol.messages import ClientMessage, Hello, ServerMessage
 from ncs_streamer.auth import TokenIssuer
 from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.entry import Entry, decode_entry
+from ncs_streamer.store import SqliteStore, StreamKey
 
 __all__ = [
     "SECRET",
     "Socket",
     "client_of",
     "free_port",
+    "journal_of",
     "server_on",
     "token",
     "wait_until",
@@ -59,6 +62,18 @@ def server_on(folder: Path, *flags: str, port: int = 0) -> ServerProcess:
         *flags,
         env={"SECRET_KEY": SECRET},
     )
+
+
+async def journal_of(
+    folder: Path, stream: str = "s", tenant: str = "acme"
+) -> list[Entry]:
+    """Return every entry of points that a server which was killed had applied."""
+    store = SqliteStore(folder / "ncs.db")
+    await store.open()
+    found = await store.journal.read(StreamKey(tenant, stream), 0, 1_000_000)
+    await store.close()
+    entries = [decode_entry(payload) for _, payload in found]
+    return [entry for entry in entries if entry.kind == "points"]
 
 
 async def wait_until(

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from ncs_protocol import Code, Codec, NcsError, Retry
@@ -32,6 +33,8 @@ from .errors import ConnectionEndedError, close_is_final
 
 __all__ = ["Connection", "Core", "Outgoing"]
 
+_FRAMES_A_WRITE = 64
+_BYTES_A_WRITE = 64 * 1024
 _CLOSING_S = 5.0
 _STEADY_S = 5.0  # a connection that held this long was a success
 
@@ -127,10 +130,21 @@ class Connection:
         self._ended = self._ended or error
 
     def send_now(self, messages: Sequence[Outgoing]) -> None:
-        """Queue messages for the present connection."""
-        if messages and self._socket is not None:
+        """Queue messages for the present connection.
+
+        What is queued in one pass of the event loop leaves in one write; and before the
+        pass ends if it is much, so that the server can begin.
+        """
+        socket = self._socket
+        if messages and socket is not None:
             self._outgoing.extend(messages)
             self._to_send.set()
+            if (
+                len(self._outgoing) >= _FRAMES_A_WRITE
+                and socket.state is State.OPEN
+                and not socket.transport.get_write_buffer_size()
+            ):
+                self._put(socket, self._taken())
 
     # The connection
 
@@ -250,10 +264,11 @@ class Connection:
         try:
             while True:
                 while self._outgoing:
-                    message = self._outgoing.popleft()
-                    if not isinstance(message, bytes):
-                        message = self._codec.encode(message)
-                    await socket.send(message, text=not self._codec.binary)
+                    *frames, last = self._taken()
+                    if frames and socket.state is State.OPEN:
+                        self._put(socket, frames)
+                    # And this waits until what was written has gone out.
+                    await socket.send(last, text=not self._codec.binary)
                 self._to_send.clear()
                 await self._to_send.wait()
         except ConnectionClosed:
@@ -261,3 +276,23 @@ class Connection:
         except Exception as error:
             self._end(error)
             await socket.close()
+
+    def _taken(self) -> list[bytes]:
+        """Remove and return the frames of the next write, one at least."""
+        frames: list[bytes] = []
+        size = 0
+        while self._outgoing and (not frames or size < _BYTES_A_WRITE):
+            message = self._outgoing.popleft()
+            if not isinstance(message, bytes):
+                message = self._codec.encode(message)
+            frames.append(message)
+            size += len(message)
+        return frames
+
+    def _put(self, socket: ClientConnection, frames: list[bytes]) -> None:
+        """Write frames to an open socket, all in one."""
+        protocol = socket.protocol
+        send = protocol.send_binary if self._codec.binary else protocol.send_text
+        for frame in frames:
+            send(frame)
+        socket.transport.write(b"".join(protocol.data_to_send()))

@@ -3,22 +3,21 @@
 It numbers batches, keeps them until they are acknowledged, sends them again after a
 reconnect or a rewind, and resumes subscriptions where they were. A batch is never
 applied twice: its identity (producer, epoch, seq) stays the same however often it is
-sent. The adapter feeds it decoded messages and sends what it returns.
+sent. What is in flight takes no more bytes than the server gives credit for. The
+adapter feeds it decoded messages and sends what it returns.
 """
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ncs_protocol import Retry
+from ncs_protocol import MSGPACK, Codec, Retry
 from ncs_protocol.messages import (
     Ack,
     CaughtUp,
-    ClientMessage,
     Credit,
     DeliveryClass,
     Epsilon,
@@ -32,12 +31,14 @@ from ncs_protocol.messages import (
     Position,
     ServerMessage,
     Skip,
+    SlowDown,
     Subscribe,
     Subscribed,
     Unsubscribe,
     Welcome,
 )
 
+from .connection import Outgoing
 from .errors import RefusedError
 
 __all__ = ["Batch", "ClientCore", "Incoming", "Reader", "Wanted"]
@@ -65,29 +66,42 @@ class Batch:
     message: Points
     settle: Callable[[Ack | RefusedError], None]
     """Called once, when it is in the model or refused for good."""
-    sent: bool = False
-    """Whether it went out on the present connection, under its present seq."""
+    frame: bytes | None = None
+    """Under its present seq and id, while it is next and there is no credit for it."""
+    size: int = 0
+    """Of the frame, once it is in flight."""
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class _Lane:
     """The batches of one stream that are not acknowledged, by seq."""
 
+    stream: str
     next_seq: int = 1
-    batches: deque[Batch] = dataclasses.field(default_factory=deque)
+    flying: deque[Batch] = dataclasses.field(default_factory=deque)
+    """On their way."""
+    unsent: deque[Batch] = dataclasses.field(default_factory=deque)
+    """Behind those."""
 
-    def rewind(self, expected: int) -> None:
+    def rewind(self, expected: int) -> int:
         """Let batches from `expected` on go out again, numbered without a gap.
 
         Numbers change after a batch was given up, and when a server comes back without
         what it never promised to keep. What it does not know it has not applied, so no
         batch can count twice.
+
+        Returns:
+            How many bytes are not in flight any more.
         """
-        again = [batch for batch in self.batches if batch.message.seq >= expected]
-        for seq, batch in enumerate(again, expected):
-            batch.message.seq = seq
-            batch.sent = False
-        self.next_seq = expected + len(again)
+        size = 0
+        while self.flying and self.flying[-1].message.seq >= expected:
+            batch = self.flying.pop()
+            size += batch.size
+            self.unsent.appendleft(batch)
+        for seq, batch in enumerate(self.unsent, expected):
+            batch.message.seq, batch.frame = seq, None
+        self.next_seq = expected + len(self.unsent)
+        return size
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -118,6 +132,8 @@ class ClientCore:
 
     Attributes:
         welcome: the last one; None while not connected.
+        codec: how batches are encoded.
+        paused: streams that wait for `resume`.
     """
 
     def __init__(
@@ -130,10 +146,15 @@ class ClientCore:
     ) -> None:
         self.token = token
         self.welcome: Welcome | None = None
+        self.codec: Codec = MSGPACK
         self.paused: set[str] = set()
         self._producer = producer
         self._epoch = producer_epoch
-        self._lanes: dict[str, _Lane] = {name: _Lane() for name in streams}
+        self._lanes: dict[str, _Lane] = {name: _Lane(name) for name in streams}
+        self._due: deque[_Lane] = deque()  # have something to send, in turns
+        self._flying_bytes = 0
+        self._credit = 0
+        self._most_credit = 0  # ever told
         self._readers: dict[str, Reader] = {}
         self._next_id = 1
         self._event_credit = event_credit
@@ -142,16 +163,19 @@ class ClientCore:
     @property
     def unacknowledged(self) -> int:
         """Batches that are not acknowledged."""
-        return sum(len(lane.batches) for lane in self._lanes.values())
+        lanes = self._lanes.values()
+        return sum(len(lane.flying) + len(lane.unsent) for lane in lanes)
 
     # What the adapter does
 
-    def connected(self) -> list[ClientMessage]:
+    def connected(self) -> Sequence[Outgoing]:
         """Return what to send on a new connection."""
         self.welcome = None
         for lane in self._lanes.values():
-            for batch in lane.batches:
-                batch.sent = False
+            lane.unsent.extendleft(reversed(lane.flying))
+            lane.flying.clear()
+        self._flying_bytes = self._most_credit = 0
+        self._due.clear()
         return [
             Hello(
                 token=self.token,
@@ -161,32 +185,33 @@ class ClientCore:
             )
         ]
 
-    def add(self, batch: Batch) -> list[ClientMessage]:
+    def add(self, batch: Batch) -> Sequence[Outgoing]:
         """Take a batch; return what to send, nothing while not connected.
 
         The batch's `seq` is set here.
         """
-        lane = self._lanes.setdefault(batch.message.stream, _Lane())
+        stream = batch.message.stream
+        lane = self._lanes.get(stream) or self._lanes.setdefault(stream, _Lane(stream))
         batch.message.seq = lane.next_seq
         lane.next_seq += 1
-        lane.batches.append(batch)
-        return self._send_unsent(lane)
+        lane.unsent.append(batch)
+        return self._send(lane)
 
-    def subscribe(self, reader: Reader) -> list[ClientMessage]:
+    def subscribe(self, reader: Reader) -> Sequence[Outgoing]:
         """Take a subscription, whose id is set here; return what to send."""
         reader.id = f"s{self._next_id}"
         self._next_id += 1
         self._readers[reader.id] = reader
         return [] if self.welcome is None else [self._subscription(reader)]
 
-    def unsubscribe(self, reader: Reader) -> list[ClientMessage]:
+    def unsubscribe(self, reader: Reader) -> Sequence[Outgoing]:
         """Give a subscription up; return what to send."""
         known = self._readers.pop(reader.id, None)
         if known is None or self.welcome is None:
             return []
         return [Unsubscribe(id=reader.id)]
 
-    def read(self, size: int) -> list[ClientMessage]:
+    def read(self, size: int) -> Sequence[Outgoing]:
         """Take note that events of `size` bytes were read; return what to send."""
         if self._event_credit is None or self.welcome is None:
             return []
@@ -196,20 +221,20 @@ class ClientCore:
         grant, self._read = self._read, 0
         return [Credit(bytes=grant)]
 
-    def resume(self, stream: str) -> list[ClientMessage]:
+    def resume(self, stream: str) -> Sequence[Outgoing]:
         """Go on with a stream that was paused; return what to send."""
         self.paused.discard(stream)
-        if self.welcome is None:
-            return []
-        return self._send_unsent(self._lanes[stream])
+        return self._send(self._lanes[stream])
 
-    def receive(self, message: ServerMessage) -> list[ClientMessage]:
+    def receive(self, message: ServerMessage) -> Sequence[Outgoing]:
         """Take a message of the server; return what to send."""
         match message:
             case Welcome():
                 return self._welcomed(message)
             case Ack():
-                self._acknowledged(message)
+                return self._acknowledged(message)
+            case SlowDown():
+                self._credit = 0  # until an ack says otherwise
             case Error():
                 return self._refused(message)
             case Subscribed():
@@ -226,30 +251,29 @@ class ClientCore:
 
     # Batches
 
-    def _welcomed(self, welcome: Welcome) -> list[ClientMessage]:
+    def _welcomed(self, welcome: Welcome) -> Sequence[Outgoing]:
         self.welcome = welcome
         self.paused.clear()
-        messages: list[ClientMessage] = []
-        if self._event_credit is not None:
-            self._read = 0
-            messages.append(Credit(bytes=self._event_credit))
+        self._read = 0
+        grant = self._event_credit
+        credit = [] if grant is None else [Credit(bytes=grant)]
+        self._take_credit(welcome.credit)
         for stream, lane in self._lanes.items():
             resume = welcome.resume.get(stream)
             known = resume is not None and resume.producer_epoch == self._epoch
             last_seq = resume.last_seq if resume is not None and known else 0
-            self._applied_meanwhile(stream, lane, last_seq)
+            self._applied_meanwhile(lane, last_seq)
             lane.rewind(last_seq + 1)
-            messages += self._send_unsent(lane)
-        messages += [self._subscription(reader) for reader in self._readers.values()]
-        return messages
+        readers = [self._subscription(reader) for reader in self._readers.values()]
+        return [*credit, *self._send(*self._lanes.values()), *readers]
 
-    def _applied_meanwhile(self, stream: str, lane: _Lane, last_seq: int) -> None:
+    def _applied_meanwhile(self, lane: _Lane, last_seq: int) -> None:
         """Settle the batches whose acks were lost with the old connection."""
-        while lane.batches and lane.batches[0].message.seq <= last_seq:
-            batch = lane.batches.popleft()
+        while lane.unsent and lane.unsent[0].message.seq <= last_seq:
+            batch = lane.unsent.popleft()
             batch.settle(
                 Ack(
-                    stream=stream,
+                    stream=lane.stream,
                     seq=batch.message.seq,
                     offset=0,
                     model_version=0,
@@ -259,46 +283,79 @@ class ClientCore:
                 )
             )
 
-    def _acknowledged(self, ack: Ack) -> None:
+    def _acknowledged(self, ack: Ack) -> Sequence[Outgoing]:
         lane = self._lanes.get(ack.stream)
-        while lane and lane.batches and lane.batches[0].message.seq <= ack.seq:
-            lane.batches.popleft().settle(ack)
+        while lane and lane.flying and lane.flying[0].message.seq <= ack.seq:
+            batch = lane.flying.popleft()
+            self._flying_bytes -= batch.size
+            batch.settle(ack)
+        self._take_credit(ack.credit)
+        return self._send()
 
-    def _refused(self, error: Error) -> list[ClientMessage]:
+    def _take_credit(self, credit: int) -> None:
+        """Take note of how many bytes may be in flight.
+
+        An ack tells what is left beside what the server has of us at that time, which
+        is at most what we have in flight; and never more than it has ever offered.
+        """
+        self._most_credit = max(self._most_credit, credit)
+        self._credit = min(self._most_credit, credit + self._flying_bytes)
+
+    def _refused(self, error: Error) -> Sequence[Outgoing]:
         if error.seq is None or error.stream not in self._lanes:
             reader = self._readers.pop(error.id or "", None)
             if reader is not None:
                 reader.fail(_as_exception(error))
             return []
         lane = self._lanes[error.stream]
-        refused = next((b for b in lane.batches if b.message.id == error.id), None)
-        if refused is None or not refused.sent:
+        refused = next((b for b in lane.flying if b.message.id == error.id), None)
+        if refused is None:
             return []  # the answer to a transmission that another has replaced since
         seq = refused.message.seq
         if error.retry == Retry.REWIND and error.expected_seq is not None:
-            lane.rewind(error.expected_seq)
+            self._rewind(lane, error.expected_seq)
         elif error.retry in (Retry.LATER, Retry.RECONNECT):
             # Kept, and sent again by `resume` or on the next connection.
             self.paused.add(error.stream)
-            lane.rewind(seq)
+            self._rewind(lane, seq)
         else:
-            lane.batches.remove(refused)
-            lane.rewind(seq)
+            lane.flying.remove(refused)
+            self._flying_bytes -= refused.size
+            self._rewind(lane, seq)
             refused.settle(_as_exception(error))
-        return self._send_unsent(lane)
+        return self._send(lane)
 
-    def _send_unsent(self, lane: _Lane) -> list[ClientMessage]:
+    def _rewind(self, lane: _Lane, expected: int) -> None:
+        self._flying_bytes -= lane.rewind(expected)
+
+    def _send(self, *lanes: _Lane) -> Sequence[Outgoing]:
+        """Return the frames that the credit allows, of these lanes and those due."""
         if self.welcome is None:
-            return []
-        messages: list[ClientMessage] = []
-        for batch in lane.batches:
-            if not batch.sent and batch.message.stream not in self.paused:
-                batch.sent = True
-                batch.message.id = f"t{self._next_id}"
-                self._next_id += 1
-                # A copy: numbers may change while the frame waits to be written.
-                messages.append(copy.copy(batch.message))
-        return messages
+            return ()
+        self._due.extend(lane for lane in lanes if lane not in self._due)
+        frames: list[Outgoing] = []
+        while self._due:
+            lane = self._due.popleft()
+            if not lane.unsent or lane.stream in self.paused:
+                continue
+            batch = lane.unsent[0]
+            frame = batch.frame or self.encode(batch)
+            if self._flying_bytes and self._flying_bytes + len(frame) > self._credit:
+                batch.frame = frame
+                self._due.appendleft(lane)
+                break
+            batch.frame, batch.size = None, len(frame)
+            lane.flying.append(lane.unsent.popleft())
+            self._flying_bytes += batch.size
+            frames.append(frame)
+            self._due.append(lane)
+        return frames
+
+    def encode(self, batch: Batch) -> bytes:
+        """Return the frame of a batch that is about to go out, under a new id."""
+        batch.message.id = f"t{self._next_id}"
+        self._next_id += 1
+        return self.codec.encode(batch.message)
 
     # Subscriptions
 

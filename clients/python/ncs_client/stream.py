@@ -6,7 +6,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, cast
 
 import numpy as np
@@ -84,10 +83,11 @@ class StreamSession(Connection):
             streams,
             event_credit,
         )
+        self.core.codec = CODECS[_SUBPROTOCOLS[codec]]
         super().__init__(
             url,
             (lambda: token) if isinstance(token, str) else token,
-            CODECS[_SUBPROTOCOLS[codec]],
+            self.core.codec,
             self.core,
             reconnect_attempts=reconnect_attempts,
             on_reconnect=on_reconnect,
@@ -139,12 +139,7 @@ class StreamSession(Connection):
         await self.open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await (self.close() if kind is None else self.abort())
 
     @property
@@ -199,7 +194,8 @@ class StreamSession(Connection):
         """Send a batch and return a future of its ack; see `send`.
 
         Blocks while `max_unacknowledged` batches wait, also while there is no
-        connection.
+        connection. What is submitted in one pass of the event loop goes out together,
+        as far as the server gives credit; the rest follows as it acknowledges.
         """
         message = _points_message(points)
         message.stream, message.results = stream, results

@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import numpy as np
@@ -43,10 +43,11 @@ async def bench_durability(*, seconds: float, rounds: int) -> list[dict[str, Any
 
     Returns:
         A row per size of frame and level: points/s (the mean of the rounds), commits
-        of the journal, each of which is one fsync at `local`, and the ratio to
-        `memory`.
+        of the journal, each of which is one fsync at `local`, the ratio to `memory`,
+        frames that share an entry of the journal, and the processor's time that a frame
+        takes of server and client, which says more than points/s on a busy machine.
     """
-    sums: dict[tuple[int, str], list[float]] = {}
+    sums: dict[tuple[int, str], _Sums] = {}
     pool = blobs(_DIMENSION)
     async with contextlib.AsyncExitStack() as stack:
         clients = {
@@ -56,24 +57,57 @@ async def bench_durability(*, seconds: float, rounds: int) -> list[dict[str, Any
         for number in range(rounds):
             for frame in FRAMES:
                 for level, (client, metrics_url) in clients.items():
-                    before = await _commits(metrics_url)
+                    before, own = await _counters(metrics_url), time.process_time()
                     row = await measure(
                         client, f"{frame}-{number}", "packed", frame, pool, seconds
                     )
-                    commits = await _commits(metrics_url) - before
-                    figures = sums.setdefault((frame, level), [0.0, 0.0])
-                    figures[0] += row["points_per_second"] / rounds
-                    figures[1] += commits / row["duration_seconds"] / rounds
+                    own = time.process_time() - own
+                    after = await _counters(metrics_url)
+                    known = sums.get((frame, level), _Sums())
+                    sums[frame, level] = _Sums(
+                        known.seconds + row["duration_seconds"],
+                        known.frames + row["total_requests"],
+                        known.commits + after.commits - before.commits,
+                        known.entries + after.entries - before.entries,
+                        known.server_s + after.cpu_s - before.cpu_s,
+                        known.client_s + own,
+                    )
     return [
         {
             "points_per_frame": frame,
             "durability": level,
-            "points_per_second": round(points),
-            "commits_per_second": round(commits),
-            "to_memory": round(points / sums[frame, "memory"][0], 3),
+            "points_per_second": round(frame * figures.frames / figures.seconds),
+            "commits_per_second": round(figures.commits / figures.seconds),
+            "to_memory": round(figures.rate / sums[frame, "memory"].rate, 3),
+            "frames_per_entry": round(figures.frames / max(1, figures.entries), 1),
+            "server_us_per_frame": round(1e6 * figures.server_s / figures.frames, 1),
+            "client_us_per_frame": round(1e6 * figures.client_s / figures.frames, 1),
         }
-        for (frame, level), (points, commits) in sums.items()
+        for (frame, level), figures in sums.items()
     ]
+
+
+class _Sums(NamedTuple):
+    """Over all rounds."""
+
+    seconds: float = 0.0
+    frames: int = 0
+    commits: float = 0.0
+    entries: float = 0.0
+    server_s: float = 0.0
+    client_s: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.frames / self.seconds
+
+
+class _Counters(NamedTuple):
+    """What a server counts of itself."""
+
+    commits: float
+    entries: float
+    cpu_s: float
 
 
 @contextlib.asynccontextmanager
@@ -86,15 +120,14 @@ async def _served(store: str) -> AsyncIterator[tuple[AsyncNCSClient, str]]:
             yield client, f"http://127.0.0.1:{port}/metrics"
 
 
-async def _commits(metrics_url: str) -> float:
-    """Return how many groups have been committed to the journal."""
+async def _counters(metrics_url: str) -> _Counters:
     async with aiohttp.ClientSession() as http, http.get(metrics_url) as reply:
         families = text_string_to_metric_families(await reply.text())
-    return sum(
-        sample.value
-        for family in families
-        for sample in family.samples
-        if sample.name == "ncs_journal_append_seconds_count"
+    found = {sample.name: sample.value for one in families for sample in one.samples}
+    return _Counters(
+        found["ncs_journal_append_seconds_count"],
+        found["ncs_journal_entries_total"],
+        found["process_cpu_seconds_total"],
     )
 
 

@@ -2,12 +2,14 @@
 
 The flood comes from a process of its own that sends as fast as it is let, over several
 connections and streams; the quiet tenant sends a single point every 20 ms. Everything
-shares the machine, so part of what the flood costs is the flooder's own use of it.
+shares the machine, so part of what the flood costs is use of its processors and disk:
+as much as the same flood costs when it goes to another server.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from typing import Any
 
@@ -32,31 +34,34 @@ _DIMENSION = 10
 
 
 async def bench_fairness(
-    server: ServerProcess, *, seconds: float
+    server: ServerProcess, elsewhere: ServerProcess, *, seconds: float
 ) -> list[dict[str, Any]]:
     """Measure the quiet tenant's acks alone and beside every flood.
 
     Args:
         server: running, with `SECRET`.
+        elsewhere: another one like it, on the same machine.
         seconds: to measure for, per row.
 
     Returns:
-        One row per flood, the first without any: acks of the quiet tenant, their
-        latency, and how many times that of the first row its p99 is.
+        One row without a flood, and two per flood, to the other server and to this one:
+        acks of the quiet tenant, their latency, and how many times that of the first
+        row its p99 is.
     """
     issuer = TokenIssuer(SECRET, 3600.0)
     flood_token = _token(issuer, "flood")
     async with AsyncNCSClient(server.url, api_key=_token(issuer, "quiet")) as client:
         await _trickle(client, _WARM_UP_S)
-        rows = [_row("none", 0, seconds, await _trickle(client, seconds))]
-        for name in FLOODS:
-            with flooding(server.url, flood_token, name) as acknowledged:
+        rows = [_row("none", "", 0, seconds, await _trickle(client, seconds))]
+        targets = {"another server": elsewhere.url, "this server": server.url}
+        for name, (to, url) in itertools.product(FLOODS, targets.items()):
+            with flooding(url, flood_token, name) as acknowledged:
                 while acknowledged.value < _WARM_POINTS:
                     await _trickle(client, _WARM_UP_S)
                 before = acknowledged.value
                 latencies = await _trickle(client, seconds)
                 flood = acknowledged.value - before
-            rows.append(_row(name, flood, seconds, latencies))
+            rows.append(_row(name, to, flood, seconds, latencies))
     for row in rows:
         ratio = row["p99_latency_ms"] / rows[0]["p99_latency_ms"]
         row["p99_to_idle"] = round(ratio, 2)
@@ -64,10 +69,11 @@ async def bench_fairness(
 
 
 def _row(
-    name: str, flood: int, seconds: float, latencies: list[float]
+    name: str, to: str, flood: int, seconds: float, latencies: list[float]
 ) -> dict[str, Any]:
     return {
         "flood": name,
+        "to": to,
         "flood_points_per_second": round(flood / seconds),
         "acks": len(latencies),
         "p50_latency_ms": percentile_ms(latencies, 50),

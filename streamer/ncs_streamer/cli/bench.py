@@ -99,7 +99,10 @@ async def _events(server: ServerProcess, args: argparse.Namespace) -> Any:
 
 
 async def _fairness(server: ServerProcess, args: argparse.Namespace) -> Any:
-    return await bench_fairness(server, seconds=args.seconds)
+    with tempfile.TemporaryDirectory(prefix="ncs-bench-") as folder:
+        flags = ("--data-dir", folder, "--store", args.store)
+        async with ServerProcess(*flags, env={"SECRET_KEY": SECRET}) as elsewhere:
+            return await bench_fairness(server, elsewhere, seconds=args.seconds)
 
 
 async def _bench(args: argparse.Namespace, run: Any) -> int:

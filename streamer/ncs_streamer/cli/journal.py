@@ -87,6 +87,7 @@ def _row(entry: Entry, payload: bytes) -> dict[str, Any]:
         "time": datetime.fromtimestamp(entry.ingest_ns / 1e9, UTC).isoformat(),
         "producer": entry.producer,
         "producer_epoch": entry.producer_epoch if entry.producer else None,
+        "from_seq": entry.from_seq if entry.producer else None,
         "seq": entry.seq if entry.producer else None,
         "key": entry.key,
         "points": entry.count,
@@ -115,10 +116,14 @@ def _print(rows: list[dict[str, Any]]) -> None:
         known = f"{row['hash'][:12]} at {row['applied']}" if row["hash"] else ""
         table.add_row(
             *(f"{row['offset']:,}", row["kind"], row["producer"] or ""),
-            *(_shown(row["producer_epoch"]), _shown(row["seq"])),
+            *(_shown(row["producer_epoch"]), _seqs(row["from_seq"], row["seq"])),
             *(points, row["time"][:19], known),
         )
     Console(highlight=False).print(table)
+
+
+def _seqs(first: int | None, last: int | None) -> str:
+    return _shown(last) if first == last else f"{first}-{last}"
 
 
 def _shown(value: Any) -> str:

@@ -52,7 +52,8 @@ def condition_of(server: Server) -> Condition:
     """Return the one word for how the server is.
 
     `unhealthy`: nothing can be acknowledged; `degraded`: one stream's engine failed, or
-    one journal, replayed at the start, gave something else than before for no reason.
+    at the start one's journal was damaged, or gave something else than before for no
+    reason.
     """
     if server.phase is Phase.STARTING:
         return "starting"
@@ -74,8 +75,10 @@ def _journal(server: Server) -> dict[str, Any]:
     divergences = server.streams.divergences.values()
     expected = sum(divergence.is_expected for divergence in divergences)
     unexplained = len(divergences) - expected
+    damaged = len(server.streams.damaged)
     return {
-        "status": "degraded" if unexplained else "healthy",
+        "status": "degraded" if unexplained or damaged else "healthy",
+        "streams_damaged": damaged,
         "streams_diverged": unexplained,
         "streams_of_another_engine": expected,
     }
@@ -87,9 +90,14 @@ async def livez(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answer 200 while the server should get traffic, else 503 and why."""
+    """Answer 200 while the server should get traffic, else 503 and why.
+
+    With a damaged stream too: nobody else can serve it, nor the others meanwhile.
+    """
     server = server_of(request)
     if server.ready:
+        if damaged := len(server.streams.damaged):
+            return reply({"status": "degraded", "streams_damaged": damaged})
         return reply({"status": "ready"})
     condition = condition_of(server)
     progress = server.streams.progress

@@ -187,7 +187,7 @@ async def reset(request: web.Request) -> web.Response:
 async def list_streams(request: web.Request) -> web.Response:
     """List the tenant's streams."""
     server, principal = server_of(request), principal_of(request)
-    return reply([s.key.stream for s in server.streams.of(principal.tenant)])
+    return reply(server.streams.names_of(principal.tenant))
 
 
 def _take_in(request: web.Request, body: ProcessRequest) -> Intake:

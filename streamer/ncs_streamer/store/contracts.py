@@ -41,7 +41,8 @@ class DamageError(StoreError):
     """What is stored is not what was written; going on without it would lose points.
 
     Attributes:
-        code: `journal_entry_missing`, `journal_entry_damaged`, `snapshot_damaged`.
+        code: `journal_entry_missing`, `journal_entry_damaged`, `snapshot_damaged`,
+            `replay_failed`.
         key: the stream.
         offset: where in its journal.
     """
@@ -142,8 +143,8 @@ class Store(Protocol):
             StoreError: saying what is in the way and where.
         """
 
-    async def check(self) -> None:
-        """Write something small durably, to find out whether it can be done."""
+    async def check(self, size: int) -> None:
+        """Write so many bytes durably, and drop them, to see whether it can be done."""
 
     async def streams(self) -> list[StreamKey]:
         """Return every stream that has entries or a snapshot, sorted."""

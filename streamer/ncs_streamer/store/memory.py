@@ -145,7 +145,7 @@ class MemoryStore:
     async def open(self) -> None:
         """Do nothing: memory is always there."""
 
-    async def check(self) -> None:
+    async def check(self, size: int) -> None:
         """Do nothing: memory can always be written."""
 
     async def streams(self) -> list[StreamKey]:

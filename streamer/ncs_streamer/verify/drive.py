@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import dataclasses
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from ncs_client import ClusterView, ConnectionEndedError, StreamSession
 from ncs_client.backoff import Backoff
+from ncs_client.connection import Outgoing
 from ncs_client.core import Batch, ClientCore
 from ncs_protocol.messages import Ack, ClientMessage, Points, ServerMessage, Welcome
 
@@ -24,7 +26,10 @@ EPOCH = 1
 _WINDOW = 32
 Copy = dict[int, tuple[int, list[float] | None]]
 """Size and centroid of every cluster."""
-_AGAIN = 0.05  # batches after which one that is in the model is offered again
+_BURSTS = (1, 1, 1, 5)  # batches at once: those that come together are joined
+_AGAIN_TOGETHER = 50  # at most, with new ones right behind: some of a buffer are known
+_ALONE = 0.2  # of the times just one is
+_AGAIN = 0.1  # batches after which one that is in the model is offered again
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Load:
     """What one producer does.
 
     Attributes:
-        url: address of `/ws`.
+        url: address of `/ws`, or of the server for a gateway.
         token: its credential.
         name: the producer's.
         batches: what it sends.
@@ -60,11 +65,16 @@ async def produce(load: Load, record: Record, stop: asyncio.Event) -> None:
     try:
         seq = core.last_seq
         while not stop.is_set():
-            seq += 1
-            await session.submit(_payload(load, seq), stream=STREAM)
+            burst = draw.choice(_BURSTS)
             if core.acked and draw.random() < _AGAIN:
-                session.send_now([_resend(load, draw.randint(1, core.acked), core)])
-            wait = draw.uniform(0.0, 2.0 / load.per_second)
+                seqs = range(draw.randint(1, core.acked), seq + 1)
+                if len(seqs) > _AGAIN_TOGETHER or draw.random() < _ALONE:
+                    seqs = seqs[:1]
+                session.send_now([_resend(load, known, core) for known in seqs])
+            for _ in range(burst):
+                seq += 1
+                await session.submit(_payload(load, seq), stream=STREAM)
+            wait = draw.uniform(0.0, 2.0 * burst / load.per_second)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait)
         await session.drain()
@@ -106,8 +116,8 @@ def _payload(load: Load, seq: int) -> Any:
 
 def _resend(load: Load, seq: int, core: _ProducerCore) -> ClientMessage:
     core.record.transmitted(seq)
-    points = load.batches.block(seq).tolist()
-    return Points(seq=seq, id="again", stream=STREAM, points=points)
+    form = "array" if load.codec == "msgpack" else "points"
+    return Points(seq=seq, id="again", stream=STREAM, **{form: _payload(load, seq)})
 
 
 class _ProducerCore(ClientCore):
@@ -119,13 +129,7 @@ class _ProducerCore(ClientCore):
         self.acked = 0
         self.last_seq = 0
 
-    def add(self, batch: Batch) -> list[ClientMessage]:
-        return self._noted(super().add(batch))
-
-    def resume(self, stream: str) -> list[ClientMessage]:
-        return self._noted(super().resume(stream))
-
-    def receive(self, message: ServerMessage) -> list[ClientMessage]:
+    def receive(self, message: ServerMessage) -> Sequence[Outgoing]:
         take_down(self.record, STREAM, message)
         match message:
             case Welcome():
@@ -133,13 +137,11 @@ class _ProducerCore(ClientCore):
                 self.acked = max(self.acked, self.last_seq)
             case Ack():
                 self.acked = max(self.acked, message.seq)
-        return self._noted(super().receive(message))
+        return super().receive(message)
 
-    def _noted(self, messages: list[ClientMessage]) -> list[ClientMessage]:
-        for message in messages:
-            if isinstance(message, Points):
-                self.record.transmitted(message.seq)
-        return messages
+    def encode(self, batch: Batch) -> bytes:
+        self.record.transmitted(batch.message.seq)
+        return super().encode(batch)
 
 
 class Reader:
@@ -198,6 +200,6 @@ class _ReaderCore(ClientCore):
         super().__init__("", f"reader-{ledger.name}", EPOCH, [])
         self._ledger = ledger
 
-    def receive(self, message: ServerMessage) -> list[ClientMessage]:
+    def receive(self, message: ServerMessage) -> Sequence[Outgoing]:
         self._ledger.take_down(message)
         return super().receive(message)

@@ -18,9 +18,9 @@ Kind = Literal["kill", "drain", "stop", "proxy", "gateway", "disk", "lock"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """`kill`: kill -9 of the server, of some again while it starts; `drain`: SIGTERM, and
 a new start; `stop`: SIGSTOP and SIGCONT; `proxy`: the line delays, cuts, half-opens,
-truncates, swallows; `gateway`: kill -9 of a producer's process; `disk`: no write to the
-store's files succeeds, and in some the server is killed meanwhile; `lock`: another
-process holds the store's lock."""
+truncates, swallows; `gateway`: kill -9 of a gateway, which goes on from its spool;
+`disk`: no write to the store's files succeeds, and in some the server is killed
+meanwhile; `lock`: another process holds the store's lock."""
 
 Mode = Literal[
     "", "starting", "deadly", "delay", "cut", "half-open", "truncate", "blackhole"

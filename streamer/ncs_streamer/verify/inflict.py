@@ -28,7 +28,7 @@ class Inflictor:
     Args:
         server: running; is running again when a fault has healed.
         proxy: before the server.
-        gateways: producers in processes of their own.
+        gateways: with their spools, in processes of their own.
         folder: the server's data folder.
         draw: for choices that a schedule leaves open.
         in_flight: returns how many batches wait for their acks.

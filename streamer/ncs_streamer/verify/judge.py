@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ncs_protocol.messages import ClusterInfo
 from ..entry import Entry
 from .batches import Batches, mark_of
 from .ledger import ProducerLedger, Violation
+from .pushes import PushLedger, judge_pushes, lanes_of, pushed_in
 
 __all__ = ["Books", "Model", "judge", "read_books"]
 
@@ -54,11 +55,13 @@ class Books:
     Attributes:
         applied: per producer the offsets of each batch, which should be one.
         points: of all entries.
+        last: per lane of a gateway the number of its last entry.
         violations: entries that are not what anybody sent.
     """
 
     applied: list[dict[int, list[int]]]
     points: int = 0
+    last: dict[str, int] = dataclasses.field(default_factory=dict)
     violations: list[Violation] = dataclasses.field(default_factory=list)
 
 
@@ -66,8 +69,22 @@ def read_books(
     entries: Iterable[tuple[int, Entry]],
     names: Sequence[str],
     batches: Sequence[Batches],
+    gateways: Container[str] = (),
 ) -> Books:
-    """Return what a whole journal, from its first entry, has of each producer."""
+    """Return what a whole journal, from its first entry, has of each producer.
+
+    Args:
+        entries: (offset, entry).
+        names: of the producers.
+        batches: of each.
+        gateways: names of those that are gateways.
+    """
+    lanes = {
+        lane: number
+        for number, name in enumerate(names)
+        if name in gateways
+        for lane in lanes_of(name)
+    }
     books = Books([{} for _ in names])
     expected = 1
     for offset, entry in entries:
@@ -78,37 +95,61 @@ def read_books(
         expected = offset + 1
         if entry.kind == "points":
             books.points += entry.count
+            if entry.producer in lanes:
+                _read_pushes(books, offset, entry, lanes[entry.producer], batches)
+                continue
             found = _identify(entry, names, batches)
             if isinstance(found, str):
                 text = f"entry {offset}: {found}"
                 books.violations.append(Violation("altered", text))
             else:
-                producer, seq = found
-                books.applied[producer].setdefault(seq, []).append(offset)
+                producer, seqs = found
+                for seq in seqs:
+                    books.applied[producer].setdefault(seq, []).append(offset)
     return books
+
+
+def _read_pushes(
+    books: Books, offset: int, entry: Entry, producer: int, batches: Sequence[Batches]
+) -> None:
+    found = pushed_in(entry, producer, batches[producer])
+    if isinstance(found, str):
+        books.violations.append(Violation("altered", f"entry {offset}: {found}"))
+        return
+    books.last[str(entry.producer)] = entry.seq
+    for number in found:
+        books.applied[producer].setdefault(number, []).append(offset)
 
 
 def _identify(
     entry: Entry, names: Sequence[str], batches: Sequence[Batches]
-) -> tuple[int, int] | str:
-    """Return (producer, batch) of an entry, or what is wrong with it."""
+) -> tuple[int, range] | str:
+    """Return (producer, batches) of an entry, or what is wrong with it."""
     points = np.asarray(entry.block, np.float64)
     mark = mark_of(points[0])
     if not 0 <= mark.producer < len(batches):
         return f"points of producer {mark.producer}, which does not exist"
-    seq = batches[mark.producer].seq_of(mark)
-    if not np.array_equal(batches[mark.producer].block(seq), points):
-        return f"not exactly the points of batch {seq} of {names[mark.producer]}"
-    if (entry.producer, entry.seq) != (names[mark.producer], seq):
+    own, name = batches[mark.producer], names[mark.producer]
+    first = own.seq_of(mark)
+    # As many as the points are, whatever the entry says.
+    seqs = range(first, first + max(1, len(points) // own.size))
+    if not np.array_equal(np.concatenate([own.block(seq) for seq in seqs]), points):
+        return f"not exactly the points of {_told(seqs)} of {name}"
+    said = range(entry.from_seq, entry.seq + 1)
+    if (entry.producer, said) != (name, seqs):
         return (
-            f"batch {seq} of {names[mark.producer]} under the name of batch"
-            f" {entry.seq} of {entry.producer}"
+            f"{_told(seqs)} of {name} under the name of {_told(said)} of"
+            f" {entry.producer}"
         )
-    return mark.producer, seq
+    return mark.producer, seqs
+
+
+def _told(seqs: range) -> str:
+    return f"batch {seqs[0]}" + (f" to {seqs[-1]}" if len(seqs) > 1 else "")
 
 
 def judge(
-    ledgers: Sequence[ProducerLedger],
+    ledgers: Sequence[ProducerLedger | PushLedger],
     books: Books,
     marks: Mapping[str, int],
     models: Sequence[Model],
@@ -118,12 +159,17 @@ def judge(
     Args:
         ledgers: of the producers, in the order of the books.
         books: what the journal has.
-        marks: producer -> last batch, as the recovered server says.
+        marks: producer, or lane of a gateway -> last batch, as the recovered server
+            says.
         models: at the end; all have to be the same.
     """
     found = list(books.violations)
     for ledger, applied in zip(ledgers, books.applied, strict=True):
         found += ledger.violations
+        found += _judge_applied(ledger, applied)
+        if isinstance(ledger, PushLedger):
+            found += judge_pushes(ledger, applied, books.last, marks)
+            continue
         found += _judge_producer(ledger, applied)
         last = max(applied, default=0)
         if marks[ledger.name] != last:
@@ -139,13 +185,9 @@ def judge(
     return found
 
 
-def _judge_producer(
-    ledger: ProducerLedger, applied: Mapping[int, list[int]]
+def _judge_applied(
+    ledger: ProducerLedger | PushLedger, applied: Mapping[int, list[int]]
 ) -> Iterable[Violation]:
-    for seq in range(1, ledger.acked + 1):
-        if seq not in applied:
-            text = f"batch {seq} of {ledger.name} was acknowledged and is not there"
-            yield Violation("loss", text)
     for seq, offsets in applied.items():
         if len(offsets) > 1:
             text = f"batch {seq} of {ledger.name} was applied at offsets {offsets}"
@@ -153,6 +195,15 @@ def _judge_producer(
         if seq > ledger.sent:
             text = f"batch {seq} of {ledger.name} was applied and never sent"
             yield Violation("phantom", text)
+
+
+def _judge_producer(
+    ledger: ProducerLedger, applied: Mapping[int, list[int]]
+) -> Iterable[Violation]:
+    for seq in range(1, ledger.acked + 1):
+        if seq not in applied:
+            text = f"batch {seq} of {ledger.name} was acknowledged and is not there"
+            yield Violation("loss", text)
     order = sorted(applied, key=lambda seq: applied[seq][0])
     for place, seq in enumerate(order, 1):
         if seq != place:

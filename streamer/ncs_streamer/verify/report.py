@@ -11,6 +11,7 @@ from ..bench.figures import percentile_ms
 from .inflict import Inflictor
 from .judge import Books
 from .ledger import ProducerLedger, ReaderLedger, Violation
+from .pushes import PushLedger
 
 __all__ = ["Report", "make_report"]
 
@@ -30,6 +31,8 @@ class Report:
     recovery_ms: dict[str, float]
     sent: int
     acked: int
+    in_doubt: int
+    """Pushes that the kill of a gateway cut short: applied once, or not at all."""
     applied: int
     applied_points: int
     offered_again: int
@@ -54,7 +57,7 @@ def make_report(
     seed: int,
     seconds: float,
     inflictor: Inflictor,
-    producers: Sequence[ProducerLedger],
+    producers: Sequence[ProducerLedger | PushLedger],
     readers: Sequence[ReaderLedger],
     books: Books,
     violations: list[Violation],
@@ -71,6 +74,7 @@ def make_report(
         recovery_ms=_percentiles(inflictor.recoveries_s),
         sent=sum(p.sent for p in producers),
         acked=sum(p.acked for p in producers),
+        in_doubt=sum(len(p.in_doubt) for p in producers if isinstance(p, PushLedger)),
         applied=sum(len(applied) for applied in books.applied),
         applied_points=books.points,
         offered_again=sum(p.again for p in producers),

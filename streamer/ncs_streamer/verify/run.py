@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import random
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,6 +26,7 @@ from .inflict import Inflictor
 from .judge import Books, Model, judge, read_books
 from .ledger import ProducerLedger, ReaderLedger, Told, Violation
 from .proxy import Proxy
+from .pushes import PushLedger, lanes_of
 from .report import Report, make_report
 from .witness import journal_of, keep_what_is_forgotten
 
@@ -31,7 +34,8 @@ __all__ = ["Plan", "verify"]
 
 _SECRET = "a secret for verifying alone, on a server of its own"  # noqa: S105
 _LIFETIME_S = 10 * 365 * 86400.0  # of the token: clocks may jump
-_APART = 1  # producers in processes of their own, where these are to be killed
+_APART = 1  # producers that are gateways, where these are to be killed
+_SPOOLS = "ncs-verify-spools-"
 _CODECS = ("msgpack", "json")  # taking turns
 _FLAGS = (
     "--snapshot-points", "4000", "--history-events", "200", "--heartbeat-s", "2",
@@ -106,7 +110,11 @@ class _Run:
         numbers = range(plan.producers)
         self._names = [f"producer-{i}" for i in numbers]
         self._batches = [Batches(plan.seed, i, plan.batch_points) for i in numbers]
-        self._producers = [ProducerLedger(n, time.monotonic) for n in self._names]
+        apart = _APART if "gateway" in plan.faults else 0
+        self._producers = [
+            PushLedger(name) if i < apart else ProducerLedger(name, time.monotonic)
+            for i, name in enumerate(self._names)
+        ]
         told: Told = {}
         self._readers = [ReaderLedger(str(i), told) for i in range(plan.subscribers)]
         self._gateways: list[GatewayProcess] = []
@@ -118,7 +126,11 @@ class _Run:
         faults = schedule(plan.seed, plan.faults, plan.seconds, plan.kills)
         draw = random.Random(plan.seed)  # noqa: S311 - no secret
         stop = asyncio.Event()
-        async with Proxy(lambda: self._server.url, draw) as proxy:
+        async with contextlib.AsyncExitStack() as stack:
+            proxy = await stack.enter_async_context(
+                Proxy(lambda: self._server.url, draw)
+            )
+            spools = stack.enter_context(tempfile.TemporaryDirectory(prefix=_SPOOLS))
             url = _socket_of(proxy.url)
             readers = [
                 Reader(url, self._token, ledger, _CODECS[i % 2])
@@ -126,7 +138,7 @@ class _Run:
             ]
             reading = [asyncio.create_task(reader.run()) for reader in readers]
             producing = [
-                asyncio.create_task(self._produce(i, url, stop))
+                asyncio.create_task(self._produce(i, proxy.url, Path(spools), stop))
                 for i in range(plan.producers)
             ]
             inflictor = Inflictor(
@@ -157,21 +169,25 @@ class _Run:
             violations=self._violations,
         )
 
-    async def _produce(self, number: int, url: str, stop: asyncio.Event) -> None:
+    async def _produce(
+        self, number: int, url: str, spools: Path, stop: asyncio.Event
+    ) -> None:
+        name, ledger = self._names[number], self._producers[number]
         load = Load(
             url,
             self._token,
-            self._names[number],
+            name,
             self._batches[number],
             self._plan.per_second,
             _CODECS[number % 2],
         )
-        if "gateway" in self._plan.faults and number < _APART:
-            gateway = GatewayProcess(load, self._producers[number])
+        if isinstance(ledger, PushLedger):
+            gateway = GatewayProcess(load, spools / name, ledger)
             self._gateways.append(gateway)
             await gateway.run(stop)
         else:
-            await produce(load, self._producers[number], stop)
+            load = dataclasses.replace(load, url=_socket_of(url))
+            await produce(load, ledger, stop)
 
     async def _settle(self, producing: Sequence[asyncio.Task[None]]) -> None:
         """Wait until every batch is answered, as it has to be once all is well."""
@@ -211,14 +227,19 @@ class _Run:
         await inflictor.restart()
         recovered = await self._model("recovered")
         url = _socket_of(self._server.url)
-        marks = {name: await resume_of(url, self._token, name) for name in self._names}
+        gateways = {p.name for p in self._producers if isinstance(p, PushLedger)}
+        marks = {
+            lane: await resume_of(url, self._token, lane)
+            for name in self._names
+            for lane in (lanes_of(name) if name in gateways else (name,))
+        }
         codes = [*inflictor.exit_codes, await self._server.stop()]
         if any(codes):
             text = f"SIGTERM gave the exit codes {codes}"
             self._violations.append(Violation("exit", text))
         replayed = StreamModel(STREAM, "", EngineParams())
         entries = _applied_to(replayed, journal_of(self._folder, STREAM))
-        books = read_books(entries, self._names, self._batches)
+        books = read_books(entries, self._names, self._batches, gateways)
         view = replayed.view()
         points = view.statistics["total_points_processed"]
         models = [live, recovered, Model.of("replayed", points, view.clusters)]

@@ -23,6 +23,10 @@ async def test_durability_compares_levels_and_times_a_recovery(
     assert all(row["points_per_second"] and row["commits_per_second"] for row in rows)
     assert [1.0, 1.0] == [row["to_memory"] for row in rows[::2]]
     assert all(row["to_memory"] > 0 for row in rows)
+    assert all(row["server_us_per_frame"] > 1 for row in rows)
+    assert all(row["client_us_per_frame"] > 1 for row in rows)
+    assert all(row["frames_per_entry"] > 4 for row in rows[:2])
+    assert all(0.9 < row["frames_per_entry"] <= 1 for row in rows[2:])
     assert report["disk_fsyncs_per_second"] > 0
     recovery = report["recovery"]
     assert 20_500 == recovery["points_recovered"]

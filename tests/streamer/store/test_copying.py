@@ -77,7 +77,7 @@ async def test_a_stream_that_is_replaced_is_its_snapshot_and_goes_on_behind_it(
 async def test_a_store_for_reading_is_not_written(
     store: SqliteStore, tmp_path: Path
 ) -> None:
-    await store.check()
+    await store.check(4096)
     looking = SqliteStore(tmp_path / "ncs.db", read_only=True)
     await looking.open()
     try:

@@ -112,7 +112,7 @@ async def test_the_file_tells_its_schema_version(
 async def test_closing_leaves_one_file(path: Path) -> None:
     store = SqliteStore(path)
     await store.open()
-    await store.check()
+    await store.check(4096)
     await store.close()
     assert names(path.parent) == {"ncs.db"}
 
@@ -199,7 +199,7 @@ CALLS: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
     "record": lambda store: store.history.record(A, [(1, b"")], 0),
     "recent": lambda store: store.history.recent(A, 1),
     "user": lambda store: store.directory.user("ada"),
-    "check": lambda store: store.check(),
+    "check": lambda store: store.check(4096),
     "streams": lambda store: store.streams(),
 }
 

@@ -28,6 +28,8 @@ class Watched:
         self.connections: list[sqlite3.Connection] = []
         self._may_commit = threading.Event()
         self._may_commit.set()
+        self._in_transaction = False
+        self._traced = ""
         self._connect = sqlite3.connect
         self.store = SqliteStore(path)
 
@@ -38,7 +40,15 @@ class Watched:
         return connection
 
     def _trace(self, statement: str) -> None:
-        if statement == "COMMIT":
+        if statement == self._traced:  # once more for each statement of its trigger
+            return
+        self._traced = statement
+        if statement.startswith("BEGIN"):
+            self._in_transaction = True
+            return
+        alone = statement.startswith("INSERT INTO journal") and not self._in_transaction
+        if statement == "COMMIT" or alone:
+            self._in_transaction = False
             self._may_commit.wait(timeout=10)
             self.commits += 1
 
@@ -110,7 +120,7 @@ async def test_writes_of_all_kinds_share_a_commit(watched: Watched) -> None:
         store.snapshots.save(key, 1, b""),
         store.history.record(key, [(1, b"")], 0),
         store.directory.delete_user("ada"),
-        store.check(),
+        store.check(4096),
     )
     assert watched.commits <= 2
 
@@ -121,7 +131,7 @@ async def test_writes_to_one_stream_keep_their_order(watched: Watched) -> None:
     assert await watched.store.journal.tail(StreamKey("acme", "1")) == 100
 
 
-FAILING = {"a gap": {"offset": 5}, "a payload that is none": {"payload": object()}}
+FAILING = {"a gap": {"offset": 5}, "a payload that is none": {"payload": []}}
 
 
 @pytest.mark.parametrize("failing", FAILING.values(), ids=FAILING)

@@ -66,8 +66,8 @@ async def test_a_stream_of_events_alone_is_not_listed(store: Store) -> None:
 
 
 async def test_a_check_passes_and_leaves_nothing_to_be_seen(store: Store) -> None:
-    await store.check()
-    await store.check()
+    await store.check(4096)
+    await store.check(4096)
     assert (await store.streams(), await store.directory.users()) == ([], [])
 
 

@@ -26,6 +26,7 @@ def report(plan: Plan, *violations: Violation) -> Report:
         recovery_ms={"p50": 1.0},
         sent=9,
         acked=9,
+        in_doubt=0,
         applied=8,
         applied_points=80,
         kills_under_load=plan.kills,

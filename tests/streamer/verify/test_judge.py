@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from ncs_protocol.messages import ClusterInfo
@@ -15,17 +16,19 @@ BATCHES = [Batches(seed=1, producer=i, size=3) for i in range(2)]
 Journal = list[tuple[int, Entry]]
 
 
-def entry(producer: int, seq: int) -> Entry:
+def entry(producer: int, seq: int, last: int | None = None) -> Entry:
+    seqs = range(seq, (last or seq) + 1)
     return Entry(
         kind="points",
         ingest_ns=0,
         producer=NAMES[producer],
-        seq=seq,
-        points=BATCHES[producer].block(seq),
+        seq=seqs[-1],
+        first_seq=seq if last else None,
+        points=np.concatenate([BATCHES[producer].block(seq) for seq in seqs]),
     )
 
 
-def journal(*batches: tuple[int, int]) -> Journal:
+def journal(*batches: tuple[int, ...]) -> Journal:
     begin = Entry(kind="begin", ingest_ns=0, epoch="e", params={})
     return list(enumerate([begin, *(entry(*batch) for batch in batches)], 1))
 
@@ -73,6 +76,30 @@ def verdict(
 def test_acked_is_applied_once_and_the_rest_may_be() -> None:
     assert [] == verdict(GOOD)
     assert [] == verdict(GOOD, acked=(1, 0))
+
+
+def test_an_entry_of_several_frames_counts_for_each_of_them() -> None:
+    assert [] == verdict(journal((0, 1, 2), (1, 1, 3)), acked=(2, 2))
+    found = verdict(journal((0, 1, 2), (1, 1), (0, 2, 3)))
+    assert ["double count: batch 2 of a was applied at offsets [2, 4]"] == found
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda e: setattr(e, "seq", 3), "batch 1 to 2 of a under the name of batch 1"),
+        (lambda e: setattr(e, "points", e.points[:-1]), "not exactly the points of"),
+        (lambda e: setattr(e, "first_seq", None), "under the name of batch 2 of a"),
+    ],
+)
+def test_an_entry_of_several_frames_is_exactly_what_was_sent(
+    change: Callable[[Entry], None], said: str
+) -> None:
+    entries = journal((1, 1), (0, 1, 2))
+    change(entries[2][1])
+    found = verdict(entries, acked=(0, 1), marks=(0, 1))
+    assert 1 == len(found)
+    assert found[0].startswith("altered: entry 3: ") and said in found[0]
 
 
 def test_a_batch_that_was_acknowledged_and_is_not_there_is_lost() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 from ..contracts import (
@@ -17,6 +18,8 @@ from .directory import SqliteDirectory
 from .streams import SqliteHistory, SqliteJournal, SqliteSnapshots, replace_stream
 
 __all__ = ["SqliteStore"]
+
+_LEAST = 4096  # bytes of a check
 
 
 class SqliteStore:
@@ -41,9 +44,11 @@ class SqliteStore:
         """See `Store.open`."""
         await self._connections.open()
 
-    async def check(self) -> None:
+    async def check(self, size: int) -> None:
         """See `Store.check`."""
-        await self._connections.write(_check)
+        # In two transactions: what is dropped in the same one is never written.
+        for fill in (max(size, _LEAST), _LEAST):
+            await self._connections.write(partial(_check, fill), size=fill)
 
     async def streams(self) -> list[StreamKey]:
         """See `Store.streams`."""
@@ -70,10 +75,11 @@ class SqliteStore:
         await self._connections.close()
 
 
-def _check(connection: sqlite3.Connection) -> None:
+def _check(size: int, connection: sqlite3.Connection) -> None:
     connection.execute(
-        "INSERT INTO checks VALUES (1, randomblob(4096))"
-        " ON CONFLICT DO UPDATE SET filler=excluded.filler"
+        "INSERT INTO checks VALUES (1, randomblob(?))"
+        " ON CONFLICT DO UPDATE SET filler=excluded.filler",
+        (size,),
     )
     # The pages that the next append needs may be bad while others are good.
     connection.execute(

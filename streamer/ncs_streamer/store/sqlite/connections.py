@@ -1,9 +1,7 @@
-"""The threads that talk to SQLite: one writes, by group commit, one reads, one cleans.
+"""The threads that talk to SQLite: one writes, by group commit, and one reads.
 
 The writer commits everything that has gathered meanwhile in one transaction: idle, a
-write passes at once; loaded, many share one fsync. WAL lets the reader run beside it,
-and the third thread, which moves what is in the WAL to where it belongs: in the writer,
-as SQLite would have it, that would keep every thousandth page waiting for the disk.
+write passes at once; loaded, many share one fsync. WAL lets the reader run beside it.
 """
 
 from __future__ import annotations
@@ -14,23 +12,26 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..contracts import StoreError
-from .schema import SCHEMA, SCHEMA_VERSION
+from ..file_system import check_file_system
+from .schema import SCHEMA, SCHEMA_VERSION, TRIGGERS
+from .wal import MOST, WalCleaner
 
 __all__ = ["Connections"]
 
 _BUSY_S = 5.0
 _MAX_GROUP = 256
+_FULL = 2  # of PRAGMA synchronous: an fsync before a commit returns
 _DAMAGED = ("database disk image is malformed", "file is not a database")
-_CLEAN_FROM = 4 * 2**20  # bytes of the WAL
-_MOST = 64 * 2**20  # from which on the writer waits until it is clean
+_SIZE = 64 * 1024  # of what a job writes that does not say
 
 _T = TypeVar("_T")
 _Job = Callable[[sqlite3.Connection], Any]
+_Write = tuple[_Job, asyncio.Future[Any], bool, int]
 
 
 class Connections:
@@ -39,19 +40,21 @@ class Connections:
     Args:
         path: of the file.
         read_only: whether there is no writing thread, and nothing is made or changed.
+
+    Attributes:
+        rollbacks: how often what jobs had done was undone. For the writing thread.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         self._read_only = read_only
         self._is_open = False
-        self._wal = path.with_name(path.name + "-wal")
-        self._jobs: queue.SimpleQueue[tuple[_Job, asyncio.Future[Any]] | None]
+        self.rollbacks = 0
+        self._jobs: queue.SimpleQueue[_Write | None]
         self._jobs = queue.SimpleQueue()  # bounded by its callers, who await each job
         self._writer: threading.Thread | None = None  # while it is open
         self._reader = ThreadPoolExecutor(1, "ncs-store-read")
-        self._cleaner = ThreadPoolExecutor(1, "ncs-store-clean")
-        self._cleaning: Future[None] | None = None
+        self._cleaner = WalCleaner(self._connect)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
@@ -77,15 +80,26 @@ class Connections:
                 await asyncio.to_thread(self._writer.join)
             await self._loop.run_in_executor(self._reader, self._reading.close)
         self._reader.shutdown()
-        self._cleaner.shutdown()
 
-    async def write(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run `job` in a transaction; return when it is on disk."""
+    async def write(
+        self,
+        job: Callable[[sqlite3.Connection], _T],
+        *,
+        is_atomic: bool = False,
+        size: int = _SIZE,
+    ) -> _T:
+        """Run `job` in a transaction; return when it is on disk.
+
+        Args:
+            job: called on the writing thread.
+            is_atomic: whether it may do without, because one statement does it all.
+            size: bytes that it writes, roughly.
+        """
         loop = self._open_loop()
         if self._writer is None:
             raise StoreError(f"{self._path}: opened for reading only")
         future: asyncio.Future[_T] = loop.create_future()
-        self._jobs.put((job, future))
+        self._jobs.put((job, future, is_atomic, size))
         return await future
 
     async def read(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -113,8 +127,7 @@ class Connections:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA wal_autocheckpoint=0")
-        # Begun anew the WAL is cut to that, so its size says what waits in it.
-        connection.execute(f"PRAGMA journal_size_limit={_CLEAN_FROM // 4}")
+        connection.execute(f"PRAGMA journal_size_limit={MOST}")
         return connection
 
     def _prepare(self) -> sqlite3.Connection:
@@ -129,6 +142,7 @@ class Connections:
                 self._check_version(connection)
                 return connection
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            check_file_system(self._path.parent)
             self._path.touch(mode=0o600)  # it holds hashes of passwords
             connection = self._connect()
             mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -137,10 +151,17 @@ class Connections:
                     f"{self._path}: the file system does not allow SQLite's WAL mode"
                     f" (got {mode!r}); put data_dir on a local disk"
                 )
+            (level,) = connection.execute("PRAGMA synchronous").fetchone()
+            if level < _FULL:
+                raise StoreError(
+                    f"{self._path}: this SQLite does not wait for the disk (PRAGMA"
+                    f" synchronous is {level}), so nothing could be acknowledged"
+                )
             if self._check_version(connection) == 0:
                 connection.executescript(
                     f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
                 )
+            connection.executescript(TRIGGERS)
             # Shows now, and not at the first point, that the folder can be written.
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("COMMIT")
@@ -170,39 +191,22 @@ class Connections:
             closing = job is None
             if group:
                 self._commit(connection, group)
-                self._clean(connection)
-        if self._cleaning is not None:
-            wait((self._cleaning,))
+                size = sum(size for *_, size in group)
+                self._cleaner.written(connection, size)
+        self._cleaner.close()
         connection.close()
 
-    def _clean(self, connection: sqlite3.Connection) -> None:
-        """See that the WAL does not grow for ever."""
+    def _commit(self, connection: sqlite3.Connection, group: list[_Write]) -> None:
+        job, future, is_atomic, _ = group[0]
         try:
-            size = self._wal.stat().st_size
-        except OSError:
-            return
-        if size >= _MOST:
-            with contextlib.suppress(sqlite3.Error):  # a reader may be in the way
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        elif size >= _CLEAN_FROM and (self._cleaning is None or self._cleaning.done()):
-            self._cleaning = self._cleaner.submit(self._checkpoint)
-
-    def _checkpoint(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # the next time, then
-            connection = self._connect()
-            with contextlib.closing(connection):
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-
-    def _commit(
-        self,
-        connection: sqlite3.Connection,
-        group: list[tuple[_Job, asyncio.Future[Any]]],
-    ) -> None:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            results = [job(connection) for job, _ in group]
-            connection.execute("COMMIT")
+            if len(group) == 1 and is_atomic:  # each statement waits for other threads
+                results = [job(connection)]
+            else:
+                connection.execute("BEGIN IMMEDIATE")
+                results = [job(connection) for job, *_ in group]
+                connection.execute("COMMIT")
         except Exception as error:
+            self.rollbacks += 1
             with contextlib.suppress(sqlite3.Error):  # SQLite may have done so already
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -210,9 +214,9 @@ class Connections:
                 for one in group:
                     self._commit(connection, [one])
             else:
-                self._answer(group[0][1], None, _store_error(self._path, error))
+                self._answer(future, None, _store_error(self._path, error))
             return
-        for (_, future), result in zip(group, results, strict=True):
+        for (_, future, *_), result in zip(group, results, strict=True):
             self._answer(future, result, None)
 
     def _answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["SCHEMA", "SCHEMA_VERSION"]
+__all__ = ["SCHEMA", "SCHEMA_VERSION", "TRIGGERS"]
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -34,3 +34,11 @@ CREATE TABLE api_keys (
   is_active INTEGER NOT NULL, created_at REAL NOT NULL, expires_at REAL
 ) WITHOUT ROWID;
 """
+
+TRIGGERS = """
+CREATE TEMP TRIGGER move_tail BEFORE INSERT ON main.journal BEGIN
+  UPDATE streams SET tail=new.offset WHERE id=new.stream AND tail=new.offset-1;
+  SELECT RAISE(ABORT, 'an offset does not follow the tail') WHERE changes() = 0;
+END;
+"""
+"""Of the connection that writes: an append and what goes with it are one statement."""

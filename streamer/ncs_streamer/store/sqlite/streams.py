@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 
-from ..contracts import Append, StoreError, StreamKey, within
+from ..contracts import Append, StreamKey, within
 from .connections import Connections
 
 __all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots", "replace_stream"]
 
-_ROWS = 128  # inserted by one statement
-_ROWS_DELETED = 16  # in one transaction: those of many points are large
+_ROWS = 333  # inserted by one statement: three values each, of 999 that may be
+_PAGES_BYTES = 16 * 1024  # of pages that an append changes beside those it fills
+_ROWS_DELETED = 16  # in a first transaction: those of many points are large
+_DELETE_S = 0.002  # that a transaction of deletions may take
 
 
 def _stream_id(connection: sqlite3.Connection, key: StreamKey) -> int | None:
@@ -30,14 +33,60 @@ def _stream_id_made(connection: sqlite3.Connection, key: StreamKey) -> int:
     return found
 
 
+class _Ids:
+    """The ids of streams, remembered; belongs to the writing thread."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._known: dict[StreamKey, int] = {}
+        self._rollbacks = 0
+
+    def of(self, connection: sqlite3.Connection, key: StreamKey) -> int:
+        """Return the id of a stream, which is made if it is new."""
+        if self._rollbacks != self._connections.rollbacks:
+            # Some of the ids may never have come to be, and another stream get them.
+            self._known.clear()
+            self._rollbacks = self._connections.rollbacks
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = _stream_id_made(connection, key)
+        return found
+
+
 class SqliteJournal:
     """See `contracts`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._ids = _Ids(connections)
 
     async def append(self, entries: Sequence[Append]) -> None:
-        await self._connections.write(lambda c: _append(c, entries))
+        await self._connections.write(
+            lambda c: self._append(c, entries),
+            is_atomic=len(entries) <= _ROWS,
+            size=sum(len(entry.payload) for entry in entries) + _PAGES_BYTES,
+        )
+
+    def _append(
+        self, connection: sqlite3.Connection, entries: Sequence[Append]
+    ) -> None:
+        """Append by as few statements as can be, one as a rule; see `Connections`.
+
+        After each the thread has to wait for the interpreter's lock: with six for each
+        stream, one tenant's flood made another's commit wait for tens of milliseconds.
+        """
+        rows = [
+            value
+            for key, offset, payload in entries
+            for value in (self._ids.of(connection, key), offset, payload)
+        ]
+        for start in range(0, len(rows), 3 * _ROWS):
+            some = rows[start : start + 3 * _ROWS]
+            marks = ",".join(("(?,?,?)",) * (len(some) // 3))
+            connection.execute(
+                f"INSERT INTO journal (stream, offset, payload) VALUES {marks}",  # noqa: S608 - question marks
+                some,
+            )
 
     async def read(
         self, key: StreamKey, after: int, limit: int, max_bytes: int | None = None
@@ -62,52 +111,25 @@ class SqliteJournal:
         return 0 if row is None else int(row[0])
 
     async def truncate(self, key: StreamKey, through: int) -> None:
-        def job(connection: sqlite3.Connection) -> bool:
+        """Delete a few rows at a time: what waits to be appended comes in between."""
+        rows = _ROWS_DELETED
+
+        def job(connection: sqlite3.Connection) -> tuple[int, float]:
+            began = time.perf_counter()
             stream = _stream_id(connection, key)
             deleted = connection.execute(
                 "DELETE FROM journal WHERE stream=? AND offset<=min(?,"
                 " (SELECT min(offset) FROM journal WHERE stream=?) + ?)",
-                (stream, through, stream, _ROWS_DELETED - 1),
+                (stream, through, stream, rows - 1),
             ).rowcount
-            return deleted == _ROWS_DELETED
+            return deleted, time.perf_counter() - began
 
-        while await self._connections.write(job):
-            """So that what waits to be appended comes in between."""
-
-
-def _append(connection: sqlite3.Connection, entries: Sequence[Append]) -> None:
-    by_stream: dict[StreamKey, list[Append]] = {}
-    for entry in entries:
-        by_stream.setdefault(entry.key, []).append(entry)
-    for key, own in by_stream.items():
-        stream = _stream_id_made(connection, key)
-        tail = connection.execute(
-            "SELECT tail FROM streams WHERE id=?", (stream,)
-        ).fetchone()[0]
-        expected = list(range(tail + 1, tail + 1 + len(own)))
-        if [entry.offset for entry in own] != expected:
-            raise StoreError(f"offset {own[0].offset} does not follow {tail}")
-        for start in range(0, len(own), _ROWS):
-            _insert(connection, stream, own[start : start + _ROWS])
-        connection.execute(
-            "UPDATE streams SET tail=? WHERE id=?", (own[-1].offset, stream)
-        )
-
-
-def _insert(
-    connection: sqlite3.Connection, stream: int, entries: Sequence[Append]
-) -> None:
-    """Insert by one statement.
-
-    After each the thread has to wait for the interpreter's lock, which costs more than
-    the statement while the event loop is busy.
-    """
-    rows = ",".join(("(?,?,?)",) * len(entries))
-    values = [v for entry in entries for v in (stream, entry.offset, entry.payload)]
-    connection.execute(
-        f"INSERT INTO journal (stream, offset, payload) VALUES {rows}",  # noqa: S608 - question marks
-        values,
-    )
+        while True:
+            deleted, seconds = await self._connections.write(job)
+            if deleted < rows:
+                return
+            # Many of a point each, or few of a thousand.
+            rows = 2 * rows if seconds < _DELETE_S / 2 else max(1, rows // 2)
 
 
 class SqliteSnapshots:
