@@ -31,7 +31,7 @@ _MAX_NDIM = 4
 _SCALED = 0x01
 
 _FLOAT64 = 2
-_NAMES = {1: "<f4", _FLOAT64: "<f8", 3: "<f2", 4: "<i2", 5: "i1", 6: "u1"}
+_NAMES = {1: "<f4", _FLOAT64: "<f8", 3: "<f2", 4: "<i2", 5: "i1", 6: "u1", 7: "<i4"}
 _SCALABLE = frozenset((4, 5, 6))
 
 
@@ -93,8 +93,8 @@ def pack(block: NDArray[Any] | ScaledArray) -> bytes:
     """Return the payload for an array.
 
     Args:
-        block: float32, float64, float16, int16, int8 or uint8, 1 to 4 dimensions; or a
-            `ScaledArray`.
+        block: float32, float64, float16, int32, int16, int8 or uint8, 1 to 4
+            dimensions; or a `ScaledArray`.
 
     Raises:
         NcsError: ``bad_array`` for another dtype or number of dimensions.

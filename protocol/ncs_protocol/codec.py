@@ -20,7 +20,7 @@ from .arrays import EXT_NDARRAY, ScaledArray, pack, unpack
 from .codes import Code
 from .errors import NcsError
 from .limits import DEFAULT_LIMITS, Limits
-from .messages import ClientMessage, Points, ServerMessage
+from .messages import ClientMessage, Points, PointsSampleEvent, ServerMessage
 
 __all__ = ["CODECS", "JSON", "MSGPACK", "Codec", "JsonCodec", "MsgpackCodec"]
 
@@ -250,8 +250,9 @@ def _convert(parsed: Any, union: Any, dec_hook: Any) -> Any:
     try:
         # To find the message in the union takes msgspec ten times as long as the rest.
         message = msgspec.convert(parsed, kinds.get(tag, union), dec_hook=dec_hook)
-        if type(message) is Points and message.array is not None:
-            message.array = dec_hook(object, message.array)
+        for part, names in _packed(message):
+            for name in names:
+                setattr(part, name, dec_hook(object, getattr(part, name)))
         return message
     except NcsError as error:
         raise _addressed(error, parsed) from None
@@ -260,6 +261,20 @@ def _convert(parsed: Any, union: Any, dec_hook: Any) -> Any:
         if kinds and tag not in kinds:
             code, detail = Code.UNKNOWN_TYPE, f"unknown message type {tag!r:.60}"
         raise _addressed(NcsError(code, detail[:_MAX_DETAIL]), parsed) from None
+
+
+def _packed(message: Any) -> list[tuple[Any, tuple[str, ...]]]:
+    """Return the parts of a message with packed arrays, and the names of these."""
+    if type(message) is Points and message.array is not None:
+        return [(message, ("array",))]
+    if type(message) is not PointsSampleEvent:
+        return []
+    parts: list[tuple[Any, tuple[str, ...]]] = [
+        (message.data, ("points", "cluster_ids", "is_outlier"))
+    ]
+    if message.data.projection is not None:
+        parts.append((message.data.projection, ("mean", "components")))
+    return parts
 
 
 def _addressed(error: NcsError, parsed: Any) -> NcsError:

@@ -161,6 +161,10 @@ class Code(enum.Enum):
         409, None, _C, Retry.NEVER,
         "The session has as many subscriptions as it may.",
     )
+    TOO_MANY_SAMPLES = (
+        409, None, _C, Retry.LATER,
+        "So many kinds of samples of this stream are being read as there may be.",
+    )
     DUPLICATE_SUBSCRIPTION = (
         409, None, _C, Retry.NEVER,
         "The session already has a subscription with this id or to this stream.",

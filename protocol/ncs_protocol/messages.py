@@ -24,6 +24,7 @@ else:
     PackedArray = Annotated[Any, Meta(title="packed array")]
 
 __all__ = [
+    "DEFAULT_EVENTS",
     "DELIVERY_CLASS",
     "DELIVERY_CLASSES",
     "EVENT_TYPES",
@@ -57,11 +58,15 @@ __all__ = [
     "PerformanceMetricsEvent",
     "Ping",
     "Points",
+    "PointsSample",
+    "PointsSampleEvent",
     "Pong",
     "Position",
+    "Projection",
     "ResultDetail",
     "Results",
     "Resume",
+    "Sample",
     "ServerMessage",
     "Severity",
     "Skip",
@@ -78,14 +83,21 @@ __all__ = [
 ]
 
 EventType = Literal[
-    "cluster_update", "drift_detection", "algorithm_status", "performance_metrics"
+    "cluster_update",
+    "drift_detection",
+    "algorithm_status",
+    "performance_metrics",
+    "points_sample",
 ]
 EVENT_TYPES: tuple[EventType, ...] = (
     "cluster_update",
     "drift_detection",
     "algorithm_status",
     "performance_metrics",
+    "points_sample",
 )
+DEFAULT_EVENTS: tuple[EventType, ...] = EVENT_TYPES[:-1]
+"""What a subscription gets unless it says; a `points_sample` it has to ask for."""
 DeliveryClass = Literal["lossless", "keyed", "latest", "sampled"]
 DELIVERY_CLASSES: tuple[DeliveryClass, ...] = get_args(DeliveryClass)
 DELIVERY_CLASS: dict[EventType, tuple[DeliveryClass, ...]] = {
@@ -93,6 +105,7 @@ DELIVERY_CLASS: dict[EventType, tuple[DeliveryClass, ...]] = {
     "drift_detection": ("lossless",),
     "algorithm_status": ("latest",),
     "performance_metrics": ("latest",),
+    "points_sample": ("sampled",),
 }
 """The delivery classes in which an event type travels. A `cluster_update` that only
 updates is keyed by its cluster id; one that creates, merges, splits or removes is
@@ -115,6 +128,9 @@ _Rate = Annotated[float, Meta(ge=0.01, le=1000)]
 _Share = Annotated[float, Meta(ge=0, le=1e9)]
 _Clusters = Annotated[list[_Counter], Meta(min_length=1, max_length=1000)]
 _Grant = Annotated[int, Meta(ge=1, le=2**30)]
+_SampleSize = Annotated[int, Meta(ge=1, le=10_000)]
+_Axis = Annotated[int, Meta(ge=0, le=9_999)]
+_Axes = Annotated[tuple[_Axis, ...], Meta(min_length=2, max_length=3)]
 
 
 # What clients send
@@ -206,13 +222,27 @@ class EventFilter(_Option, kw_only=True):
     """Only drift that is at least so severe."""
 
 
+class Sample(
+    Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, frozen=True
+):
+    """How points are shown to a reader."""
+
+    max_points: _SampleSize = 500
+    """The most points of an event; of more than 25 dimensions they may be fewer."""
+    dimensions: Literal[2, 3] | _Axes = 2
+    """So many main axes of the data; or the indices of two or three coordinates, which
+    are shown as they are."""
+    max_hz: _Rate = 5.0
+    """The most events a second; there are never more than 20."""
+
+
 class Subscribe(_ClientMessage, tag="subscribe", kw_only=True):
     """Asks for the model of a stream and the events after it."""
 
     id: _Id
     stream: _Name = "default"
     events: Annotated[list[EventType], Meta(min_length=1)] = field(
-        default_factory=lambda: list(EVENT_TYPES)
+        default_factory=lambda: list(DEFAULT_EVENTS)
     )
     since: Position | None = None
     """Resume after this position instead of starting anew."""
@@ -224,6 +254,8 @@ class Subscribe(_ClientMessage, tag="subscribe", kw_only=True):
     """Which of the events are wanted."""
     centroids: bool = True
     """Whether clusters come with their centroids, which are most of their bytes."""
+    sample: Sample | None = None
+    """Asks for `points_sample` as well, and says how."""
 
 
 class Unsubscribe(_ClientMessage, tag="unsubscribe", kw_only=True):
@@ -443,6 +475,44 @@ class PerformanceMetrics(_Data, kw_only=True):
     subscribers: int
 
 
+class Projection(_Data, kw_only=True):
+    """How a point becomes what is shown of it: ``(point - mean) @ components.T``.
+
+    Centroids belong into the same picture by the same formula. Each axis is a row; one
+    that the data do not have, as the second one of points with one coordinate, is 0.
+    """
+
+    version: int
+    """Rises whenever the axes change; between two versions nothing moves but data."""
+    method: Literal["pca", "dimensions"]
+    mean: PackedArray
+    """float32 (d,)."""
+    components: PackedArray
+    """float32 (2 or 3, d)."""
+
+
+class PointsSample(_Data, kw_only=True):
+    """Some of the points learned since the last sample, each as likely as any other.
+
+    The values of `points` lie as a GPU's vertex buffer takes them: in C order, aligned,
+    little-endian.
+    """
+
+    points: PackedArray
+    """float32 (n, 2 or 3): coordinates in the projection."""
+    cluster_ids: PackedArray
+    """int32 (n,): as given at arrival, -1 for an outlier."""
+    is_outlier: PackedArray
+    """uint8 (n,): 0 or 1."""
+    learned: int
+    """Points learned since the last sample."""
+    ratio: float
+    """(0, 1]: points shown of those learned."""
+    projection_version: int
+    projection: Projection | None = None
+    """With the first sample of a subscription and after every change."""
+
+
 class Cause(_Data, kw_only=True):
     """The batches that brought an event about."""
 
@@ -519,6 +589,12 @@ class PerformanceMetricsEvent(_Event, tag="performance_metrics", kw_only=True):
     """Sent about once a second while points flow."""
 
     data: PerformanceMetrics
+
+
+class PointsSampleEvent(_Event, tag="points_sample", kw_only=True):
+    """Some of the points learned, for a scatter plot; sent while points flow."""
+
+    data: PointsSample
 
 
 class Skip(_ServerMessage, tag="skip", kw_only=True):
@@ -636,6 +712,7 @@ Event = (
     | DriftDetectionEvent
     | AlgorithmStatusEvent
     | PerformanceMetricsEvent
+    | PointsSampleEvent
 )
 ServerMessage = (
     Welcome

@@ -20,6 +20,7 @@ from ncs_protocol.messages import (
     ClusterUpdate,
     ClusterUpdateEvent,
     DeliveryClass,
+    PointsSampleEvent,
     ServerMessage,
     Skip,
 )
@@ -117,6 +118,7 @@ class Audience:
         self._clusters: dict[int, ClusterUpdate | ClusterInfo] = {}  # as told last
         if variant.has_epsilon:
             self._clusters = {cluster.cluster_id: cluster for cluster in clusters}
+        self._projection = 0  # version that all members in step have; 0 for none
 
     def __len__(self) -> int:
         return len(self._in_step) + len(self._behind)
@@ -170,6 +172,7 @@ class Audience:
             subscription.lanes = None
             del self._behind[subscription]
             self._in_step[subscription] = None
+            self._projection = 0
 
     # Events
 
@@ -238,6 +241,11 @@ class Audience:
             frames += self._close_gap(delivery, event.first - 1)
             first = event.first
         self.told[delivery] = event.last
+        if isinstance(event, PointsSampleEvent):
+            version = event.data.projection_version
+            if version == self._projection:
+                encoded = encoded.bare
+            self._projection = version
         frames.append(self.event(encoded, first, self.told))
         if self.variant.has_epsilon and isinstance(event, ClusterUpdateEvent):
             self._note(event.data)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from ncs_protocol import Codec
-from ncs_protocol.messages import Event
+from ncs_protocol.messages import Event, PointsSampleEvent
 
 from .variant import Variant
 
@@ -25,12 +25,13 @@ class Encoded:
         type: its tag on the wire.
     """
 
-    __slots__ = ("_payloads", "event", "type")
+    __slots__ = ("_bare", "_payloads", "event", "type")
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.type = str(type(event).__struct_config__.tag)
         self._payloads: dict[tuple[str, bool, int], bytes] = {}
+        self._bare: Encoded | None = None
 
     def payload(self, codec: Codec, variant: Variant, first: int) -> bytes:
         """Return it encoded, covering the offsets from `first` on."""
@@ -40,6 +41,17 @@ class Encoded:
             event = variant.shown(covering(self.event, first))
             payload = self._payloads[place] = codec.encode(event)
         return payload
+
+    @property
+    def bare(self) -> Encoded:
+        """A sample for readers that have its projection; else the same."""
+        event = self.event
+        if not isinstance(event, PointsSampleEvent):
+            return self
+        if self._bare is None:
+            data = msgspec.structs.replace(event.data, projection=None)
+            self._bare = Encoded(msgspec.structs.replace(event, data=data))
+        return self._bare
 
 
 def covering(event: Event, first: int) -> Event:

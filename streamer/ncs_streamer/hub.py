@@ -18,9 +18,13 @@ from ncs_protocol.messages import (
     AlgorithmStatusEvent,
     DeliveryClass,
     Event,
+    EventTimes,
     PerformanceMetrics,
     PerformanceMetricsEvent,
+    PointsSample,
+    PointsSampleEvent,
     Position,
+    Sample,
     Snapshot,
     Subscribe,
     Subscribed,
@@ -156,11 +160,26 @@ class Hub:
             )
         )
 
-    def _offer(self, encoded: Encoded) -> None:
+    def publish_sample(
+        self, options: Sample, sample: PointsSample, times: EventTimes
+    ) -> None:
+        """Publish a `points_sample` to those who asked for just such samples."""
+        event = PointsSampleEvent(
+            stream=self.stream,
+            delivery="sampled",
+            epoch=self.epoch,
+            offset=self.at["sampled"] + 1,
+            data=sample,
+            times=times,
+        )
+        self._offer(Encoded(event), options)
+
+    def _offer(self, encoded: Encoded, sample: Sample | None = None) -> None:
         event = encoded.event
         self.at[event.delivery] = max(self.at[event.delivery], event.last)
         for audience in self._audiences.values():
-            audience.offer(encoded)
+            if sample is None or audience.variant.sample == sample:
+                audience.offer(encoded)
         if self._audiences:
             self._wake(self)
 

@@ -10,12 +10,19 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import zlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ncs_protocol import Code, NcsError
-from ncs_protocol.messages import AlgorithmStatus, Event, PerformanceMetrics
+from ncs_protocol.messages import (
+    AlgorithmStatus,
+    Event,
+    EventTimes,
+    PerformanceMetrics,
+    PointsSample,
+)
 
 from .admission import Admission
 from .backlog import Backlog
@@ -27,6 +34,7 @@ from .hub import Hub
 from .logs import get_log
 from .metrics import Metrics
 from .recovery import Recovered
+from .sampling.samples import Kind, Samples
 from .saving import SnapshotPolicy, Unsaved
 from .store.contracts import Append, Store, StoreError, StreamKey
 from .stream_model import Applied, StreamModel
@@ -122,6 +130,8 @@ class Stream:
         self._all_committed = asyncio.Event()
         self._all_committed.set()
         self._suspended = False
+        self.samples = Samples(zlib.crc32(f"{key.tenant}/{key.stream}".encode()))
+        self._sample_later: asyncio.TimerHandle | None = None
         self.broken = False
         self.joining = 0
         self._has_news = False  # since the last turn
@@ -330,7 +340,10 @@ class Stream:
         clock = self._services.clock.monotonic
         began = clock()
         try:
-            return model.apply(batch.offset, batch.entry)
+            applied = model.apply(batch.offset, batch.entry)
+            if self.samples.kinds:
+                self.samples.applied(batch.entry, applied)
+            return applied
         except Exception as error:
             # The model may have taken in half of it. The journal has all of it, so a
             # restart finds the same place; until then the stream answers nothing.
@@ -349,6 +362,8 @@ class Stream:
         self._has_news = False
         self.cluster_count = self._model.engine.cluster_count
         self._tell_updates()
+        self.samples.note_news()
+        self._tell_samples()
         self.save_if_due()
 
     def _settle(self, batch: _Batch, outcome: Applied | NcsError) -> None:
@@ -413,6 +428,42 @@ class Stream:
                 self._publish(events)
 
         self.call(StreamModel.keyed_events, deliver)
+
+    def _tell_samples(self) -> None:
+        """Have the samples taken that are due; look again when others are."""
+        due, wait = self.samples.due(self._services.clock.monotonic())
+        for kind in due:
+            self.call(
+                functools.partial(self._take_sample, kind),
+                functools.partial(self._publish_sample, kind),
+            )
+        if wait is not None:
+            if self._sample_later is not None:
+                self._sample_later.cancel()
+            loop = asyncio.get_running_loop()
+            self._sample_later = loop.call_later(wait, self._tell_samples)
+
+    def _take_sample(
+        self, kind: Kind, model: StreamModel
+    ) -> tuple[PointsSample | None, int]:
+        """Take a sample; runs on an engine thread."""
+        return self.samples.take(kind), model.ingest_ns
+
+    def _publish_sample(
+        self, kind: Kind, taken: tuple[PointsSample | None, int] | Exception
+    ) -> None:
+        if isinstance(taken, Exception):
+            log.error("sample_failed", stream=self.key.stream, error=repr(taken))
+            return
+        sample, ingest_ns = taken
+        if sample is not None:
+            now, ingest = self._services.clock.now(), ingest_ns / 1e9
+            metrics = self._services.metrics
+            times = EventTimes(ingest=ingest, applied=now, emitted=now)
+            self.hub.publish_sample(kind.options, sample, times)
+            metrics.count("ncs_events_total", "points_sample", "sampled")
+            age = max(0.0, now - ingest)
+            metrics.observe("ncs_ingest_to_event_seconds", age, "sampled")
 
     async def tell_status(self) -> None:
         """Publish `algorithm_status` and `performance_metrics` to subscribers."""
@@ -519,6 +570,8 @@ class Stream:
         if self._tell_later is not None:
             self._tell_later.cancel()
             self._tell_later = None
+        if self._sample_later is not None:
+            self._sample_later.cancel()
         if self._unsaved and not self.broken:
             await self._save(*await self.ask(self._take_snapshot))
         while self._tasks:

@@ -16,8 +16,10 @@ from .audience import Subscription
 from .hub import Sight
 from .lanes import Lanes
 from .outgoing import Outgoing
+from .sampling.samples import Kind
 from .stream import Stream
 from .stream_model import StreamModel
+from .variant import Variant
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -51,13 +53,15 @@ class Subscriptions:
         self._on_failure = on_failure
         self._asked: dict[str, Subscribe] = {}  # by id, what is in force
         self._followed: dict[str, tuple[Stream, Subscription]] = {}
+        self._sampled: dict[str, tuple[Stream, Kind]] = {}
         self._joining = 0  # that wait for their turn
 
     def follow(self, tenant: str, request: Subscribe) -> None:
         """Begin a subscription.
 
         Raises:
-            NcsError: if the stream may not be made, or too many wait for their turn.
+            NcsError: if the stream may not be made, or too many wait for their turn, or
+                too many kinds of samples are read.
         """
         if self._joining >= _MAX_JOINING:
             raise NcsError(
@@ -66,6 +70,11 @@ class Subscriptions:
                 retry_after_s=0.5,
             )
         stream = self._server.streams.open(tenant, request.stream)
+        try:
+            self._sample(stream, request)
+        except NcsError:
+            self._server.streams.discard_unused(stream)
+            raise
         self._asked[request.id] = request
         since = request.since.offsets.get("keyed", 0) if request.since else None
 
@@ -88,6 +97,11 @@ class Subscriptions:
             self._server.metrics.add("ncs_subscriptions", 1)
 
         self._look(stream, since, begin)
+
+    def _sample(self, stream: Stream, request: Subscribe) -> None:
+        options = Variant.of(request).sample
+        if options is not None:
+            self._sampled[request.id] = (stream, stream.samples.join(options))
 
     def renew(self, lanes: Lanes) -> None:
         """Have a fresh snapshot sent to the subscription with these lanes."""
@@ -129,6 +143,9 @@ class Subscriptions:
     def unfollow(self, id: str) -> None:
         """End a subscription, or one that waits for its turn."""
         self._asked.pop(id, None)
+        if id in self._sampled:
+            stream, kind = self._sampled.pop(id)
+            stream.samples.leave(kind)
         followed = self._followed.pop(id, None)
         if followed is not None:
             stream, subscription = followed

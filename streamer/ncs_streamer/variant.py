@@ -21,6 +21,7 @@ from ncs_protocol.messages import (
     ClusterUpdateEvent,
     DriftDetectionEvent,
     Event,
+    Sample,
     Severity,
     Subscribe,
 )
@@ -40,6 +41,7 @@ class Variant:
         least_move: distance that a centroid has to move for an update.
         least_growth: share by which a size has to change for one.
         centroids: whether they are told.
+        sample: how points are shown; None if they are not.
     """
 
     types: frozenset[str]
@@ -49,20 +51,27 @@ class Variant:
     least_move: float | None = None
     least_growth: float | None = None
     centroids: bool = True
+    sample: Sample | None = None
 
     @classmethod
     def of(cls, request: Subscribe) -> Variant:
         """Return what `request` asks for."""
         only, epsilon = request.filter, request.epsilon
         clusters = only.clusters if only else None
+        types, sample = frozenset[str](request.events), request.sample
+        if "points_sample" in types:
+            sample = sample or Sample()
+        elif sample is not None:
+            types |= {"points_sample"}
         return cls(
-            types=frozenset(request.events),
+            types=types,
             clusters=None if clusters is None else frozenset(clusters),
             min_severity=only.min_severity if only else None,
             max_hz=request.max_hz,
             least_move=epsilon.centroid if epsilon else None,
             least_growth=epsilon.size if epsilon else None,
             centroids=request.centroids,
+            sample=sample,
         )
 
     @property

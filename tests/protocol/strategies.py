@@ -35,7 +35,7 @@ plain_values = st.recursive(
 )
 """What JSON and MessagePack both know."""
 
-DTYPES = ("<f4", "<f8", "<f2", "<i2", "i1", "u1")
+DTYPES = ("<f4", "<f8", "<f2", "<i4", "<i2", "i1", "u1")
 arrays = st.sampled_from(DTYPES).flatmap(
     lambda dtype: npst.arrays(dtype, npst.array_shapes(min_side=0, max_dims=4))
 )
@@ -60,14 +60,17 @@ def server_messages() -> st.SearchStrategy[Any]:
 
 def assert_same(one: Any, other: Any) -> None:
     """Compare two messages, their arrays by value, type and shape."""
-    ours: Any = getattr(one, "array", None)
-    theirs: Any = getattr(other, "array", None)
-    if isinstance(ours, np.ndarray):
-        assert (theirs.dtype, theirs.shape) == (ours.dtype, ours.shape)
-        assert theirs.tobytes() == ours.tobytes()
-        one = msgspec.structs.replace(one, array=None)
-        other = msgspec.structs.replace(other, array=None)
-    assert (type(one), one) == (type(other), other)
+    assert (type(one), _plain(one)) == (type(other), _plain(other))
+
+
+def _plain(value: Any) -> Any:
+    """Return what can be compared, for a message with whatever is in it."""
+    if isinstance(value, np.ndarray):
+        return value.dtype, value.shape, value.tobytes()
+    if isinstance(value, msgspec.Struct):
+        names = value.__struct_fields__
+        return {name: _plain(getattr(value, name)) for name in names}
+    return value
 
 
 def _of(declared: inspect.Type) -> st.SearchStrategy[Any]:
@@ -83,6 +86,8 @@ def _of(declared: inspect.Type) -> st.SearchStrategy[Any]:
             return st.sampled_from(values)
         case inspect.ListType(item_type=item, min_length=fewest):
             return st.lists(_of(item), min_size=fewest or 0, max_size=4)
+        case inspect.VarTupleType(item_type=item, min_length=fewest, max_length=most):
+            return st.lists(_of(item), min_size=fewest or 0, max_size=most).map(tuple)
         case inspect.DictType(key_type=key, value_type=value):
             return st.dictionaries(_of(key), _of(value), max_size=4)
         case inspect.StrType(min_length=shortest):

@@ -184,7 +184,7 @@ def test_a_scale_that_overflows_gives_infinity_and_no_warning(scale: float) -> N
 
 
 @pytest.mark.parametrize(
-    "dtype", ["i4", "i8", "u2", "u4", "u8", "?", "c8", "O", "S3", "M8[s]", "f2,f2"]
+    "dtype", ["i8", "u2", "u4", "u8", "?", "c8", "O", "S3", "M8[s]", "f2,f2"]
 )
 def test_another_type_cannot_be_packed(dtype: str) -> None:
     assert code_of(lambda: pack(np.zeros(3, dtype))) is Code.BAD_ARRAY

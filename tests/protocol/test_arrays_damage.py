@@ -38,7 +38,7 @@ DAMAGED = {
     "nothing": (b"", "0 bytes are too short"),
     "three bytes": (b"\1\1\0", "3 bytes are too short"),
     "dtype 0": (payload(0, (1,), bytes(4)), "unknown dtype 0"),
-    "dtype 7": (payload(7, (1,), bytes(4)), "unknown dtype 7"),
+    "dtype 8": (payload(8, (1,), bytes(4)), "unknown dtype 8"),
     "dtype 255": (payload(255, (1,), bytes(4)), "unknown dtype 255"),
     "no dimension": (payload(F8, (), bytes(8)), "0 dimensions, expected 1 to 4"),
     "five dimensions": (payload(F4, (1,) * 5, bytes(4)), "5 dimensions"),

@@ -16,11 +16,12 @@ from ncs_protocol.messages import (
     Hello,
     Points,
     Position,
+    Sample,
     ServerMessage,
     Subscribe,
 )
 
-from .frames import code_of, raw
+from .frames import code_of, raw, refusal
 
 pytestmark = pytest.mark.unit
 
@@ -43,7 +44,7 @@ def test_each_type_of_a_direction_has_its_own_name(union: Any) -> None:
     assert len(set(tags(union))) == len(tags(union))
 
 
-@pytest.mark.parametrize("kind", [*get_args(ClientMessage), Position])
+@pytest.mark.parametrize("kind", [*get_args(ClientMessage), Position, Sample])
 def test_everything_that_clients_send_is_strict(kind: Any) -> None:
     assert kind.__struct_config__.forbid_unknown_fields
 
@@ -95,8 +96,49 @@ def test_points_are_for_the_default_stream_and_without_results() -> None:
     assert (Points(seq=1).stream, Points(seq=1).results) == ("default", "none")
 
 
-def test_a_subscription_is_for_all_events() -> None:
-    assert Subscribe(id="a").events == [*EVENT_TYPES]
+def test_a_subscription_is_for_all_events_but_samples() -> None:
+    assert Subscribe(id="a").events == [t for t in EVENT_TYPES if t != "points_sample"]
+
+
+@each_codec
+@pytest.mark.parametrize("dimensions", [2, 3, [0, 1], [7, 0, 7]], ids=str)
+def test_a_sample_has_main_axes_or_chosen_ones(codec: Codec, dimensions: Any) -> None:
+    fields = {"type": "subscribe", "id": "a", "sample": {"dimensions": dimensions}}
+    message: Any = codec.decode_client(raw(codec, fields))
+    found = message.sample.dimensions
+    assert dimensions == (found if isinstance(found, int) else [*found])
+
+
+@each_codec
+@pytest.mark.parametrize(
+    "sample",
+    [
+        2,
+        [],
+        {"points": 5},
+        {"max_points": 0},
+        {"max_points": 10_001},
+        {"max_points": 1.5},
+        {"dimensions": 1},
+        {"dimensions": 4},
+        {"dimensions": []},
+        {"dimensions": [1]},
+        {"dimensions": [1, 2, 3, 4]},
+        {"dimensions": [0, -1]},
+        {"dimensions": [0, 10_000]},
+        {"dimensions": ["a", "b"]},
+        {"max_hz": 0},
+        {"max_hz": -1},
+        {"max_hz": 1001},
+        {"max_hz": "fast"},
+    ],
+    ids=str,
+)
+def test_a_sample_that_cannot_be_is_refused(codec: Codec, sample: Any) -> None:
+    fields = {"type": "subscribe", "id": "a", "sample": sample}
+    error = refusal(lambda: codec.decode_client(raw(codec, fields)))
+    assert Code.INVALID_MESSAGE is error.code
+    assert "sample" in error.detail
 
 
 @each_codec

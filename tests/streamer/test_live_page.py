@@ -7,6 +7,7 @@ one says only when something goes wrong.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import json
@@ -29,7 +30,7 @@ from playwright.async_api import (
 )
 from real_server import Socket, server_on, token
 
-from ncs_protocol import MSGPACK
+from ncs_protocol import MSGPACK, pack
 from ncs_protocol.messages import Ack, Points
 from ncs_streamer.cli.child import ServerProcess
 
@@ -173,7 +174,7 @@ class Script:
         self.subscribed(id, snapshot=snapshot)
 
     def subscribed(self, id: str, **more: Any) -> None:
-        offsets = {"lossless": 10, "keyed": 20, "latest": 30}
+        offsets = {"lossless": 10, "keyed": 20, "latest": 30, "sampled": 40}
         message = {"epoch": EPOCH, "offsets": offsets, "recovered": not more}
         self.say(type="subscribed", id=id, stream="s", **message | more)
 
@@ -613,3 +614,57 @@ SET_HIDDEN = """(hidden) => {
   Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
+
+
+PAINTED = """([x, y]) => {
+  const canvas = document.querySelector('canvas');
+  const box = canvas.getBoundingClientRect();
+  const dense = window.devicePixelRatio;
+  const pixel = (at) => Math.round(dense * at) - 3;
+  const [left, top] = [pixel(x - box.left), pixel(y - box.top)];
+  const { data } = canvas.getContext('2d').getImageData(left, top, 6, 6);
+  return data.some((value, k) => k % 4 === 3 && value > 0);
+}"""
+
+
+def packed(values: Any, dtype: str) -> str:
+    return base64.b64encode(pack(np.array(values, dtype))).decode()
+
+
+def sampled(script: Script, offset: int, points: list[list[float]]) -> None:
+    data = {
+        "points": packed(points, "<f4"),
+        "cluster_ids": packed([0] * len(points), "<i4"),
+        "is_outlier": packed([0] * len(points), "u1"),
+        "learned": 9,
+        "ratio": 0.1,
+        "projection_version": 1,
+    }
+    script.event("points_sample", "sampled", offset, data)
+
+
+async def test_the_map_shows_points_in_the_features_that_it_asked_for(
+    page: Page, script: Script
+) -> None:
+    await page.emulate_media(reduced_motion="reduce")
+    subscribe = await script.welcome()
+    assert [0, 1] == subscribe["sample"]["dimensions"]
+    corners = [[0.0, 0.0, 5.0], [100.0, 0.0, 5.0], [0.0, 60.0, 5.0], [100.0, 60.0, 5.0]]
+    clusters = [cluster(id, 10) | {"centroid": c} for id, c in enumerate(corners)]
+    script.snapshot(subscribe["id"], *clusters)
+    await expect(page.locator(IDS)).to_have_text(["0", "1", "2", "3"])
+    rings = np.array(await page.evaluate(FIND_RINGS, list(range(4))))
+    middle = ((rings[0] + rings[3]) / 2).tolist()
+    off_grid = [middle[0] + 13.0, middle[1] + 11.0]
+    slope = (rings[3] - rings[0]) / [100.0, 60.0]
+    point = ((np.array(off_grid) - rings[0]) / slope).tolist()
+    assert not await page.evaluate(PAINTED, off_grid)
+    sampled(script, 41, [point])
+    await page.wait_for_function(PAINTED, arg=off_grid)
+
+    await page.get_by_label("Across", exact=True).select_option("1")
+    assert "unsubscribe" == (await script.hear())["type"]
+    again = await script.hear()
+    assert 1 == again["sample"]["dimensions"][0]
+    assert {"epoch": EPOCH, "offsets": {"lossless": 10, "keyed": 20}} == again["since"]
+    await expect(page.locator("#gaps")).to_be_empty()

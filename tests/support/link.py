@@ -11,6 +11,7 @@ from ncs_protocol import CODECS, JSON, Code, Codec, Limits, NcsError
 from ncs_protocol.messages import (
     ClientMessage,
     Event,
+    EventTimes,
     Points,
     Resume,
     ServerMessage,
@@ -38,6 +39,7 @@ from ncs_streamer.hub import Hub, Sight
 from ncs_streamer.lanes import Lanes
 from ncs_streamer.outbox import Patience
 from ncs_streamer.outgoing import Outgoing
+from ncs_streamer.sampling.samples import Samples
 from ncs_streamer.session import Session, SessionConfig, State
 from ncs_streamer.stream import status_message
 from ncs_streamer.stream_model import Applied, StreamModel
@@ -108,6 +110,7 @@ class MemoryStream:
         bounds = HistoryBounds(events=100, bytes=10**6, age_s=3600.0)
         self.hub = Hub(name, epoch, bounds, lambda codec, count: None, lambda hub: None)
         self.admission = Admission.after(self.model, 100)
+        self.samples = Samples(0)
 
     def _publish(self, events: list[Event]) -> None:
         """Publish together, and tell at once."""
@@ -128,13 +131,21 @@ class MemoryStream:
         if offset is None:
             return Applied(self.model.offset, duplicate=True)
         applied = self.model.apply(offset, entry)
+        if self.samples.kinds:
+            self.samples.applied(entry, applied)
         self._publish(applied.events)
         return applied
 
     def tell_updates(self) -> None:
-        """Publish what clusters changed."""
+        """Publish what clusters changed, and samples."""
         if self.hub.subscribers:
             self._publish(self.model.keyed_events())
+        for kind in self.samples.kinds:
+            sample = self.samples.take(kind)
+            if sample is not None:
+                times = EventTimes(ingest=START, applied=START, emitted=START)
+                self.hub.publish_sample(kind.options, sample, times)
+                self.hub.flush(self.server.now)
 
 
 class MemoryServer:
@@ -270,9 +281,8 @@ class MemoryLink:
         self.sent.clear()
         self.closed = Code.SLOW_CONSUMER
         self.session.state = State.CLOSED
-        for stream, subscription in self._subscriptions.values():
-            stream.hub.leave(subscription)
-        self._subscriptions.clear()
+        for id in list(self._subscriptions):
+            self._unfollow(id)
 
     def tick(self) -> None:
         """Let the session do what is due."""
@@ -300,8 +310,7 @@ class MemoryLink:
                 case Follow():
                     self._follow(effect)
                 case Unfollow(id):
-                    stream, subscription = self._subscriptions.pop(id)
-                    stream.hub.leave(subscription)
+                    self._unfollow(id)
                 case Grant(size):
                     self.outgoing.grant(size)
                 case Report(id, name):
@@ -351,6 +360,16 @@ class MemoryLink:
             room=10**6,
         )
         self._subscriptions[request.id] = (stream, subscription)
+        if options := subscription.audience.variant.sample:
+            stream.samples.join(options)
+
+    def _unfollow(self, id: str) -> None:
+        stream, subscription = self._subscriptions.pop(id)
+        stream.hub.leave(subscription)
+        options = subscription.audience.variant.sample
+        for kind in stream.samples.kinds:
+            if kind.options == options:
+                stream.samples.leave(kind)
 
     def _renew(self, lanes: Lanes) -> None:
         for stream, subscription in self._subscriptions.values():

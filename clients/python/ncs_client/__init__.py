@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ncs_protocol.messages import CaughtUp, Epsilon, EventFilter, Lagging
+    from ncs_protocol.messages import CaughtUp, Epsilon, EventFilter, Lagging, Sample
 
     from .client import AsyncNCSClient
     from .errors import (
@@ -58,6 +58,7 @@ __all__ = [
     "PointOutcome",
     "ProcessResult",
     "RefusedError",
+    "Sample",
     "SpoolError",
     "SpoolFullError",
     "SpoolOptions",
@@ -70,7 +71,13 @@ __version__ = "0.1.0"
 
 _MODULES = {
     ".client": ("AsyncNCSClient",),
-    "ncs_protocol.messages": ("CaughtUp", "Epsilon", "EventFilter", "Lagging"),
+    "ncs_protocol.messages": (
+        "CaughtUp",
+        "Epsilon",
+        "EventFilter",
+        "Lagging",
+        "Sample",
+    ),
     ".errors": (
         "ConnectionEndedError",
         "LaggingError",

@@ -28,7 +28,9 @@ from ncs_protocol.messages import (
     Hello,
     Lagging,
     Points,
+    PointsSampleEvent,
     Position,
+    Sample,
     ServerMessage,
     Skip,
     SlowDown,
@@ -57,6 +59,14 @@ class Wanted:
     epsilon: Epsilon | None = None
     filter: EventFilter | None = None
     centroids: bool = True
+    sample: Sample | None = None
+    """Asks for `points_sample` too, whatever `events` says."""
+
+    def includes(self, event: Any) -> bool:
+        """Return whether an event is of a type that is wanted."""
+        if isinstance(event, PointsSampleEvent):
+            return self.sample is not None or "points_sample" in (self.events or ())
+        return self.events is None or event.__struct_config__.tag in self.events
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -368,6 +378,7 @@ class ClientCore:
             epsilon=wanted.epsilon,
             filter=wanted.filter,
             centroids=wanted.centroids,
+            sample=wanted.sample,
         )
         if wanted.events is not None:
             message.events = list(wanted.events)
@@ -386,10 +397,7 @@ class ClientCore:
 
     def _event(self, event: Any) -> None:
         for reader in list(self._readers.values()):
-            events = reader.wanted.events
-            if reader.stream == event.stream and (
-                events is None or _type_of(event) in events
-            ):
+            if reader.stream == event.stream and reader.wanted.includes(event):
                 self._told_one(reader, event.delivery, event.first, event.last)
                 reader.deliver(event)
 
@@ -406,10 +414,6 @@ class ClientCore:
     ) -> None:
         reader.gaps += max(0, first - reader.told.get(delivery, 0) - 1)
         reader.told[delivery] = last
-
-
-def _type_of(event: Any) -> str:
-    return str(type(event).__struct_config__.tag)
 
 
 def _as_exception(error: Error) -> RefusedError:

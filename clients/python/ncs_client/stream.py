@@ -19,6 +19,7 @@ from ncs_protocol.messages import (
     EventType,
     Points,
     ResultDetail,
+    Sample,
     ServerMessage,
     Skip,
     Subscribed,
@@ -236,22 +237,25 @@ class StreamSession(Connection):
         epsilon: Epsilon | None = None,
         filter: EventFilter | None = None,
         centroids: bool = True,
+        sample: Sample | None = None,
     ) -> Subscription:
         """Follow a stream.
 
         Args:
             stream: its name; it need not have points yet.
-            events: the types wanted; None for all.
+            events: the types wanted; None for all but samples of points.
             max_hz: how often a second updates come at most.
             epsilon: how much a cluster has to change for an update.
             filter: which clusters, and how severe a drift.
             centroids: whether clusters come with theirs.
+            sample: asks for samples of the points too, and how to show them; their
+                arrays are NumPy's.
 
         Raises:
             ConnectionEndedError: if the session is over.
         """
         self._raise_if_ended()
-        wanted = Wanted(events, max_hz, epsilon, filter, centroids)
+        wanted = Wanted(events, max_hz, epsilon, filter, centroids, sample)
         subscription = Subscription(stream, wanted, self.max_queue)
 
         def end() -> None:

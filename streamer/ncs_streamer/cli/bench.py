@@ -18,7 +18,7 @@ from ..bench.events import bench_events
 from ..bench.fairness import SECRET, bench_fairness
 from ..bench.figures import machine
 from ..bench.ingest import bench_ingest
-from . import bench_durability, bench_engine, bench_quality, verify
+from . import bench_durability, bench_engine, bench_quality, bench_sample, verify
 from .child import ServerProcess, StartError
 from .options import positive
 
@@ -77,6 +77,7 @@ def add_to(commands: Any) -> None:
     bench_durability.add_to(benches)
     bench_engine.add_to(benches)
     bench_quality.add_to(benches)
+    bench_sample.add_to(benches)
 
 
 def _counts(text: str) -> tuple[int, ...]:

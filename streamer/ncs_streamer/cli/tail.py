@@ -9,9 +9,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 import orjson
 
-from ncs_client import AsyncNCSClient, ClusterView, Epsilon, EventFilter, NcsClientError
+from ncs_client import (
+    AsyncNCSClient,
+    ClusterView,
+    Epsilon,
+    EventFilter,
+    NcsClientError,
+    Sample,
+)
 from ncs_client.core import Incoming
 from ncs_protocol.messages import (
     EVENT_TYPES,
@@ -23,6 +31,7 @@ from ncs_protocol.messages import (
     Event,
     Lagging,
     PerformanceMetricsEvent,
+    PointsSampleEvent,
     Subscribed,
 )
 
@@ -53,7 +62,19 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--no-centroids", action="store_true", help="clusters without their centroids"
     )
+    parser.add_argument("--sample", type=int, help="show so many points of each sample")
+    parser.add_argument(
+        "--axes", type=_axes, default=2, help="of samples: 2, 3, or coordinates 0,4 [2]"
+    )
     parser.set_defaults(run=_run)
+
+
+def _axes(text: str) -> int | tuple[int, ...]:
+    try:
+        axes = tuple(map(int, text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} are no axes") from None
+    return axes[0] if len(axes) == 1 else axes
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -80,6 +101,8 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         options["filter"] = EventFilter(clusters=only, min_severity=args.min_severity)
     if args.min_move is not None or args.min_growth is not None:
         options["epsilon"] = Epsilon(centroid=args.min_move, size=args.min_growth)
+    if args.sample is not None:
+        options["sample"] = Sample(max_points=args.sample, dimensions=args.axes)
     return options
 
 
@@ -113,7 +136,8 @@ def _is_update(message: Incoming) -> bool:
 
 
 def _as_json(message: Incoming) -> str:
-    return orjson.dumps(msgspec.to_builtins(message)).decode()
+    plain = msgspec.to_builtins(message, builtin_types=(np.ndarray,))
+    return orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def line_of(message: Incoming, view: ClusterView) -> str:
@@ -157,4 +181,11 @@ def _words(message: Incoming, view: ClusterView) -> str:
             return (
                 f"metrics    {metrics.points_per_second:.0f} points/s, ack"
                 f" {metrics.ack_latency_ms:.1f} ms, backlog {metrics.backlog_points}"
+            )
+        case PointsSampleEvent(data=sample):
+            return (
+                f"sample     {len(sample.points)} of {sample.learned} points,"
+                f" {sample.is_outlier.sum()} outliers,"
+                f" {len(set(sample.cluster_ids.tolist()) - {-1})} clusters,"
+                f" axes {sample.projection_version}"
             )

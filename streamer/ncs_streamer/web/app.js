@@ -151,6 +151,7 @@ function draw(now) {
   isDrawing = false;
   const { view } = subscription;
   const isMoving = map.draw(view, now);
+  subscription.show(map.features);
   const isWritten = now - writtenAt < TEXT_MS;
   if (!isWritten) {
     writtenAt = now;

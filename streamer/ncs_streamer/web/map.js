@@ -168,6 +168,7 @@ export class ClusterMap {
     pen.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
     pen.clip();
     const scale = Math.min(1.2, Math.max(0.7, Math.min(width, height) / 420));
+    this.#paintPoints(pen, place, colours);
     for (const mark of marks) {
       [mark.x, mark.y] = place(mark.at);
       mark.radius = scale * (4 + 4.5 * Math.log10(1 + mark.size));
@@ -177,6 +178,21 @@ export class ClusterMap {
     pen.font = `600 13px ${style.fontFamily}`;
     paintLabels(pen, marks, colours);
     pen.restore();
+  }
+
+  /** Paint the points of late, the older the paler. */
+  #paintPoints(pen, place, colours) {
+    const { samples } = this.#view;
+    samples.forEach(({ features, points, ids }, k) => {
+      if (`${features}` !== `${this.features}`) return;
+      pen.globalAlpha = (0.6 * (k + 1)) / samples.length;
+      ids.forEach((id, n) => {
+        const [x, y] = place([points[2 * n], points[2 * n + 1]]);
+        pen.fillStyle = id < 0 ? colours.quiet : look(id).colour;
+        pen.fillRect(x - 1, y - 1, 2, 2);
+      });
+    });
+    pen.globalAlpha = 1;
   }
 
   #paintAxes(pen, box, place, colours) {

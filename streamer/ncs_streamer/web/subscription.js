@@ -8,6 +8,7 @@
 import { View } from './view.js';
 
 const AGAIN_MS = 250;
+const SAMPLE = { max_points: 250, max_hz: 2 };
 
 export class Subscription {
   stream = null;
@@ -19,6 +20,8 @@ export class Subscription {
   #id = null;
   #began = false;
   #again = 0;
+  #features = [0, 1]; // to be shown
+  #sampled = [0, 1]; // of the samples that come
 
   /** send takes a message and returns whether there was a connection for it. */
   constructor(send) {
@@ -31,9 +34,17 @@ export class Subscription {
     else this.leave();
     this.stream = stream;
     const id = `page-${(this.#number += 1)}`;
-    const message = { type: 'subscribe', id, stream, since: this.view.position };
+    const sample = { ...SAMPLE, dimensions: this.#features };
+    this.#sampled = this.#features;
+    const message = { type: 'subscribe', id, stream, since: this.view.position, sample };
     this.#id = this.#send(message) ? id : null;
     this.#began = false;
+  }
+
+  /** Let points be told in these two features from now on. */
+  show(features) {
+    this.#features = [...features];
+    if (this.#id !== null && this.#began && `${features}` !== `${this.#sampled}`) this.follow(this.stream);
   }
 
   /** Hear nothing until `follow`. */
@@ -69,7 +80,7 @@ export class Subscription {
       return 'refused';
     }
     if (this.#id === null || !this.#began || message.class === undefined) return 'nothing';
-    if (this.view.apply(message)) return 'event';
+    if (this.view.apply(message, this.#sampled)) return 'event';
     this.gaps += 1;
     this.view.invalidate();
     this.pause();

@@ -5,6 +5,10 @@
  * that does not fit is not applied, and the copy has to be begun anew.
  */
 
+import { unpack } from './packed.js';
+
+const SAMPLES = 8; // that are kept
+
 export class View {
   /** id -> what the server last said of it */
   clusters = new Map();
@@ -12,6 +16,8 @@ export class View {
   performance = {};
   /** when `performance` came, on the page's clock */
   performanceAt = -Infinity;
+  /** samples of points, the newest last: {features, points, ids} */
+  samples = [];
   /** rises with every snapshot: what came with it did not happen just now */
   generation = 0;
   #epoch = null;
@@ -35,12 +41,17 @@ export class View {
     this.#offsets = offsets;
     if (!snapshot) return;
     this.generation += 1;
+    this.samples = [];
     this.clusters = new Map(snapshot.clusters.map((cluster) => [cluster.cluster_id, cluster]));
     this.status = snapshot.status;
   }
 
-  /** Take an event or a skip; return whether it was the next one of its class. */
-  apply(message) {
+  /**
+   * Take an event or a skip; return whether it was the next one of its class.
+   *
+   * features are those that samples show.
+   */
+  apply(message, features) {
     const kind = message.class;
     const first = message.from ?? message.offset;
     if (message.epoch !== this.#epoch || first !== this.#offsets[kind] + 1) return false;
@@ -52,6 +63,10 @@ export class View {
     } else if (message.type === 'performance_metrics') {
       this.performance = message.data;
       this.performanceAt = performance.now();
+    } else if (message.type === 'points_sample') {
+      const { points, cluster_ids: ids } = message.data;
+      this.samples.push({ features, points: unpack(points).values, ids: unpack(ids).values });
+      if (this.samples.length > SAMPLES) this.samples.shift();
     }
     return true;
   }
