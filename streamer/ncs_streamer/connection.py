@@ -107,6 +107,11 @@ class Connection:
         self.reason = "peer"
 
     @property
+    def kind(self) -> str:
+        """What it speaks, for metrics."""
+        return self.codec.subprotocol
+
+    @property
     def waiting_bytes(self) -> int:
         """Bytes that wait for the reader."""
         return self._outgoing.outbox.waiting_bytes

@@ -172,8 +172,8 @@ METRICS = (
         "ncs_connections",
         "gauge",
         ("codec",),
-        "WebSocket connections.",
-        known=_CODECS,
+        "WebSocket connections, and readers of server-sent events.",
+        known=(*_CODECS, ("sse",)),
     ),
     Metric(
         "ncs_closes_total",

@@ -16,7 +16,7 @@ from ncs_protocol.messages import ServerMessage, Subscribed
 
 from .lanes import Lanes
 from .outbox import Outbox, Patience
-from .wire import Frame, WebSocketWire
+from .wire import Frame, WebSocketWire, Wire
 
 __all__ = ["Outgoing"]
 
@@ -49,7 +49,7 @@ class Outgoing:
     def __init__(
         self,
         transport: asyncio.WriteTransport,
-        wire: WebSocketWire,
+        wire: Wire,
         patience: Patience,
         *,
         monotonic: Callable[[], float],
@@ -102,6 +102,7 @@ class Outgoing:
         payload = self._wire.codec.encode(message)
         if (
             self._window_bits
+            and isinstance(self._wire, WebSocketWire)
             and isinstance(message, Subscribed)
             and len(payload) >= _COMPRESS_FROM
         ):

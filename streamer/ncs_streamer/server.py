@@ -21,6 +21,7 @@ from .backlog import Backlog
 from .clock import Clock
 from .committer import Committer
 from .connection import Connection
+from .event_stream import EventStream
 from .fanout import Fanout
 from .history import HistoryBounds
 from .limiter import STRANGERS, RateLimiter
@@ -80,7 +81,7 @@ class Server:
         self.limits = settings.limits
         self.phase = Phase.STARTING
         self.started_at = self.clock.monotonic()
-        self.connections: set[Connection] = set()
+        self.connections: set[Connection | EventStream] = set()
         self.committer = Committer(
             store, self.metrics, self.clock, lambda _: self._note_readiness()
         )
@@ -253,17 +254,15 @@ class Server:
         """Return a name that no other session has."""
         return secrets.token_hex(8)
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Connection | EventStream) -> None:
         """Take note of a connection."""
         self.connections.add(connection)
-        name = connection.codec.subprotocol
-        self.metrics.add("ncs_connections", 1, name)
+        self.metrics.add("ncs_connections", 1, connection.kind)
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: Connection | EventStream) -> None:
         """Forget a connection."""
         self.connections.discard(connection)
-        name = connection.codec.subprotocol
-        self.metrics.add("ncs_connections", -1, name)
+        self.metrics.add("ncs_connections", -1, connection.kind)
         for producer, owner in list(self._producers.items()):
             if owner is connection:
                 del self._producers[producer]

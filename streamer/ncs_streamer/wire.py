@@ -31,17 +31,23 @@ class Frame(NamedTuple):
 class Wire(Protocol):
     """Turns encoded messages into bytes that a reader tells apart. Stateless.
 
-    Equal wires are one object: it is part of what an audience has in common.
+    Equal wires are one object, or compare equal: it is part of what an audience has in
+    common.
     """
 
-    codec: Codec
+    @property
+    def codec(self) -> Codec:
+        """What payloads are made by."""
 
-    def frame(self, payload: bytes, told: Mapping[DeliveryClass, int]) -> Frame:
+    def frame(
+        self, payload: bytes, told: Mapping[DeliveryClass, int] | None = None
+    ) -> Frame:
         """Return the frame of an encoded message.
 
         Args:
             payload: made by `codec`.
-            told: the last offsets that the reader has with this message.
+            told: the last offsets that the reader has with this message, if it is one
+                of a subscription.
         """
 
 

@@ -85,8 +85,9 @@ def _place(error: NcsError) -> dict[str, Any]:
             index = step["index"]
             loc.append(step["name"] or (int(index) if index.isdigit() else index))
     else:
-        if error.field is not None and error.field.startswith("query."):
-            loc = ["query"]
+        where = (error.field or "").partition(".")[0]
+        if where in ("query", "header"):
+            loc = [where]
         field = error.field or _FIELDS.get(error.code)
         if field is not None:
             loc.append(field.rpartition(".")[2])

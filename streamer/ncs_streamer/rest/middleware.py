@@ -71,7 +71,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             )
     template, status = (route.path if route else "other"), str(response.status)
     server.metrics.count("ncs_http_requests_total", request.method, template, status)
-    if response.status != 101:
+    if not response.prepared:  # else it was open for as long as its reader wanted
         server.metrics.observe("ncs_http_request_seconds", elapsed, template)
     return response
 

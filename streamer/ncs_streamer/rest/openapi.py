@@ -79,6 +79,15 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
         for name, text in route.query
     ]
+    parameters += [
+        {
+            "name": name,
+            "in": "header",
+            "description": text,
+            "schema": {"type": "string"},
+        }
+        for name, text in route.headers
+    ]
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
@@ -106,6 +115,8 @@ def _answer(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if route.answer is not None:
         schema = {"schema": schemas[repr(route.answer)]}
         answer["content"] = {"application/json": schema}
+    elif route.media_type:
+        answer["content"] = {route.media_type: {"schema": {"type": "string"}}}
     return answer
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import credentials, documents, health, pages, points
+from . import credentials, documents, events, health, pages, points
+from .event_query import PARAMETERS
 from .shapes import (
     AlgorithmStatus,
     ApiKeyCreated,
@@ -56,6 +57,16 @@ ROUTES: tuple[Route, ...] = (
         "read",
         answer=AlgorithmStatus,
         query=(_STREAM,),
+    ),
+    Route(
+        "GET",
+        "/api/v1/events",
+        events.events,
+        "Follow the events of a stream (server-sent events)",
+        "read",
+        query=PARAMETERS,
+        headers=(("Last-Event-ID", "Go on after the event with this id."),),
+        media_type=events.MEDIA_TYPE,
     ),
     Route(
         "GET",

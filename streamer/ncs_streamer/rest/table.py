@@ -33,6 +33,10 @@ class Route:
     tier: str = ""
     query: tuple[tuple[str, str], ...] = ()
     """(name, description) of query parameters."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """(name, description) of headers that the route reads."""
+    media_type: str = ""
+    """Of a reply that is not JSON."""
     needs_streams: bool = True
     """Whether it has to wait until the streams are recovered."""
     status: int = 200
