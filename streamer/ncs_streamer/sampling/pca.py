@@ -21,6 +21,8 @@ _KEPT = 16
 """Directions that are followed, more than are shown: one may become important."""
 _CONSTANT = 1e-9
 """Of the mean: a deviation that small is rounding."""
+_TINY = 1e-30
+"""A deviation below it counts as none: its inverse has to fit into float32."""
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +72,8 @@ class OnlinePca:
         self.mean = self.mean + moved * (count / self._weight)
         self._squares = keep * self._squares + (deviations**2).sum(axis=0)
         scale = np.sqrt(self._squares / self._weight)
-        self.scale = np.where(scale > _CONSTANT * np.abs(self.mean), scale, 0.0)
+        rounding = np.maximum(_CONSTANT * np.abs(self.mean), _TINY)
+        self.scale = np.where(scale > rounding, scale, 0.0)
         stacked = np.vstack([np.sqrt(keep) * self._past, deviations]) * self._inverse
         sizes, self.directions = _compress(stacked, _KEPT)
         self._past = sizes[:, np.newaxis] * self.directions * self.scale

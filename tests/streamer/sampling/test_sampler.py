@@ -4,11 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ncs_protocol.messages import PointsSample, Sample
 from ncs_streamer.sampling.sampler import Sampler
 
 pytestmark = pytest.mark.unit
+
+MANY = settings(deadline=None, derandomize=True, max_examples=150)
 
 
 def sampler(**options: Any) -> Sampler:
@@ -139,8 +143,25 @@ def test_a_thousand_dimensions_are_shown_too(dimensions: Any) -> None:
     assert np.isfinite(sample.points).all()
 
 
-def test_points_of_the_largest_size_stay_finite() -> None:
-    source = sampler(dimensions=3)
-    learn(source, np.sign(cloud(100, 5)) * 99)
-    learn(source, np.sign(cloud(100, 5)) * 1e6)
-    assert np.isfinite(take(source).points).all()
+coordinates = st.floats(-1e6, 1e6, width=64) | st.sampled_from([0.0, 1e-300, 5e-324])
+
+
+@given(
+    batches=st.lists(
+        st.lists(st.tuples(*[coordinates] * 3), min_size=1, max_size=5),
+        min_size=1,
+        max_size=6,
+    ),
+    dimensions=st.sampled_from([2, 3, (2, 0)]),
+)
+@MANY
+def test_whatever_the_points_are_the_coordinates_are_finite(
+    batches: Any, dimensions: Any
+) -> None:
+    source = sampler(dimensions=dimensions)
+    for batch in batches:
+        learn(source, batch)
+        sample = take(source)
+        assert np.isfinite(sample.points).all()
+        assert sample.projection is not None
+        assert np.isfinite(sample.projection.components).all()
