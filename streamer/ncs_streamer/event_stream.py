@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ncs_protocol import Code
-from ncs_protocol.messages import Draining, ServerMessage, Subscribe, Subscribed
+from ncs_protocol.messages import Draining, Error, ServerMessage, Subscribe, Subscribed
 
 from .effects import Close, Effect, Send
 from .logs import get_log
@@ -110,6 +110,8 @@ class EventStream:
         for effect in effects:
             match effect:
                 case Send(message):
+                    if isinstance(message, Error):
+                        self._server.metrics.count("ncs_errors_total", message.code)
                     self._outgoing.send(message)
                 case Close(code):
                     self.reason = code.wire

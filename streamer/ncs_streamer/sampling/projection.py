@@ -101,7 +101,7 @@ class MainAxes:
     def learn(self, rows: Floats) -> None:
         """See `Projector`."""
         standard = self._pca.standardised(rows)
-        lengths, present = self._present()
+        _, present = self._present()
         self._contest.add(_kept(standard, present), _kept(standard, self._rival))
         self._pca.learn(rows)
         lengths, present = self._present()
