@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import pytest
@@ -166,6 +167,17 @@ async def test_more_streams_than_allowed_are_refused_as_over_websocket(
     await api.process(APART)
     answer = await api.get(EVENTS, params={"stream": "another"})
     assert (409, "TOO_MANY_STREAMS") == (answer.status, answer.json["error_code"])
+
+
+async def test_more_kinds_of_samples_than_allowed_are_refused_with_a_status(
+    api: Api,
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for count in range(1, 9):
+            reader = follow(api, sample_max_points=str(count))
+            await stack.enter_async_context(reader)
+        answer = await api.get(EVENTS, params={"sample_max_points": "9"})
+        assert (409, "TOO_MANY_SAMPLES") == (answer.status, answer.json["error_code"])
 
 
 async def test_an_unused_stream_is_gone_with_its_reader(api: Api) -> None:
