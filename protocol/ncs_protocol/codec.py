@@ -20,7 +20,13 @@ from .arrays import EXT_NDARRAY, ScaledArray, pack, unpack
 from .codes import Code
 from .errors import NcsError
 from .limits import DEFAULT_LIMITS, Limits
-from .messages import ClientMessage, Points, PointsSampleEvent, ServerMessage
+from .messages import (
+    ClientMessage,
+    Points,
+    PointsSample,
+    PointsSampleEvent,
+    ServerMessage,
+)
 
 __all__ = ["CODECS", "JSON", "MSGPACK", "Codec", "JsonCodec", "MsgpackCodec"]
 
@@ -250,9 +256,10 @@ def _convert(parsed: Any, union: Any, dec_hook: Any) -> Any:
     try:
         # To find the message in the union takes msgspec ten times as long as the rest.
         message = msgspec.convert(parsed, kinds.get(tag, union), dec_hook=dec_hook)
-        for part, names in _packed(message):
-            for name in names:
-                setattr(part, name, dec_hook(object, getattr(part, name)))
+        if type(message) is Points and message.array is not None:
+            message.array = dec_hook(object, message.array)
+        if type(message) is PointsSampleEvent:
+            _unpack_sample(message.data, dec_hook)
         return message
     except NcsError as error:
         raise _addressed(error, parsed) from None
@@ -263,18 +270,14 @@ def _convert(parsed: Any, union: Any, dec_hook: Any) -> Any:
         raise _addressed(NcsError(code, detail[:_MAX_DETAIL]), parsed) from None
 
 
-def _packed(message: Any) -> list[tuple[Any, tuple[str, ...]]]:
-    """Return the parts of a message with packed arrays, and the names of these."""
-    if type(message) is Points and message.array is not None:
-        return [(message, ("array",))]
-    if type(message) is not PointsSampleEvent:
-        return []
+def _unpack_sample(sample: PointsSample, dec_hook: Any) -> None:
     parts: list[tuple[Any, tuple[str, ...]]] = [
-        (message.data, ("points", "cluster_ids", "is_outlier"))
+        (sample, ("points", "cluster_ids", "is_outlier")),
+        (sample.projection, ("mean", "components")),
     ]
-    if message.data.projection is not None:
-        parts.append((message.data.projection, ("mean", "components")))
-    return parts
+    for part, names in parts:
+        for name in names if part is not None else ():
+            setattr(part, name, dec_hook(object, getattr(part, name)))
 
 
 def _addressed(error: NcsError, parsed: Any) -> NcsError:

@@ -341,9 +341,6 @@ class Stream:
         began = clock()
         try:
             applied = model.apply(batch.offset, batch.entry)
-            if self.samples.kinds:
-                self.samples.applied(batch.entry, applied)
-            return applied
         except Exception as error:
             # The model may have taken in half of it. The journal has all of it, so a
             # restart finds the same place; until then the stream answers nothing.
@@ -354,6 +351,12 @@ class Stream:
             return failure
         finally:
             self._learned_s += clock() - began  # turns never overlap
+        if self.samples.kinds:
+            try:
+                self.samples.applied(batch.entry, applied)
+            except Exception:  # what is shown to readers must not stop the stream
+                log.exception("sample_failed", stream=self.key.stream)
+        return applied
 
     def _after_turn(self, seconds: float) -> None:
         self._services.metrics.observe("ncs_learn_seconds", seconds)

@@ -17,6 +17,7 @@ from ncs_protocol.messages import (
     Subscribed,
     TokenExpiring,
 )
+from ncs_streamer.sampling.samples import Samples
 
 from .client import Api
 from .conftest import Start
@@ -178,6 +179,20 @@ async def test_more_kinds_of_samples_than_allowed_are_refused_with_a_status(
             await stack.enter_async_context(reader)
         answer = await api.get(EVENTS, params={"sample_max_points": "9"})
         assert (409, "TOO_MANY_SAMPLES") == (answer.status, answer.json["error_code"])
+
+
+async def test_trouble_with_samples_does_not_stop_the_stream(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(Samples, "applied", fail)
+    async with follow(api, sample_max_points="5") as source:
+        await source.receive()
+        assert 200 == (await api.process(APART)).status
+        assert isinstance(await source.receive(), ClusterUpdateEvent)
+    assert len(APART) == await api.total()
 
 
 async def test_an_unused_stream_is_gone_with_its_reader(api: Api) -> None:
