@@ -50,7 +50,7 @@ class Reader:
 
     async def _read(self, source: EventSource) -> None:
         while True:
-            message = await source.receive(within_s=30.0)
+            message = await source.receive(within_s=100.0)
             if isinstance(message, Subscribed):
                 self.begins.append(message.recovered)
             elif getattr(message, "delivery", None) == "lossless":
@@ -81,9 +81,16 @@ async def test_through_kills_every_lossless_event_comes_exactly_once(
         await wait_until(lambda: all(reader.begins for reader in readers))
         for kill in range(KILLS):
             await crowd(server, 5 * kill, 5)
+            begins = [len(reader.begins) for reader in readers]
             await server.kill()
             server = server_on(tmp_path, port=port)
             await server.start()
+            await wait_until(
+                lambda: all(
+                    len(reader.begins) > before
+                    for reader, before in zip(readers, begins, strict=True)  # noqa: B023
+                )
+            )
         await crowd(server, 5 * KILLS, 5)
         async with EventSource(server.url, token()) as source:
             last = (await source.receive()).offsets["lossless"]
@@ -98,7 +105,8 @@ async def test_through_kills_every_lossless_event_comes_exactly_once(
     assert last > KILLS
     for reader in readers:
         assert [*range(1, last + 1)] == reader.offsets
-        assert [False] + [True] * KILLS == reader.begins
+        first, *others = reader.begins  # more often than killed, if a line breaks too
+        assert not first and all(others) and len(others) >= KILLS
 
 
 async def test_the_command_that_the_readme_shows_prints_events(tmp_path: Path) -> None:
