@@ -8,6 +8,7 @@ decided is decided in the session; what goes out is in `outgoing`, what is follo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
@@ -15,12 +16,15 @@ from aiohttp import WSMsgType, web
 from ncs_protocol import Code, Limits, NcsError
 from ncs_protocol.messages import (
     AlgorithmStatus,
+    Auth,
     Error,
     Points,
+    Hello,
     Resume,
     StatusReply,
 )
 
+from .auth import Principal
 from .effects import (
     Authenticate,
     Close,
@@ -68,6 +72,7 @@ class Connection:
         session: new, with the handshake's principal if there was one.
         peer: address of the client, for logs.
         transport: of the socket, to cut it off.
+        admit: called with who it turns out to be; raises `NcsError` to refuse them.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Connection:
         session: Session,
         peer: str,
         transport: asyncio.Transport,
+        admit: Callable[[Principal], None],
     ) -> None:
         self.session = session
         self.codec = wire.codec
@@ -85,6 +91,7 @@ class Connection:
         self._ws = ws
         self._peer = peer
         self._transport = transport
+        self._admit = admit
         self._outgoing = Outgoing(
             transport,
             wire,
@@ -279,8 +286,15 @@ class Connection:
             error = server.limit_stranger(self._peer) or error
             effects = session.refused(effect.request, error)
         else:
-            effects = session.authenticated(effect.request, principal)
+            effects = self._admitted(effect.request, principal)
         await self._perform(self._counted(effects))
+
+    def _admitted(self, request: Hello | Auth, principal: Principal) -> list[Effect]:
+        try:
+            self._admit(principal)
+        except NcsError as error:
+            return self.session.refused(request, error)
+        return self.session.authenticated(request, principal)
 
     def _greet(self, effect: Greet) -> None:
         self.session.quota = self._server.backlog.of(self._tenant)

@@ -21,6 +21,7 @@ from .backlog import Backlog
 from .clock import Clock
 from .committer import Committer
 from .connection import Connection
+from .door import HANDSHAKES, Door, DoorLimits, Places, room_for_sockets
 from .fanout import Fanout
 from .history import HistoryBounds
 from .limiter import STRANGERS, RateLimiter
@@ -136,6 +137,23 @@ class Server:
             strict_input=settings.strict_input,
         )
         self.limiter = RateLimiter()
+        self.places = Places(
+            self.limiter,
+            per_address=settings.max_connections_per_address,
+            per_tenant=settings.max_connections_per_tenant,
+            handshakes_per_minute=settings.handshakes_per_minute,
+        )
+        self.door = Door(
+            DoorLimits(
+                max_sockets=settings.max_sockets or room_for_sockets(),
+                max_unauthenticated=settings.max_unauthenticated,
+                header_timeout_s=settings.header_timeout_s,
+                frame_timeout_s=settings.frame_timeout_s,
+                idle_timeout_s=settings.idle_timeout_s,
+            ),
+            self.metrics,
+            self.clock,
+        )
         self._producers: dict[tuple[str, str], Connection] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: IO[str] | None = None
@@ -267,6 +285,13 @@ class Server:
         for producer, owner in list(self._producers.items()):
             if owner is connection:
                 del self._producers[producer]
+
+    def note_refused(self, error: NcsError) -> None:
+        """Count a connection that was refused its place."""
+        if error.code is ncs_protocol.Code.TOO_MANY_CONNECTIONS:
+            self.door.refused(error.code)
+        else:
+            self.metrics.count("ncs_rate_limited_total", HANDSHAKES)
 
     def take_over_producer(
         self, tenant: str, producer: str, connection: Connection
