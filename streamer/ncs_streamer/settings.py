@@ -155,7 +155,8 @@ class Settings:
     )
     max_unauthenticated: int = _setting(
         1000,
-        "Most sockets that have shown no credential; beyond it, the oldest is closed.",
+        "Most sockets that have shown no credential; beyond it, the oldest are closed"
+        " that have had two seconds.",
     )
     max_sockets: int | None = _setting(
         None,

@@ -170,8 +170,8 @@ async def test_fragments_and_pings_do_not_keep_a_message_alive(tmp_path: Path) -
 
 
 async def test_who_only_answers_pings_is_left_alone(tmp_path: Path) -> None:
-    limits = {"frame_timeout_s": 0.3, "header_timeout_s": 0.3, "idle_timeout_s": 0.3}
-    async with server_with(tmp_path, heartbeat_s=0.2, **limits) as server:
+    limits = {"frame_timeout_s": 0.5, "header_timeout_s": 1.0, "idle_timeout_s": 0.5}
+    async with server_with(tmp_path, heartbeat_s=1.0, **limits) as server:
         async with Socket.to(server, credential=token()) as quiet:
             # Each of these is closed for being slow while the quiet one lives on.
             for _ in range(3):

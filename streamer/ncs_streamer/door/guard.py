@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -26,6 +27,9 @@ from .waits import Waits
 __all__ = ["Door", "DoorLimits", "Guard", "GuardedSite", "guard_of", "watched"]
 
 _SWEEP_S = 0.5
+_STRANGER_S = (
+    2.0  # for showing a credential before anybody is closed for the lack of one
+)
 _BACKLOG = 2048  # all readers of a server that was restarted come at once
 _SLOWEST_BYTES_PER_S = 500  # of a frame; what is slower counts as standing still
 
@@ -50,7 +54,8 @@ class Door:
         clock: where the time comes from.
 
     Attributes:
-        strangers: sockets that have shown no credential, from the oldest on.
+        strangers: sockets that have shown no credential, from the oldest on, and since
+            when they have not.
     """
 
     def __init__(self, limits: DoorLimits, metrics: Metrics, clock: Clock) -> None:
@@ -59,7 +64,7 @@ class Door:
         self.headers: Waits[Guard] = Waits(limits.header_timeout_s)
         self.idle: Waits[Guard] = Waits(limits.idle_timeout_s)
         self.frames: Waits[Guard] = Waits(limits.frame_timeout_s, _SLOWEST_BYTES_PER_S)
-        self.strangers: dict[Guard, None] = {}
+        self.strangers: dict[Guard, float] = {}
         self._sockets = 0
         self._metrics = metrics
 
@@ -83,8 +88,24 @@ class Door:
                 guard.close()
             else:  # a response is still on its way
                 self.idle.begin(guard, now)
+        self._thin_out(now)
         self._metrics.set("ncs_sockets", self._sockets)
         self._metrics.set("ncs_unauthenticated_sockets", len(self.strangers))
+
+    def _thin_out(self, now: float) -> None:
+        """Close the oldest strangers, if there are too many.
+
+        The oldest, not the newest: who has a credential shows it at once, so what has
+        stood about for longest is what an attacker left there. And none that has just
+        come: after a restart all readers come in the same moment.
+        """
+        too_many = len(self.strangers) - self.limits.max_unauthenticated
+        for guard, since in list(
+            itertools.islice(self.strangers.items(), max(0, too_many))
+        ):
+            if now - since >= _STRANGER_S:
+                del self.strangers[guard]
+                guard.refuse(Code.TOO_MANY_UNAUTHENTICATED)
 
     def enter(self, guard: Guard) -> bool:
         """Count a new socket; return False if there are too many."""
@@ -103,16 +124,8 @@ class Door:
             waits.end(guard)
 
     def doubt(self, guard: Guard) -> None:
-        """Take a socket for a stranger's; the oldest stranger may have to go for it.
-
-        The oldest, not the newest: who has a credential shows it at once, so what has
-        stood about for longest is what an attacker left there.
-        """
-        self.strangers[guard] = None
-        if len(self.strangers) > self.limits.max_unauthenticated:
-            oldest = next(iter(self.strangers))
-            del self.strangers[oldest]
-            oldest.refuse(Code.TOO_MANY_UNAUTHENTICATED)
+        """Take a socket for a stranger's."""
+        self.strangers[guard] = self.clock.monotonic()
 
     def trust(self, guard: Guard) -> None:
         """Take a socket for one whose request or credential is there."""
