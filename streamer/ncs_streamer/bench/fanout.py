@@ -1,7 +1,6 @@
 """How many deliveries a second a server makes, and how late they are.
 
-Real points go into a real engine: a block of points touches every cluster of the
-stream, and for each of them a `cluster_update` goes to every subscriber. The server has
+Real points go into a real engine, and real events to every subscriber. The server has
 a core of its own, subscribers are in other processes on the others. Nearly all of them
 only count what they get; some, in a process apart, decode everything and note how long
 it took from the arrival of the points to the receipt of the event.
@@ -11,196 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import functools
-import tempfile
-import time
-from collections.abc import AsyncIterator
 from typing import Any
 
-import psutil
-
-from ncs_client import AsyncNCSClient, StreamSession
-
-from ..auth import TokenIssuer
-from ..cli.child import ServerProcess
 from ..door import room_for_sockets
-from .crowd import Crowd, crowd
-from .fairness import SECRET
 from .figures import percentile_ms
-from .ingest import blobs
-from .light_reader import Wanted
 from .slow_reader import SLOW_BYTES_PER_S, SlowReader, slow_reader
+from .stage import CLUSTERS, STREAM, stage
 
 __all__ = ["bench_fanout", "bench_rate", "bench_storm", "bench_stuck", "fit"]
 
-STREAM = "bench"
-_DIMENSION = 10
-_CLUSTERS = 10
-_WARM_POINTS = 10_000
-_BLOCK = 100  # points; touches each of the clusters
 _FLAT_OUT_S = 0.004  # between two blocks, more than any server keeps up with
 _FEWEST_BLOCKS = 5
-_SAMPLE = 20  # readers who decode everything
-_SETTLE_S = 0.5
-_NO_TIME_S = 1e-3
-_TOKEN_S = 3600.0
 _WARM_UP_S = 1.0
 _RATE_EVERY_S = 0.01
 _STUCK_EVERY_S = 0.02
 _STORM_EVERY_S = 0.1
+_STORM_SAMPLE = 20
 _FOR_EVER_S = 3600.0
-_IN_FLIGHT = 64  # blocks; beyond, the server is left behind with nothing but acks
-_FLAGS = (
-    "--event-tick-ms=5",
-    "--max-connections-per-address=1000000",
-    "--max-connections-per-tenant=1000000",
-    "--handshakes-per-minute=1000000",
-    "--max-unauthenticated=1000000",
-)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Measured:
-    """What came of a while of pushing.
-
-    Attributes:
-        points_per_s: that were pushed.
-        messages: that all readers got.
-        size: bytes of it.
-        seconds: from the first receipt to the last.
-        ages_s: of the sample, from the arrival of the points to the receipt.
-        server_cpu: cores that the server used.
-        lost: what was said to readers that were cut off.
-    """
-
-    points_per_s: float
-    messages: int
-    size: int
-    seconds: float
-    ages_s: list[float]
-    server_cpu: float
-    lost: list[str]
-
-
-@dataclasses.dataclass(slots=True)
-class Stage:
-    """A server, those who follow it, and who pushes to it.
-
-    Attributes:
-        url: of the server.
-        token: a credential for it.
-        server: its process.
-        session: pushes.
-        sample: readers who decode.
-        rest: readers who only count.
-    """
-
-    url: str
-    token: str
-    server: psutil.Process
-    session: StreamSession
-    sample: Crowd
-    rest: Crowd
-
-    async def fill(self, subscribers: int) -> None:
-        """Let subscribers in; those of the sample come first and last."""
-        sample = min(subscribers, _SAMPLE)
-        await self.sample.open(sample - sample // 2)
-        if subscribers > sample:
-            await self.rest.open(subscribers - sample)
-        if sample // 2:
-            await self.sample.open(sample // 2)
-        await asyncio.sleep(_SETTLE_S)
-
-    async def measure(
-        self, seconds: float, every_s: float, block: int = _BLOCK
-    ) -> Measured:
-        """Push for some seconds and return what came of it; see `push`."""
-        await self.sample.tally()
-        await self.rest.tally()
-        used, began = _cpu_s(self.server), time.monotonic()
-        points = await self.push(seconds, every_s, block)
-        wall = time.monotonic() - began - _SETTLE_S
-        server_cpu = (_cpu_s(self.server) - used) / wall
-        tallies = await self.sample.tally(), await self.rest.tally()
-        first = min((t.first for t in tallies if t.messages), default=0.0)
-        last = max(t.last for t in tallies)
-        return Measured(
-            points_per_s=points / wall,
-            messages=sum(t.messages for t in tallies),
-            size=sum(t.size for t in tallies),
-            seconds=max(last - first, _NO_TIME_S),
-            ages_s=tallies[0].ages_s,
-            server_cpu=server_cpu,
-            lost=[*tallies[0].lost, *tallies[1].lost],
-        )
-
-    async def push(self, seconds: float, every_s: float, block: int = _BLOCK) -> int:
-        """Push a block now and then; return the number of points."""
-        pool, sent = blobs(_DIMENSION), 0
-        began = time.monotonic()
-        while time.monotonic() - began < seconds:
-            at = sent * block % (len(pool) - block)
-            await self.session.submit(pool[at : at + block], stream=STREAM)
-            sent += 1
-            await asyncio.sleep(max(0.0, began + sent * every_s - time.monotonic()))
-        await self.session.drain()
-        await asyncio.sleep(_SETTLE_S)  # for the last events to arrive
-        return sent * block
-
-
-@contextlib.asynccontextmanager
-async def stage(*flags: str, is_checking: bool = False) -> AsyncIterator[Stage]:
-    """Give a new server with a stream that has its clusters, and nobody there yet.
-
-    Args:
-        flags: more flags of `ncs serve`.
-        is_checking: whether the rest of the readers see that nothing is left out.
-    """
-    cores = psutil.Process().cpu_affinity() or [0]
-    server_cores, others = cores[:1], cores[1:] or cores
-    token = TokenIssuer(SECRET, _TOKEN_S).issue(
-        subject="bench", tenant="bench", scopes=("read", "write"), now=time.time()
-    )
-    async with contextlib.AsyncExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ncs-bench-"))
-        server = await stack.enter_async_context(
-            ServerProcess(
-                "--data-dir", folder, *_FLAGS, *flags, env={"SECRET_KEY": SECRET}
-            )
-        )
-        process = psutil.Process(server.process.pid)
-        _pin(process, server_cores)
-        client = await stack.enter_async_context(
-            AsyncNCSClient(server.url, api_key=token)
-        )
-        session = client.stream(streams=[STREAM], max_unacknowledged=_IN_FLIGHT)
-        await stack.enter_async_context(session)
-        await session.send(blobs(_DIMENSION)[:_WARM_POINTS], stream=STREAM)
-        sample = Wanted(token, STREAM, is_decoding=True)
-        rest = Wanted(token, STREAM, is_checking=is_checking)
-        join = functools.partial(crowd, server.url, cores=others)
-        yield Stage(
-            server.url,
-            token,
-            process,
-            session,
-            sample=await stack.enter_async_context(join(sample)),
-            rest=await stack.enter_async_context(join(rest)),
-        )
-
-
-def _pin(process: psutil.Process, cores: list[int]) -> None:
-    """Let all threads of a process run on those cores only."""
-    for thread in process.threads():
-        psutil.Process(thread.id).cpu_affinity(cores)
-    process.cpu_affinity(cores)
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def fit(subscribers: tuple[int, ...]) -> tuple[int, ...]:
@@ -318,7 +144,7 @@ async def bench_storm(*, subscribers: int, seconds: float) -> list[dict[str, Any
         One row.
     """
     async with stage("--store=memory", is_checking=True) as on:
-        await on.fill(_SAMPLE + subscribers)
+        await on.fill(_STORM_SAMPLE + subscribers)
         before = await on.measure(seconds, _STORM_EVERY_S)
         pushing = asyncio.create_task(on.push(_FOR_EVER_S, _STORM_EVERY_S))
         await on.sample.tally()
@@ -347,7 +173,7 @@ async def _row(subscribers: int, seconds: float) -> dict[str, Any]:
         idle_bytes = (on.server.memory_info().rss - before) / subscribers
         flat_out = await on.measure(seconds, _FLAT_OUT_S)
         events_per_s = flat_out.messages / subscribers / flat_out.seconds
-        every_s = 2 * _CLUSTERS / max(events_per_s, 1.0)
+        every_s = 2 * CLUSTERS / max(events_per_s, 1.0)
         half = await on.measure(max(seconds, _FEWEST_BLOCKS * every_s), every_s)
     return {
         "subscribers": subscribers,

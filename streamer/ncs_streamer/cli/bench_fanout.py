@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ncs_client import NcsClientError
 
-from ..bench.fanout import bench_fanout, bench_rate, bench_storm, bench_stuck, fit
+from ..bench import fanout
 from ..bench.figures import machine
 from ..bench.light_reader import LostError
 from ..door import raise_open_files, room_for_sockets
@@ -60,7 +60,7 @@ def add_to(benches: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     raise_open_files()
     wanted = args.subscribers or (1, 100, 1000, 10_000)
-    possible = fit(wanted)
+    possible = fanout.fit(wanted)
     if left_out := sorted(set(wanted) - set(possible)):
         print(
             f"ncs: left out: {', '.join(map(str, left_out))} subscribers; the limit of"
@@ -90,14 +90,14 @@ async def _measure(
     args: argparse.Namespace, subscribers: tuple[int, ...]
 ) -> list[dict[str, Any]]:
     if args.storm is not None:
-        return await bench_storm(subscribers=args.storm, seconds=args.seconds)
+        return await fanout.bench_storm(subscribers=args.storm, seconds=args.seconds)
     if args.stuck or args.rate is not None:
         readers = subscribers[0] if args.subscribers else _READERS
         if args.stuck:
-            return await bench_stuck(
+            return await fanout.bench_stuck(
                 subscribers=readers, seconds=args.seconds, rounds=args.rounds
             )
-        return await bench_rate(
+        return await fanout.bench_rate(
             rate=args.rate, subscribers=readers, seconds=args.seconds
         )
-    return await bench_fanout(subscribers=subscribers, seconds=args.seconds)
+    return await fanout.bench_fanout(subscribers=subscribers, seconds=args.seconds)
