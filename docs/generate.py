@@ -149,6 +149,7 @@ def _type(annotation: str) -> str:
         "_Token": "str", "_Name": "name", "_Names": "list[name]",
         "_Rate": "float of 0.01 to 1000", "_Share": "float >= 0",
         "_Clusters": "list[int] of 1 to 1000", "_Grant": "int of 1 to 2^30",
+        "_Seconds": "float",
         "PackedArray": "packed array", "dict[str, Any]": "object",
     }  # fmt: skip
     for alias in (

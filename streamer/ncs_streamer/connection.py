@@ -33,6 +33,7 @@ from .effects import (
     Grant,
     Greet,
     Report,
+    Reported,
     Send,
     Submit,
     Suspicious,
@@ -255,6 +256,8 @@ class Connection:
                     self._greet(effect)
                 case Report():
                     self._report(effect)
+                case Reported(producer, report):
+                    self._server.note_report(self._tenant, producer, report)
                 case Close():
                     self.reason = effect.code.wire
                     self._begin_to_close(effect)
@@ -309,7 +312,7 @@ class Connection:
                 # No answer is true: one that is too low would be sent again from there.
                 self._perform_now(self.session.end(error.code, error.detail))
                 return
-            self._server.take_over_producer(self._tenant, effect.producer, self)
+            self._server.take_over_producer(self._tenant, effect, self)
         self._perform_now(self.session.greet(resume, self._server.clock.now()))
 
     def _submit(self, effect: Submit) -> None:

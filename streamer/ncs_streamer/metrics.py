@@ -192,6 +192,12 @@ METRICS = (
         "WebSocket connections ended, by code; `peer` when the client closed.",
         known=_REASONS,
     ),
+    Metric(
+        "ncs_producers_flapped_total",
+        "counter",
+        (),
+        "Producers that began to connect too often, see `flapping_connects`.",
+    ),
     Metric("ncs_sockets", "gauge", (), "Open sockets of all kinds."),
     Metric(
         "ncs_unauthenticated_sockets",

@@ -14,6 +14,7 @@ from typing import IO
 import ncs_engine
 import ncs_protocol
 from ncs_protocol import NcsError
+from ncs_protocol.messages import GatewayReport
 
 from . import __version__
 from .auth import Authenticator, TokenIssuer, User, hash_password
@@ -22,12 +23,14 @@ from .clock import Clock
 from .committer import Committer
 from .connection import Connection
 from .door import HANDSHAKES, Door, DoorLimits, Places, room_for_sockets
+from .effects import Greet
 from .fanout import Fanout
 from .history import HistoryBounds
 from .limiter import STRANGERS, RateLimiter
 from .logs import get_log
 from .metrics import Metrics
 from .outbox import Patience
+from .presence import FlappingLimit, Roll
 from .saving import SnapshotPolicy
 from .session import SessionConfig, State
 from .settings import Settings
@@ -96,7 +99,11 @@ class Server:
             settings.skipping_s,
             settings.hopeless_s,
         )
+        self.roll = Roll(
+            FlappingLimit(settings.flapping_connects, settings.flapping_window_s)
+        )
         services = Services(
+            roll=self.roll,
             store=store,
             committer=self.committer,
             threads=self._threads,
@@ -134,6 +141,7 @@ class Server:
             heartbeat_s=settings.heartbeat_s,
             hello_timeout_s=settings.hello_timeout_s,
             max_subscriptions=settings.max_subscriptions,
+            report_interval_s=settings.report_interval_s,
             strict_input=settings.strict_input,
         )
         self.limiter = RateLimiter()
@@ -238,6 +246,7 @@ class Server:
             await asyncio.sleep(_TICK_S)
             if tick % _RECHECK_TICKS == 0:
                 await self.recheck_sessions()
+                self.roll.forget_old(self.clock.now())
             now, waiting = self.clock.now(), 0
             for connection in list(self.connections):
                 connection.tick(now)
@@ -282,9 +291,13 @@ class Server:
         self.connections.discard(connection)
         name = connection.codec.subprotocol
         self.metrics.add("ncs_connections", -1, name)
-        for producer, owner in list(self._producers.items()):
-            if owner is connection:
-                del self._producers[producer]
+        session = connection.session
+        if session.principal is None or session.producer is None:
+            return
+        producer = (session.principal.tenant, session.producer)
+        if self._producers.get(producer) is connection:
+            del self._producers[producer]
+            self.roll.disconnected(*producer, self.clock.now())
 
     def note_refused(self, error: NcsError) -> None:
         """Count a connection that was refused its place."""
@@ -294,13 +307,23 @@ class Server:
             self.metrics.count("ncs_rate_limited_total", HANDSHAKES)
 
     def take_over_producer(
-        self, tenant: str, producer: str, connection: Connection
+        self, tenant: str, greeted: Greet, connection: Connection
     ) -> None:
         """Let the newest connection speak for a producer, and end the older one."""
+        producer, now = greeted.producer, self.clock.now()
+        assert producer is not None
         older = self._producers.get((tenant, producer))
         self._producers[tenant, producer] = connection
+        streams, label = greeted.streams, greeted.label
+        if self.roll.connected(tenant, producer, streams, label, now):
+            self.metrics.count("ncs_producers_flapped_total")
+            log.warning("producer_flaps", tenant=tenant, producer=producer)
         if older is not None and older.session.state is not State.CLOSED:
             older.end(ncs_protocol.Code.PRODUCER_REPLACED)
+
+    def note_report(self, tenant: str, producer: str, report: GatewayReport) -> None:
+        """Take note of what a gateway says of itself."""
+        self.roll.reported(tenant, producer, report, self.clock.now())
 
     async def recheck_sessions(self) -> None:
         """End the sessions whose key was revoked or whose user is gone."""

@@ -204,6 +204,13 @@ class Settings:
     status_interval_s: float = _setting(
         1.0, "Time between algorithm_status and performance_metrics events."
     )
+    report_interval_s: float = _setting(
+        5.0, "Time between two reports of a gateway about itself."
+    )
+    flapping_connects: int = _setting(
+        10, "A producer that connects so often within `flapping_window_s` flaps."
+    )
+    flapping_window_s: float = _setting(60.0, "See `flapping_connects`.")
     drain_timeout_s: float = _setting(
         10.0, "Longest time that a shutdown waits for batches in flight."
     )
@@ -433,7 +440,8 @@ _POSITIVE = (
     "max_connections_per_address", "max_connections_per_tenant",
     "handshakes_per_minute", "max_unauthenticated", "header_timeout_s",
     "frame_timeout_s", "idle_timeout_s", "hello_timeout_s", "heartbeat_s",
-    "event_tick_ms", "status_interval_s",
+    "event_tick_ms", "status_interval_s", "report_interval_s", "flapping_connects",
+    "flapping_window_s",
     "access_token_expire_minutes", "rate_limit_per_minute",
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ from .shapes import (
     ConfigureRequest,
     Health,
     LoginRequest,
+    Presence,
     ProcessRequest,
     ProcessResult,
     ResetReply,
@@ -55,6 +56,15 @@ ROUTES: tuple[Route, ...] = (
         "Tell the state of a stream's engine",
         "read",
         answer=AlgorithmStatus,
+        query=(_STREAM,),
+    ),
+    Route(
+        "GET",
+        "/api/v1/presence",
+        points.presence,
+        "Tell who pushes to a stream and who follows it",
+        "read",
+        answer=Presence,
         query=(_STREAM,),
     ),
     Route(
