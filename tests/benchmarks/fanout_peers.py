@@ -27,6 +27,7 @@ from ncs_streamer.bench.stage import stage
 from ncs_streamer.door import raise_open_files
 
 _POLL_S = 0.1
+_RATIOS = {"deliveries_per_second": "ours_to_it", "per_cpu_second": "by_cpu"}
 _MOST_S = 120.0
 _EVERY_S = 0.002  # between two blocks of points: more than can be told
 
@@ -124,6 +125,7 @@ def row(name: str, tally: Tally, before: Account, after: Account) -> dict[str, A
     return {
         "server": name,
         "deliveries_per_second": round(tally.messages / seconds),
+        "per_cpu_second": round(tally.messages / (after.server_s - before.server_s)),
         "bytes_per_delivery": round(tally.size / tally.messages),
         "seconds": round(seconds, 3),
         "server_cpu": round((after.server_s - before.server_s) / wall, 2),
@@ -171,10 +173,10 @@ def main() -> int:
             print(f"not installed: {peer.name} ({peer.install})", file=sys.stderr)
     load = Load(args.subscribers, args.events, args.bytes)
     rows = asyncio.run(measure(load, args.only, args.rounds))
-    slowest = min(row["deliveries_per_second"] for row in rows[-len(OURS) :])
-    for each in rows:
-        ratio = slowest / each["deliveries_per_second"]
-        each["ours_to_it"] = round(ratio, 2)
+    for name, ratio in _RATIOS.items():
+        slowest = min(row[name] for row in rows[-len(OURS) :])
+        for each in rows:
+            each[ratio] = round(slowest / each[name], 2)
     if args.json:
         print(json.dumps(rows, indent=2))
     else:

@@ -178,6 +178,7 @@ async def _row(subscribers: int, seconds: float) -> dict[str, Any]:
     return {
         "subscribers": subscribers,
         "deliveries_per_second": round(flat_out.messages / flat_out.seconds),
+        "deliveries_per_cpu_second": round(flat_out.messages / flat_out.server_cpu_s),
         "events_per_second": round(events_per_s, 1),
         "bytes_per_delivery": round(flat_out.size / max(1, flat_out.messages)),
         "server_cpu": round(flat_out.server_cpu, 2),

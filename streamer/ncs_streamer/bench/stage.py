@@ -59,6 +59,7 @@ class Measured:
         size: bytes of it.
         seconds: from the first receipt to the last.
         ages_s: of the sample, from the arrival of the points to the receipt.
+        server_cpu_s: processor seconds that the server used.
         server_cpu: cores that the server used.
         lost: what was said to readers that were cut off.
     """
@@ -68,6 +69,7 @@ class Measured:
     size: int
     seconds: float
     ages_s: list[float]
+    server_cpu_s: float
     server_cpu: float
     lost: list[str]
 
@@ -113,7 +115,7 @@ class Stage:
         used, began = _cpu_s(self.server), time.monotonic()
         points = await self.push(seconds, every_s, block)
         wall = time.monotonic() - began - _SETTLE_S
-        server_cpu = (_cpu_s(self.server) - used) / wall
+        used = _cpu_s(self.server) - used
         tallies = await self.sample.tally(), await self.rest.tally()
         first = min((t.first for t in tallies if t.messages), default=0.0)
         last = max(t.last for t in tallies)
@@ -123,7 +125,8 @@ class Stage:
             size=sum(t.size for t in tallies),
             seconds=max(last - first, _NO_TIME_S),
             ages_s=tallies[0].ages_s,
-            server_cpu=server_cpu,
+            server_cpu_s=used,
+            server_cpu=used / wall,
             lost=[*tallies[0].lost, *tallies[1].lost],
         )
 
