@@ -10,6 +10,7 @@ one name and replace each other.
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import math
 from collections import deque
 from collections.abc import Iterable
@@ -30,7 +31,8 @@ __all__ = ["LISTED", "FlappingLimit", "Roll"]
 LISTED = 100
 """Gateways that an event lists; REST lists more."""
 _REMEMBERED_S = 600.0
-_MOST_OF_A_TENANT = 10_000
+_MOST_PRODUCERS = 5000  # of a tenant
+_MOST_MARKS = 20_000  # the same; a producer has one for each of its streams
 _RATE_MEMORY_S = 10.0
 
 
@@ -73,7 +75,43 @@ class _Producer:
     label: str | None = None
     state: GatewayState | None = None
     reported: float | None = None
-    marks: dict[str, _Mark] = dataclasses.field(default_factory=dict)  # by stream
+
+
+@dataclasses.dataclass(slots=True)
+class _Tenant:
+    """The producers of a tenant, and for each stream how far they are."""
+
+    producers: dict[str, _Producer] = dataclasses.field(default_factory=dict)
+    streams: dict[str, dict[str, _Mark]] = dataclasses.field(default_factory=dict)
+    marks: int = 0
+
+    def mark(self, stream: str, name: str) -> _Mark | None:
+        """Return the mark of a producer on a stream; None if there are too many."""
+        on_stream = self.streams.get(stream, {})
+        mark = on_stream.get(name)
+        if mark is None and self.marks < _MOST_MARKS:
+            mark = on_stream[name] = _Mark()
+            self.streams[stream] = on_stream
+            self.marks += 1
+        return mark
+
+    def forget(self, names: set[str]) -> None:
+        """Forget producers and their marks."""
+        for name in names:
+            del self.producers[name]
+        for stream, on_stream in list(self.streams.items()):
+            for name in names & on_stream.keys():
+                del on_stream[name]
+                self.marks -= 1
+            if not on_stream:
+                del self.streams[stream]
+
+    def forget_one(self) -> bool:
+        """Forget who has been gone for longest; return whether anyone is gone."""
+        gone = [name for name, p in self.producers.items() if not p.is_connected]
+        if gone:
+            self.forget({min(gone, key=lambda name: self.producers[name].since)})
+        return bool(gone)
 
 
 class Roll:
@@ -85,7 +123,7 @@ class Roll:
 
     def __init__(self, limit: FlappingLimit) -> None:
         self._limit = limit
-        self._tenants: dict[str, dict[str, _Producer]] = {}
+        self._tenants: dict[str, _Tenant] = {}
 
     def connected(
         self,
@@ -107,20 +145,21 @@ class Roll:
         Returns:
             Whether it has begun to flap with this connection.
         """
-        producer = self._open(tenant, name, now)
+        mine = self._tenants.setdefault(tenant, _Tenant())
+        producer = self._open(mine, name, now)
         if producer is None:
             return False
         producer.is_connected, producer.since, producer.label = True, now, label
         producer.connects.append(now)
         for stream in streams:
-            producer.marks.setdefault(stream, _Mark())
+            mine.mark(stream, name)
         was_flapping, is_flapping = producer.was_flapping, self._flaps(producer, now)
         producer.was_flapping = is_flapping
         return is_flapping and not was_flapping
 
     def disconnected(self, tenant: str, name: str, now: float) -> None:
         """Take note that a producer has no connection any more."""
-        producer = self._tenants.get(tenant, {}).get(name)
+        producer = self._find(tenant, name)
         if producer is not None:
             producer.is_connected, producer.since = False, now
 
@@ -128,7 +167,7 @@ class Roll:
         self, tenant: str, name: str, report: GatewayReport, now: float
     ) -> None:
         """Take what a producer says of itself."""
-        producer = self._tenants.get(tenant, {}).get(name)
+        producer = self._find(tenant, name)
         if producer is not None:
             producer.state = GatewayState(**msgspec.structs.asdict(report))
             producer.reported = now
@@ -154,58 +193,65 @@ class Roll:
             lag_s: how old its newest point is.
             now: epoch seconds.
         """
-        producer = self._tenants.get(key.tenant, {}).get(name)
-        if producer is None:
+        mine = self._tenants.get(key.tenant)
+        if mine is None or name not in mine.producers:
             return
-        mark = producer.marks.get(key.stream)
-        if mark is None:
-            mark = producer.marks[key.stream] = _Mark()
-        mark.epoch, mark.seq, mark.lag_s = epoch, seq, lag_s
-        mark.add(points, now)
+        mark = mine.mark(key.stream, name)
+        if mark is not None:
+            mark.epoch, mark.seq, mark.lag_s = epoch, seq, lag_s
+            mark.add(points, now)
 
     def presence(
         self, key: StreamKey, subscribers: int, now: float, most: int = LISTED
     ) -> Presence:
         """Return who is there on a stream; at most so many gateways are listed."""
-        gateways = [
-            self._gateway(name, producer, mark, now)
-            for name, producer in self._tenants.get(key.tenant, {}).items()
-            if (mark := producer.marks.get(key.stream)) is not None
-        ]
-        gateways.sort(key=_trouble)
+        mine = self._tenants.get(key.tenant, _Tenant())
+        marks = mine.streams.get(key.stream, {})
+        producers = mine.producers
+
+        def trouble(name: str) -> tuple[bool, bool, int, str]:
+            producer = producers[name]
+            state = producer.state
+            return (
+                not self._flaps(producer, now),
+                producer.is_connected,
+                0 if state is None else -state.spool_batches,
+                name,
+            )
+
         return Presence(
             subscribers=subscribers,
-            producers=sum(gateway.is_connected for gateway in gateways),
-            gateways=gateways[:most],
-            left_out=max(0, len(gateways) - most),
+            producers=sum(producers[name].is_connected for name in marks),
+            gateways=[
+                self._gateway(name, producers[name], marks[name], now)
+                for name in heapq.nsmallest(most, marks, key=trouble)
+            ],
+            left_out=max(0, len(marks) - most),
         )
 
     def forget_old(self, now: float) -> None:
         """Forget who has been gone for long; call now and then."""
-        for tenant, producers in list(self._tenants.items()):
-            for name, producer in list(producers.items()):
-                gone_s = now - producer.since
-                if not producer.is_connected and gone_s > _REMEMBERED_S:
-                    del producers[name]
-            if not producers:
+        for tenant, mine in list(self._tenants.items()):
+            old = {
+                name
+                for name, producer in mine.producers.items()
+                if not producer.is_connected and now - producer.since > _REMEMBERED_S
+            }
+            mine.forget(old)
+            if not mine.producers:
                 del self._tenants[tenant]
 
-    def flapping(self, now: float) -> int:
-        """Return how many producers flap."""
-        return sum(
-            self._flaps(producer, now)
-            for producers in self._tenants.values()
-            for producer in producers.values()
-        )
+    def _find(self, tenant: str, name: str) -> _Producer | None:
+        mine = self._tenants.get(tenant)
+        return None if mine is None else mine.producers.get(name)
 
-    def _open(self, tenant: str, name: str, now: float) -> _Producer | None:
-        producers = self._tenants.setdefault(tenant, {})
-        producer = producers.get(name)
+    def _open(self, mine: _Tenant, name: str, now: float) -> _Producer | None:
+        producer = mine.producers.get(name)
         if producer is None:
-            if len(producers) >= _MOST_OF_A_TENANT and not _forget_one(producers):
+            if len(mine.producers) >= _MOST_PRODUCERS and not mine.forget_one():
                 return None
             connects: deque[float] = deque(maxlen=self._limit.connects)
-            producer = producers[name] = _Producer(connects, now)
+            producer = mine.producers[name] = _Producer(connects, now)
         return producer
 
     def _flaps(self, producer: _Producer, now: float) -> bool:
@@ -232,22 +278,3 @@ class Roll:
             report=producer.state,
             reported=producer.reported,
         )
-
-
-def _forget_one(producers: dict[str, _Producer]) -> bool:
-    """Forget who has been gone for longest; return whether anyone is gone."""
-    gone = [name for name, producer in producers.items() if not producer.is_connected]
-    if not gone:
-        return False
-    del producers[min(gone, key=lambda name: producers[name].since)]
-    return True
-
-
-def _trouble(gateway: GatewayPresence) -> tuple[bool, bool, int, str]:
-    waiting = 0 if gateway.report is None else gateway.report.spool_batches
-    return (
-        not gateway.is_flapping,
-        gateway.is_connected,
-        -waiting,
-        gateway.producer,
-    )

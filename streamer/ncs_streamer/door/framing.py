@@ -12,6 +12,7 @@ __all__ = ["Framing"]
 _FIN, _MASK, _CONTROL = 0x80, 0x80, 0x08
 _EXTRA = {126: 2, 127: 8}
 _MASK_BYTES = 4
+_USUAL_HEAD = 2 + _MASK_BYTES
 
 
 class Framing:
@@ -31,15 +32,13 @@ class Framing:
 
     def feed(self, data: bytes) -> bool:
         """Take the bytes that follow, and return whether anything ended in them."""
-        # The usual chunk is one short masked frame.
-        if (
-            not self.is_inside
-            and len(data) > _MASK_BYTES
-            and len(data) == (data[1] ^ _MASK) + 2 + _MASK_BYTES
-            and data[1] ^ _MASK < min(_EXTRA)
-            and data[0] & _FIN
-        ):
-            return True
+        # The usual chunk is one masked frame of less than 64 KiB.
+        if not self.is_inside and len(data) > _USUAL_HEAD and data[0] & _FIN:
+            length = data[1] ^ _MASK
+            if length == 126:
+                length = 2 + (data[2] << 8 | data[3])
+            if len(data) == 2 + length + _MASK_BYTES and data[1] != _MASK | 127:
+                return True
         return self._follow(data)
 
     def _follow(self, data: bytes) -> bool:

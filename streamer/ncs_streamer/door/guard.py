@@ -20,6 +20,7 @@ from aiohttp import web
 from ncs_protocol import Code
 
 from ..clock import Clock
+from ..logs import get_log
 from ..metrics import Metrics
 from .framing import Framing
 from .waits import Waits
@@ -27,11 +28,11 @@ from .waits import Waits
 __all__ = ["Door", "DoorLimits", "Guard", "GuardedSite", "guard_of", "watched"]
 
 _SWEEP_S = 0.5
-_STRANGER_S = (
-    2.0  # for showing a credential before anybody is closed for the lack of one
-)
+_STRANGER_S = 2.0  # that everybody has for showing a credential
 _BACKLOG = 2048  # all readers of a server that was restarted come at once
 _SLOWEST_BYTES_PER_S = 500  # of a frame; what is slower counts as standing still
+
+log = get_log()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,7 +73,10 @@ class Door:
         """Keep the deadlines until cancelled."""
         while True:
             await asyncio.sleep(_SWEEP_S)
-            self.sweep(self.clock.monotonic())
+            try:
+                self.sweep(self.clock.monotonic())
+            except Exception:  # of one socket; the others still have their deadlines
+                log.exception("sweep_failed")
 
     def sweep(self, now: float) -> None:
         """Do what is due, and tell how many sockets there are."""

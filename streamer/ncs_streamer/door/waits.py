@@ -26,9 +26,6 @@ class Waits(Generic[T]):
         self._grace_s = 0.0 if bytes_per_s is None else 1 / bytes_per_s
         self._due: dict[T, float] = {}
 
-    def __len__(self) -> int:
-        return len(self._due)
-
     def __contains__(self, who: T) -> bool:
         return who in self._due
 
@@ -45,10 +42,6 @@ class Waits(Generic[T]):
     def end(self, who: T) -> None:
         """Wait no longer, if that has begun."""
         self._due.pop(who, None)
-
-    def oldest(self) -> T | None:
-        """Return who has been waited for longest, if anyone."""
-        return next(iter(self._due), None)
 
     def due(self, now: float) -> list[T]:
         """Return and remove those whose time is up."""
