@@ -18,8 +18,8 @@ from ncs_protocol.messages import (
     AlgorithmStatus,
     Auth,
     Error,
-    Points,
     Hello,
+    Points,
     Resume,
     StatusReply,
 )
