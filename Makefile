@@ -9,7 +9,7 @@ KILLS ?= 200
 CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo test check chaos bench bench-quality bench-engine check-river generate pictures format clean
+.PHONY: help demo test check chaos bench bench-quality bench-engine bench-peers check-river generate pictures format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,7 @@ bench: $(VENV)/.installed ## Measure this machine
 	$(BIN)/ncs bench ingest
 	$(BIN)/ncs bench events
 	$(BIN)/ncs bench durability
+	$(BIN)/ncs bench fanout
 
 bench-quality: $(VENV)/.installed-bench ## Score clusters, outliers and drift beside peers
 	$(BIN)/ncs bench quality
@@ -42,6 +43,9 @@ bench-quality: $(VENV)/.installed-bench ## Score clusters, outliers and drift be
 
 bench-engine: $(VENV)/.installed-bench ## Measure the engine alone, beside peers
 	$(BIN)/ncs bench engine
+
+bench-peers: $(VENV)/.installed-peers ## Measure fan-out beside peers
+	$(BIN)/python tests/benchmarks/fanout_peers.py
 
 check-river: $(VENV)/.installed-bench $(VENV)/.installed-tests ## Run river's own checks on the adapter
 	$(BIN)/python -m pytest tests/engine/test_river.py
@@ -78,4 +82,9 @@ $(VENV)/.installed-tests: $(VENV)/.installed
 $(VENV)/.installed-bench: $(VENV)/.installed
 	@echo "installing the peers of the benchmarks"
 	@$(PIP) $(PACKAGES) -e ".[bench]"
+	@touch $@
+
+$(VENV)/.installed-peers: $(VENV)/.installed
+	@echo "installing the peers of the fan-out"
+	@$(PIP) $(PACKAGES) -e ".[peers]"
 	@touch $@

@@ -150,6 +150,7 @@ def _type(annotation: str) -> str:
         "_Rate": "float of 0.01 to 1000", "_Share": "float >= 0",
         "_Clusters": "list[int] of 1 to 1000", "_Grant": "int of 1 to 2^30",
         "_SampleSize": "int of 1 to 10000", "_Axes": "2 or 3 of int of 0 to 9999",
+        "_Seconds": "float",
         "PackedArray": "packed array", "dict[str, Any]": "object",
     }  # fmt: skip
     for alias in (

@@ -123,6 +123,10 @@ class Code(enum.Enum):
         408, None, _C, Retry.LATER,
         "The body did not come in time.",
     )
+    HEADER_TIMEOUT = (
+        408, None, _C, Retry.LATER,
+        "The header of the request did not come in time.",
+    )
     UNSUPPORTED_MEDIA_TYPE = (
         415, None, _C, Retry.NEVER,
         "The body's content type is not one that this route reads.",
@@ -241,6 +245,18 @@ class Code(enum.Enum):
         408, 4003, _C, Retry.RECONNECT,
         "The client read too slowly for too long; reconnect and resume.",
     )
+    FRAME_TIMEOUT = (
+        408, 4020, _C, Retry.RECONNECT,
+        "A frame was begun and did not come whole in time.",
+    )
+    TOO_MANY_CONNECTIONS = (
+        429, 4021, _C, Retry.RECONNECT,
+        "The address or the tenant has as many connections as it may.",
+    )
+    TOO_MANY_UNAUTHENTICATED = (
+        503, 4022, _N, Retry.RECONNECT,
+        "Too many sockets had shown no credential, and this was the oldest of them.",
+    )
     INTERNAL_ERROR = (
         500, 4005, _S, Retry.RECONNECT,
         "The server failed; the cause is in its log under the request or session id.",
@@ -271,6 +287,10 @@ class Code(enum.Enum):
     STARTING = (
         503, None, _N, Retry.LATER,
         "The server is starting; nothing was done.",
+    )
+    SERVER_FULL = (
+        503, None, _N, Retry.LATER,
+        "The server has as many sockets open as it may.",
     )
     STORE_UNAVAILABLE = (
         503, None, _S, Retry.LATER,

@@ -52,6 +52,9 @@ __all__ = [
     "EventFilter",
     "EventTimes",
     "EventType",
+    "GatewayPresence",
+    "GatewayReport",
+    "GatewayState",
     "Hello",
     "Lagging",
     "PerformanceMetrics",
@@ -62,6 +65,8 @@ __all__ = [
     "PointsSampleEvent",
     "Pong",
     "Position",
+    "Presence",
+    "PresenceEvent",
     "Projection",
     "ResultDetail",
     "Results",
@@ -88,6 +93,7 @@ EventType = Literal[
     "algorithm_status",
     "performance_metrics",
     "points_sample",
+    "presence",
 ]
 EVENT_TYPES: tuple[EventType, ...] = (
     "cluster_update",
@@ -95,9 +101,15 @@ EVENT_TYPES: tuple[EventType, ...] = (
     "algorithm_status",
     "performance_metrics",
     "points_sample",
+    "presence",
 )
-DEFAULT_EVENTS: tuple[EventType, ...] = EVENT_TYPES[:-1]
-"""What a subscription gets unless it says; a `points_sample` it has to ask for."""
+DEFAULT_EVENTS: tuple[EventType, ...] = (
+    "cluster_update",
+    "drift_detection",
+    "algorithm_status",
+    "performance_metrics",
+)
+"""What a subscription gets unless it says; it has to ask for the others."""
 DeliveryClass = Literal["lossless", "keyed", "latest", "sampled"]
 DELIVERY_CLASSES: tuple[DeliveryClass, ...] = get_args(DeliveryClass)
 DELIVERY_CLASS: dict[EventType, tuple[DeliveryClass, ...]] = {
@@ -106,6 +118,7 @@ DELIVERY_CLASS: dict[EventType, tuple[DeliveryClass, ...]] = {
     "algorithm_status": ("latest",),
     "performance_metrics": ("latest",),
     "points_sample": ("sampled",),
+    "presence": ("latest",),
 }
 """The delivery classes in which an event type travels. A `cluster_update` that only
 updates is keyed by its cluster id; one that creates, merges, splits or removes is
@@ -127,6 +140,7 @@ _Names = Annotated[list[_Name], Meta(max_length=256)]
 _Rate = Annotated[float, Meta(ge=0.01, le=1000)]
 _Share = Annotated[float, Meta(ge=0, le=1e9)]
 _Clusters = Annotated[list[_Counter], Meta(min_length=1, max_length=1000)]
+_Seconds = Annotated[float, Meta(ge=-1e12, le=1e12)]
 _Grant = Annotated[int, Meta(ge=1, le=2**30)]
 _SampleSize = Annotated[int, Meta(ge=1, le=10_000)]
 _Axis = Annotated[int, Meta(ge=0, le=9_999)]
@@ -296,7 +310,46 @@ class Credit(_ClientMessage, tag="credit", kw_only=True):
     answers to other requests do not."""
 
 
-ClientMessage = Hello | Points | Subscribe | Unsubscribe | Auth | Ping | Status | Credit
+class GatewayState(Struct, kw_only=True, omit_defaults=True):
+    """How a gateway is, as it says itself."""
+
+    spool_batches: _Counter = 0
+    """That wait on the gateway's disk for their acks."""
+    spool_bytes: _Counter = 0
+    oldest_age_s: _Seconds | None = None
+    """How long the oldest of them has waited."""
+    dropped_batches: _Counter = 0
+    """Ever, since the gateway began to count."""
+    clock_offset_s: _Seconds | None = None
+    """The server's clock minus the gateway's, as the gateway measured it."""
+    clock_error_s: _Seconds | None = None
+    """Bound of the error of `clock_offset_s`."""
+
+
+class GatewayReport(
+    GatewayState,
+    tag="report",
+    tag_field="type",
+    forbid_unknown_fields=True,
+    kw_only=True,
+):
+    """What a gateway tells of itself, for `presence`; the newest one counts.
+
+    Only for a session with a `producer`, at most about every `welcome.report_s`.
+    """
+
+
+ClientMessage = (
+    Hello
+    | Points
+    | Subscribe
+    | Unsubscribe
+    | Auth
+    | Ping
+    | Status
+    | Credit
+    | GatewayReport
+)
 
 
 # What servers send
@@ -331,6 +384,8 @@ class Welcome(_ServerMessage, tag="welcome", kw_only=True):
     """WebSocket pings come this often; a peer that answers none is dropped."""
     credit: int
     """Bytes of frames that may be in flight without an ack."""
+    report_s: float = 0.0
+    """How often a gateway may send a `report`; 0 for never."""
     resume: dict[str, Resume] = field(default_factory=dict)
     """By stream, for the streams that `hello` named."""
 
@@ -513,6 +568,45 @@ class PointsSample(_Data, kw_only=True):
     """With the first sample of a subscription and after every change."""
 
 
+class GatewayPresence(_Data, kw_only=True):
+    """A producer of a stream."""
+
+    producer: str
+    is_connected: bool
+    since: float
+    """Epoch seconds: when it connected, or when it was last there."""
+    connects: int
+    """Within the last minutes (`flapping_window_s`)."""
+    is_flapping: bool
+    """Whether it connects too often: `flapping_connects` within that time."""
+    connection_id: str | None = None
+    """The label of its `hello`."""
+    producer_epoch: int = 0
+    last_seq: int = 0
+    """Of its last batch that was applied to this stream."""
+    points_per_second: float = 0.0
+    """Over about the last ten seconds."""
+    lag_ms: float | None = None
+    """How old its newest point was when it was applied, by its own time if it gave one
+    and else by that of its arrival."""
+    report: GatewayState | None = None
+    """What it last said of itself."""
+    reported: float | None = None
+    """Epoch seconds: when."""
+
+
+class Presence(_Data, kw_only=True):
+    """Who is there, on one stream."""
+
+    subscribers: int
+    producers: int
+    """That are connected."""
+    gateways: list[GatewayPresence]
+    """Producers that are there or were lately: those in trouble first."""
+    left_out: int = 0
+    """How many more there are than are listed."""
+
+
 class Cause(_Data, kw_only=True):
     """The batches that brought an event about."""
 
@@ -595,6 +689,12 @@ class PointsSampleEvent(_Event, tag="points_sample", kw_only=True):
     """Some of the points learned, for a scatter plot; sent while points flow."""
 
     data: PointsSample
+
+
+class PresenceEvent(_Event, tag="presence", kw_only=True):
+    """Sent about once a second while something in it changes."""
+
+    data: Presence
 
 
 class Skip(_ServerMessage, tag="skip", kw_only=True):
@@ -713,6 +813,7 @@ Event = (
     | AlgorithmStatusEvent
     | PerformanceMetricsEvent
     | PointsSampleEvent
+    | PresenceEvent
 )
 ServerMessage = (
     Welcome

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
+from .door import Door, GuardedSite, watched
 from .logs import get_log, without_what_was_sent
 from .rest.context import SERVER
 from .rest.health import metrics
@@ -33,7 +34,8 @@ class ListenError(Exception):
 def make_app(server: Server) -> web.Application:
     """Return the application of one server."""
     app = web.Application(
-        middlewares=middlewares, client_max_size=server.limits.max_frame_bytes
+        middlewares=(watched, *middlewares),
+        client_max_size=server.limits.max_frame_bytes,
     )
     app[SERVER] = server
     app[ROUTE_TABLE] = {route.handler: route for route in ROUTES}
@@ -48,7 +50,7 @@ def make_app(server: Server) -> web.Application:
 
 def make_metrics_app(server: Server) -> web.Application:
     """Return the application of the separate metrics port."""
-    app = web.Application()
+    app = web.Application(middlewares=(watched,))
     app[SERVER] = server
     app.router.add_get("/metrics", metrics)
     return app
@@ -70,14 +72,19 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
         make_app(server), access_log=None, handle_signals=False, shutdown_timeout=1.0
     )
     metrics_runner = web.AppRunner(make_metrics_app(server), access_log=None)
-    serving = False
+    serving, door = False, server.door
+    sweeping = asyncio.create_task(door.run())
     try:
         server.take_folder()
-        port = await _listen(runner, settings.listen_host, settings.port, "port")
+        port = await _listen(runner, door, settings.listen_host, settings.port, "port")
         metrics_port = settings.metrics_port
         if metrics_port is not None:
             metrics_port = await _listen(
-                metrics_runner, settings.metrics_host, metrics_port, "metrics_port"
+                metrics_runner,
+                door,
+                settings.metrics_host,
+                metrics_port,
+                "metrics_port",
             )
         await server.start()
         log.info(
@@ -96,6 +103,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
         finally:
             await runner.cleanup()
             await metrics_runner.cleanup()
+            sweeping.cancel()
             if serving:
                 log.info("stopped")
 
@@ -117,9 +125,11 @@ async def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:
         log.info("draining")
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, setting: str) -> int:
+async def _listen(
+    runner: web.AppRunner, door: Door, host: str, port: int, setting: str
+) -> int:
     await runner.setup()
-    site = web.TCPSite(runner, host, port, reuse_address=True)
+    site = GuardedSite(runner, door, host, port)
     try:
         await site.start()
     except OSError as error:

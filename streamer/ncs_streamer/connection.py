@@ -8,6 +8,7 @@ decided is decided in the session; what goes out is in `outgoing`, what is follo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
@@ -15,12 +16,15 @@ from aiohttp import WSMsgType, web
 from ncs_protocol import Code, Limits, NcsError
 from ncs_protocol.messages import (
     AlgorithmStatus,
+    Auth,
     Error,
+    Hello,
     Points,
     Resume,
     StatusReply,
 )
 
+from .auth import Principal
 from .effects import (
     Authenticate,
     Close,
@@ -29,6 +33,7 @@ from .effects import (
     Grant,
     Greet,
     Report,
+    Reported,
     Send,
     Submit,
     Suspicious,
@@ -68,6 +73,7 @@ class Connection:
         session: new, with the handshake's principal if there was one.
         peer: address of the client, for logs.
         transport: of the socket, to cut it off.
+        admit: called with who it turns out to be; raises `NcsError` to refuse them.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class Connection:
         session: Session,
         peer: str,
         transport: asyncio.Transport,
+        admit: Callable[[Principal], None],
     ) -> None:
         self.session = session
         self.codec = wire.codec
@@ -85,6 +92,7 @@ class Connection:
         self._ws = ws
         self._peer = peer
         self._transport = transport
+        self._admit = admit
         self._outgoing = Outgoing(
             transport,
             wire,
@@ -253,6 +261,8 @@ class Connection:
                     self._greet(effect)
                 case Report():
                     self._report(effect)
+                case Reported(producer, report):
+                    self._server.note_report(self._tenant, producer, report)
                 case Close():
                     self.reason = effect.code.wire
                     self._begin_to_close(effect)
@@ -284,8 +294,15 @@ class Connection:
             error = server.limit_stranger(self._peer) or error
             effects = session.refused(effect.request, error)
         else:
-            effects = session.authenticated(effect.request, principal)
+            effects = self._admitted(effect.request, principal)
         await self._perform(self._counted(effects))
+
+    def _admitted(self, request: Hello | Auth, principal: Principal) -> list[Effect]:
+        try:
+            self._admit(principal)
+        except NcsError as error:
+            return self.session.refused(request, error)
+        return self.session.authenticated(request, principal)
 
     def _greet(self, effect: Greet) -> None:
         self.session.quota = self._server.backlog.of(self._tenant)
@@ -300,7 +317,7 @@ class Connection:
                 # No answer is true: one that is too low would be sent again from there.
                 self._perform_now(self.session.end(error.code, error.detail))
                 return
-            self._server.take_over_producer(self._tenant, effect.producer, self)
+            self._server.take_over_producer(self._tenant, effect, self)
         self._perform_now(self.session.greet(resume, self._server.clock.now()))
 
     def _submit(self, effect: Submit) -> None:

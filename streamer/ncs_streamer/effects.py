@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ncs_protocol import Code
 from ncs_protocol.messages import (
     Auth,
+    GatewayReport,
     Hello,
     ResultDetail,
     ServerMessage,
@@ -27,6 +28,7 @@ __all__ = [
     "Grant",
     "Greet",
     "Report",
+    "Reported",
     "Send",
     "Submit",
     "Suspicious",
@@ -91,6 +93,7 @@ class Greet:
 
     producer: str | None
     streams: tuple[str, ...]
+    label: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -143,6 +146,14 @@ class Report:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Reported:
+    """Take note of what the producer says of itself."""
+
+    producer: str
+    report: GatewayReport
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Suspicious:
     """Log input that looks like a probe."""
 
@@ -160,5 +171,6 @@ Effect = (
     | Unfollow
     | Grant
     | Report
+    | Reported
     | Suspicious
 )

@@ -19,11 +19,14 @@ from ncs_protocol.messages import (
     DeliveryClass,
     Event,
     EventTimes,
+    EventType,
     PerformanceMetrics,
     PerformanceMetricsEvent,
     PointsSample,
     PointsSampleEvent,
     Position,
+    Presence,
+    PresenceEvent,
     Sample,
     Snapshot,
     Subscribe,
@@ -85,6 +88,7 @@ class Hub:
         self._on_delivery = on_delivery
         self._wake = wake
         self._status: AlgorithmStatus | None = None
+        self._presence: Presence | None = None
 
     # Events
 
@@ -141,6 +145,28 @@ class Hub:
                     epoch=self.epoch,
                     offset=self.at["latest"] + 1,
                     data=status,
+                )
+            )
+        )
+        return True
+
+    def wants(self, kind: EventType) -> bool:
+        """Return whether anybody has asked for events of that type."""
+        return any(kind in variant.types for variant, _ in self._audiences)
+
+    def publish_presence(self, presence: Presence) -> bool:
+        """Publish a `presence` if it has changed; return whether it was published."""
+        if presence == self._presence:
+            return False
+        self._presence = presence
+        self._offer(
+            Encoded(
+                PresenceEvent(
+                    stream=self.stream,
+                    delivery="latest",
+                    epoch=self.epoch,
+                    offset=self.at["latest"] + 1,
+                    data=presence,
                 )
             )
         )

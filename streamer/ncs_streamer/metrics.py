@@ -65,6 +65,16 @@ _REASONS = (
     ("broken",),
     *((code.wire,) for code in Code if code.close_code is not None),
 )
+_AT_THE_DOOR = tuple(
+    (code.wire,)
+    for code in (
+        Code.SERVER_FULL,
+        Code.TOO_MANY_CONNECTIONS,
+        Code.TOO_MANY_UNAUTHENTICATED,
+        Code.HEADER_TIMEOUT,
+        Code.FRAME_TIMEOUT,
+    )
+)
 _REFUSALS = tuple((code.wire,) for code in Code if code.http_status == 401)
 
 METRICS = (
@@ -182,6 +192,26 @@ METRICS = (
         "WebSocket connections ended, by code; `peer` when the client closed.",
         known=_REASONS,
     ),
+    Metric(
+        "ncs_producers_flapped_total",
+        "counter",
+        (),
+        "Producers that began to connect too often, see `flapping_connects`.",
+    ),
+    Metric("ncs_sockets", "gauge", (), "Open sockets of all kinds."),
+    Metric(
+        "ncs_unauthenticated_sockets",
+        "gauge",
+        (),
+        "Of them, those that have shown no credential and sent no whole request.",
+    ),
+    Metric(
+        "ncs_sockets_refused_total",
+        "counter",
+        ("reason",),
+        "Sockets refused or cut off at the door, by code.",
+        known=_AT_THE_DOOR,
+    ),
     Metric("ncs_subscriptions", "gauge", (), "Subscriptions."),
     Metric("ncs_outbox_bytes", "gauge", (), "Bytes that wait for readers."),
     Metric(
@@ -221,7 +251,7 @@ METRICS = (
         "counter",
         ("tier",),
         "Requests refused as too many.",
-        known=(("user",), ("endpoint",), ("login",), ("ip",)),
+        known=(("user",), ("endpoint",), ("login",), ("ip",), ("handshake",)),
     ),
 )
 

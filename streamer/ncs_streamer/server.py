@@ -14,6 +14,7 @@ from typing import IO
 import ncs_engine
 import ncs_protocol
 from ncs_protocol import NcsError
+from ncs_protocol.messages import GatewayReport
 
 from . import __version__
 from .auth import Authenticator, TokenIssuer, User, hash_password
@@ -21,6 +22,8 @@ from .backlog import Backlog
 from .clock import Clock
 from .committer import Committer
 from .connection import Connection
+from .door import HANDSHAKES, Door, DoorLimits, Place, Places, room_for_sockets
+from .effects import Greet
 from .event_stream import EventStream
 from .fanout import Fanout
 from .history import HistoryBounds
@@ -28,6 +31,7 @@ from .limiter import STRANGERS, RateLimiter
 from .logs import get_log
 from .metrics import Metrics
 from .outbox import Patience
+from .presence import FlappingLimit, Roll
 from .saving import SnapshotPolicy
 from .session import SessionConfig, State
 from .settings import Settings
@@ -96,7 +100,11 @@ class Server:
             settings.skipping_s,
             settings.hopeless_s,
         )
+        self.roll = Roll(
+            FlappingLimit(settings.flapping_connects, settings.flapping_window_s)
+        )
         services = Services(
+            roll=self.roll,
             store=store,
             committer=self.committer,
             threads=self._threads,
@@ -134,9 +142,27 @@ class Server:
             heartbeat_s=settings.heartbeat_s,
             hello_timeout_s=settings.hello_timeout_s,
             max_subscriptions=settings.max_subscriptions,
+            report_interval_s=settings.report_interval_s,
             strict_input=settings.strict_input,
         )
         self.limiter = RateLimiter()
+        self.places = Places(
+            self.limiter,
+            per_address=settings.max_connections_per_address,
+            per_tenant=settings.max_connections_per_tenant,
+            handshakes_per_minute=settings.handshakes_per_minute,
+        )
+        self.door = Door(
+            DoorLimits(
+                max_sockets=settings.max_sockets or room_for_sockets(),
+                max_unauthenticated=settings.max_unauthenticated,
+                header_timeout_s=settings.header_timeout_s,
+                frame_timeout_s=settings.frame_timeout_s,
+                idle_timeout_s=settings.idle_timeout_s,
+            ),
+            self.metrics,
+            self.clock,
+        )
         self._producers: dict[tuple[str, str], Connection] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: IO[str] | None = None
@@ -221,6 +247,7 @@ class Server:
             await asyncio.sleep(_TICK_S)
             if tick % _RECHECK_TICKS == 0:
                 await self.recheck_sessions()
+                self.roll.forget_old(self.clock.now())
             now, waiting = self.clock.now(), 0
             for connection in list(self.connections):
                 connection.tick(now)
@@ -263,18 +290,57 @@ class Server:
         """Forget a connection."""
         self.connections.discard(connection)
         self.metrics.add("ncs_connections", -1, connection.kind)
-        for producer, owner in list(self._producers.items()):
-            if owner is connection:
-                del self._producers[producer]
+        if isinstance(connection, EventStream):
+            return
+        session = connection.session
+        if session.principal is None or session.producer is None:
+            return
+        producer = (session.principal.tenant, session.producer)
+        if self._producers.get(producer) is connection:
+            del self._producers[producer]
+            self.roll.disconnected(*producer, self.clock.now())
+
+    def take_place(self, peer: str) -> Place:
+        """Return a place for a connection from `peer`; see `Places.take`."""
+        try:
+            return self.places.take(peer, self.clock.monotonic())
+        except NcsError as error:
+            self._note_refused(error)
+            raise
+
+    def join_place(self, place: Place, tenant: str) -> None:
+        """Count a place for its tenant; see `Place.join`."""
+        try:
+            place.join(tenant)
+        except NcsError as error:
+            self._note_refused(error)
+            raise
+
+    def _note_refused(self, error: NcsError) -> None:
+        """Count a connection that was refused its place."""
+        if error.code is ncs_protocol.Code.TOO_MANY_CONNECTIONS:
+            self.door.refused(error.code)
+        else:
+            self.metrics.count("ncs_rate_limited_total", HANDSHAKES)
 
     def take_over_producer(
-        self, tenant: str, producer: str, connection: Connection
+        self, tenant: str, greeted: Greet, connection: Connection
     ) -> None:
         """Let the newest connection speak for a producer, and end the older one."""
+        producer, now = greeted.producer, self.clock.now()
+        assert producer is not None
         older = self._producers.get((tenant, producer))
         self._producers[tenant, producer] = connection
+        streams, label = greeted.streams, greeted.label
+        if self.roll.connected(tenant, producer, streams, label, now):
+            self.metrics.count("ncs_producers_flapped_total")
+            log.warning("producer_flaps", tenant=tenant, producer=producer)
         if older is not None and older.session.state is not State.CLOSED:
             older.end(ncs_protocol.Code.PRODUCER_REPLACED)
+
+    def note_report(self, tenant: str, producer: str, report: GatewayReport) -> None:
+        """Take note of what a gateway says of itself."""
+        self.roll.reported(tenant, producer, report, self.clock.now())
 
     async def recheck_sessions(self) -> None:
         """End the sessions whose key was revoked or whose user is gone."""

@@ -22,6 +22,7 @@ from ncs_protocol.messages import (
     Credit,
     Draining,
     Error,
+    GatewayReport,
     Hello,
     Ping,
     Points,
@@ -49,6 +50,7 @@ from .effects import (
     Grant,
     Greet,
     Report,
+    Reported,
     Send,
     Submit,
     Suspicious,
@@ -85,10 +87,31 @@ class State(enum.Enum):
 TRANSITIONS: dict[State, dict[type, State]] = {
     State.NEW: {Hello: State.OPEN},
     State.CREDITED: dict.fromkeys(
-        (Hello, Points, Subscribe, Unsubscribe, Auth, Ping, Status, Credit), State.OPEN
+        (
+            Hello,
+            Points,
+            Subscribe,
+            Unsubscribe,
+            Auth,
+            Ping,
+            Status,
+            Credit,
+            GatewayReport,
+        ),
+        State.OPEN,
     ),
     State.OPEN: dict.fromkeys(
-        (Points, Subscribe, Unsubscribe, Auth, Ping, Status, Credit), State.OPEN
+        (
+            Points,
+            Subscribe,
+            Unsubscribe,
+            Auth,
+            Ping,
+            Status,
+            Credit,
+            GatewayReport,
+        ),
+        State.OPEN,
     ),
     State.CLOSED: {},
 }
@@ -106,6 +129,7 @@ class SessionConfig:
     heartbeat_s: float
     hello_timeout_s: float
     max_subscriptions: int
+    report_interval_s: float
     strict_input: bool
 
 
@@ -226,6 +250,8 @@ class Session:
                 return [Grant(message.bytes)]
             case Auth():
                 return [Authenticate(message.token, message)]
+            case GatewayReport():
+                return self._reported(message)
             case Hello():
                 return self._hello(message)
 
@@ -248,7 +274,7 @@ class Session:
         self.state = State.OPEN
         self.producer = hello.producer
         self.producer_epoch = hello.producer_epoch
-        return [Greet(hello.producer, tuple(hello.streams))]
+        return [Greet(hello.producer, tuple(hello.streams), hello.connection_id)]
 
     def _points(
         self, message: Points, frames: Sequence[Arrived], now: float, *, strict: bool
@@ -320,6 +346,14 @@ class Session:
             Send(Unsubscribed(id=message.id)),
         ]
 
+    def _reported(self, report: GatewayReport) -> list[Effect]:
+        self._require("write")
+        if self.producer is None:
+            raise NcsError(
+                Code.UNEXPECTED_MESSAGE, "a report is of a producer; hello named none"
+            )
+        return [Reported(self.producer, report)]
+
     def _require(self, scope: str) -> None:
         assert self.principal is not None
         self.principal.require(scope)
@@ -371,6 +405,7 @@ class Session:
                     durability=config.durability,
                     heartbeat_s=config.heartbeat_s,
                     credit=self.credit,
+                    report_s=config.report_interval_s,
                     resume=resume,
                 )
             )

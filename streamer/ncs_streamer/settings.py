@@ -143,6 +143,26 @@ class Settings:
         10_000, "Most producers that a stream remembers; each is remembered for ever."
     )
     max_subscriptions: int = _setting(64, "Most subscriptions of one connection.")
+    max_connections_per_address: int = _setting(
+        1000,
+        "Most WebSocket connections of one address, or of one IPv6 network of 64 bits.",
+    )
+    max_connections_per_tenant: int = _setting(
+        10_000, "Most WebSocket connections of one tenant."
+    )
+    handshakes_per_minute: int = _setting(
+        1200, "WebSocket handshakes of one address; all of them may come at once."
+    )
+    max_unauthenticated: int = _setting(
+        1000,
+        "Most sockets that have shown no credential; beyond it, the oldest are closed"
+        " that have had two seconds.",
+    )
+    max_sockets: int | None = _setting(
+        None,
+        "Most sockets of all kinds; `off` takes the limit of open files, less some for"
+        " the store.",
+    )
     max_backlog_mb: float = _setting(
         256.0, "Batches of all streams that may wait to be applied."
     )
@@ -170,6 +190,13 @@ class Settings:
     )
 
     hello_timeout_s: float = _setting(5.0, "Time for the first message.")
+    header_timeout_s: float = _setting(10.0, "Time for the header of a request.")
+    frame_timeout_s: float = _setting(
+        30.0, "Time for a frame, beside what it takes at 500 bytes a second."
+    )
+    idle_timeout_s: float = _setting(
+        75.0, "Time between two requests on one connection."
+    )
     heartbeat_s: float = _setting(20.0, "Time between WebSocket pings.")
     event_tick_ms: float = _setting(
         20.0, "Shortest time between two updates of the same cluster."
@@ -177,6 +204,13 @@ class Settings:
     status_interval_s: float = _setting(
         1.0, "Time between algorithm_status and performance_metrics events."
     )
+    report_interval_s: float = _setting(
+        5.0, "Time between two reports of a gateway about itself."
+    )
+    flapping_connects: int = _setting(
+        10, "A producer that connects so often within `flapping_window_s` flaps."
+    )
+    flapping_window_s: float = _setting(60.0, "See `flapping_connects`.")
     drain_timeout_s: float = _setting(
         10.0, "Longest time that a shutdown waits for batches in flight."
     )
@@ -403,7 +437,11 @@ _POSITIVE = (
     "max_frame_bytes", "max_points", "max_dimensions", "max_elements", "max_streams",
     "max_producers", "max_subscriptions", "max_backlog_mb", "tenant_backlog_mb",
     "session_credit_kb", "outbox_kb", "lagging_s", "skipping_s", "hopeless_s",
-    "hello_timeout_s", "heartbeat_s", "event_tick_ms", "status_interval_s",
+    "max_connections_per_address", "max_connections_per_tenant",
+    "handshakes_per_minute", "max_unauthenticated", "header_timeout_s",
+    "frame_timeout_s", "idle_timeout_s", "hello_timeout_s", "heartbeat_s",
+    "event_tick_ms", "status_interval_s", "report_interval_s", "flapping_connects",
+    "flapping_window_s",
     "access_token_expire_minutes", "rate_limit_per_minute",
 )  # fmt: skip
 
@@ -419,6 +457,11 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
         raise SettingsError(
             f"drain_timeout_s from {sources['drain_timeout_s']}: must not be negative,"
             f" got {settings.drain_timeout_s}"
+        )
+    if settings.max_sockets is not None and settings.max_sockets < 1:
+        raise SettingsError(
+            f"max_sockets from {sources['max_sockets']}: must be positive or off, got"
+            f" {settings.max_sockets}"
         )
     for name in ("port", "metrics_port"):
         if not 0 <= (getattr(settings, name) or 0) <= 65535:

@@ -22,6 +22,7 @@ from ncs_protocol.messages import (
     EventTimes,
     PerformanceMetrics,
     PointsSample,
+    Presence,
 )
 
 from .admission import Admission
@@ -33,6 +34,7 @@ from .history import HistoryBounds
 from .hub import Hub
 from .logs import get_log
 from .metrics import Metrics
+from .presence import LISTED, Roll
 from .recovery import Recovered
 from .sampling.samples import Kind, Samples
 from .saving import SnapshotPolicy, Unsaved
@@ -68,6 +70,7 @@ class Services:
     history: HistoryBounds
     wake: Callable[[Hub], None]
     max_producers: int
+    roll: Roll
 
 
 @dataclasses.dataclass(slots=True)
@@ -384,6 +387,7 @@ class Stream:
             frames = batch.entry.frames
             self._interval.batches += frames
             self._interval.latency_s += frames * (now - batch.arrived)
+            self._note_producer(batch.entry, outcome.accepted)
             if outcome.result is not None:
                 outliers = int(outcome.result.is_outlier.sum())
                 metrics.count("ncs_outliers_total", by=outliers)
@@ -392,6 +396,24 @@ class Stream:
             if outcome.events:
                 self._start(self._record(self._publish(outcome.events)))
         batch.done(outcome)
+
+    def _note_producer(self, entry: Entry, points: int) -> None:
+        if entry.producer is None:
+            return
+        now, at_ns = self._services.clock.now(), entry.ingest_ns
+        if entry.timestamps:
+            at_ns = entry.timestamps[-1]
+        elif entry.event_time is not None:
+            at_ns = entry.event_time
+        self._services.roll.applied(
+            self.key,
+            entry.producer,
+            entry.producer_epoch,
+            entry.seq,
+            points,
+            now - at_ns / 1e9,
+            now,
+        )
 
     # Events
 
@@ -486,6 +508,10 @@ class Stream:
         metrics = self._services.metrics
         if self.hub.publish_status(await self.status()):
             metrics.count("ncs_events_total", "algorithm_status", "latest")
+        if self.hub.wants("presence") and self.hub.publish_presence(
+            self.presence(LISTED)
+        ):
+            metrics.count("ncs_events_total", "presence", "latest")
         if past.batches:
             metrics.count("ncs_events_total", "performance_metrics", "latest")
             self.hub.publish_performance(
@@ -498,6 +524,12 @@ class Stream:
                     subscribers=self.hub.subscribers,
                 )
             )
+
+    def presence(self, most: int) -> Presence:
+        """Return who is there; at most so many gateways are listed."""
+        services = self._services
+        now, subscribers = services.clock.now(), self.hub.subscribers
+        return services.roll.presence(self.key, subscribers, now, most)
 
     async def status(self) -> AlgorithmStatus:
         """Return the `algorithm_status`."""

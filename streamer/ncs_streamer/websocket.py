@@ -6,11 +6,13 @@ from aiohttp import hdrs, web
 
 from ncs_protocol import CODECS, JSON, Code, NcsError
 
+from .auth import Principal
 from .connection import Connection
+from .door import Place, guard_of
 from .logs import get_log
 from .rest.context import REQUEST_ID, server_of
 from .rest.middleware import client_ip, credential_of
-from .server import Phase
+from .server import Phase, Server
 from .session import Session
 from .wire import WebSocketWire
 
@@ -35,7 +37,23 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     wire = _WIRES[_subprotocol(request)]
     _check_origin(request)
     peer = client_ip(request)
-    principal = None
+    place = server.take_place(peer)
+    try:
+        return await _serve(request, server, wire, peer, place)
+    finally:
+        place.leave()
+
+
+async def _serve(
+    request: web.Request, server: Server, wire: WebSocketWire, peer: str, place: Place
+) -> web.StreamResponse:
+    guard, principal = guard_of(request), None
+
+    def admit(who: Principal) -> None:
+        server.join_place(place, who.tenant)
+        if guard is not None:
+            guard.show_credential()
+
     credential = credential_of(request)
     if credential is not None:
         now = server.clock.now()
@@ -44,6 +62,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         except NcsError as error:
             server.note_auth_failure(error, peer, request[REQUEST_ID])
             raise (server.limit_stranger(peer) or error) from None
+        admit(principal)
     ws = web.WebSocketResponse(
         heartbeat=server.settings.heartbeat_s,
         protocols=tuple(CODECS),
@@ -58,7 +77,9 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     session = Session(
         server.make_session_id(), server.session_config, principal, server.clock.now()
     )
-    connection = Connection(server, ws, wire, session, peer, transport)
+    connection = Connection(server, ws, wire, session, peer, transport, admit)
+    if guard is not None:
+        guard.begin_websocket(connection.end, is_known=principal is not None)
     name = wire.codec.subprotocol
     log.info("session_opened", session=session.id, codec=name, peer=peer)
     server.add(connection)

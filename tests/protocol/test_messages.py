@@ -6,6 +6,7 @@ import pytest
 
 from ncs_protocol import CODECS, Code, Codec
 from ncs_protocol.messages import (
+    DEFAULT_EVENTS,
     DELIVERY_CLASS,
     EVENT_TYPES,
     ClientMessage,
@@ -96,8 +97,8 @@ def test_points_are_for_the_default_stream_and_without_results() -> None:
     assert (Points(seq=1).stream, Points(seq=1).results) == ("default", "none")
 
 
-def test_a_subscription_is_for_all_events_but_samples() -> None:
-    assert Subscribe(id="a").events == [t for t in EVENT_TYPES if t != "points_sample"]
+def test_a_subscription_is_for_the_events_that_need_not_be_asked_for() -> None:
+    assert Subscribe(id="a").events == [*DEFAULT_EVENTS]
 
 
 @each_codec

@@ -21,6 +21,7 @@ CONFIG = SessionConfig(
     credit_bytes=10_000,
     heartbeat_s=20.0,
     hello_timeout_s=5.0,
+    report_interval_s=5.0,
     max_subscriptions=64,
     strict_input=False,
 )

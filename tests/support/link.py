@@ -28,6 +28,7 @@ from ncs_streamer.effects import (
     Grant,
     Greet,
     Report,
+    Reported,
     Send,
     Submit,
     Unfollow,
@@ -166,6 +167,7 @@ class MemoryServer:
         self.now = START
         self.links = 0
         self.tells_at_once = True
+        self.reports: list[Reported] = []
         self.config = SessionConfig(
             limits=Limits(),
             durability="local",
@@ -174,6 +176,7 @@ class MemoryServer:
             heartbeat_s=20.0,
             hello_timeout_s=5.0,
             max_subscriptions=64,
+            report_interval_s=5.0,
             strict_input=False,
         )
 
@@ -313,6 +316,8 @@ class MemoryLink:
                     self._unfollow(id)
                 case Grant(size):
                     self.outgoing.grant(size)
+                case Reported():
+                    self.server.reports.append(effect)
                 case Report(id, name):
                     stream = self._stream(name)
                     status = status_message(stream.model.engine.statistics(), 0.0, 0.0)

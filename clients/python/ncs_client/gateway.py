@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from ncs_protocol import check_name
+from ncs_protocol.messages import GatewayReport
 
 from .backoff import Backoff
 from .clock import ClockOffset
@@ -337,7 +338,7 @@ class GatewayClient:
 
     async def _tick(self) -> None:
         """Do what time brings: sync, age, clock."""
-        sync_due = ping_due = 0.0
+        sync_due = ping_due = report_due = 0.0
         step = min(_TICK_S, self._options.fsync_interval_s)
         while True:
             await asyncio.sleep(step)
@@ -351,9 +352,29 @@ class GatewayClient:
                     self._paused(DISK, _TICK_S, str(error))
             if now >= sync_due:
                 sync_due = now + self._options.fsync_interval_s
+            if self._report_s and now >= report_due:
+                report_due = now + self._report_s
+                self._live.report(self._state())
             if now >= ping_due:
                 ping_due = now + _PING_EVERY_S
                 self._live.ping()
+
+    @property
+    def _report_s(self) -> float:
+        """How often the server wants a report; 0 for never, or while not connected."""
+        welcome = self._live.lane.welcome
+        return 0.0 if welcome is None else welcome.report_s
+
+    def _state(self) -> GatewayReport:
+        stats = self.stats()
+        return GatewayReport(
+            spool_batches=stats.depth_batches,
+            spool_bytes=stats.depth_bytes,
+            oldest_age_s=stats.oldest_age_s,
+            dropped_batches=sum(stats.dropped_batches.values()),
+            clock_offset_s=stats.clock_offset_s,
+            clock_error_s=stats.clock_error_s,
+        )
 
     # What the lanes tell
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from ncs_protocol import MSGPACK, Code
-from ncs_protocol.messages import Ping, Pong, ServerMessage, Welcome
+from ncs_protocol.messages import GatewayReport, Ping, Pong, ServerMessage, Welcome
 
 from .backoff import Backoff
 from .clock import ClockOffset
@@ -125,6 +125,11 @@ class Link(Connection):
             self._next_ping += 1
             self._pings = {id: time.time()}
             self.send_now([Ping(id=id)])
+
+    def report(self, state: GatewayReport) -> None:
+        """Tell the server how the gateway is."""
+        if self.lane.welcome is not None:
+            self.send_now([state])
 
     def hurry(self) -> None:
         """Try to connect at once: the server is there."""

@@ -22,7 +22,6 @@ from .figures import admin_client, percentile_ms
 __all__ = ["ENCODINGS", "bench_ingest", "blobs", "measure"]
 
 ENCODINGS = ("json", "msgpack", "packed")
-_CLUSTERS = 10
 _POOL_POINTS = 500_000  # those that come again soon are no stream
 _LISTED_POINTS = 100_000  # of them: lists take fifty times the memory
 
@@ -116,9 +115,9 @@ async def _submit(
     future.add_done_callback(answered)
 
 
-def blobs(dimension: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return points to push: float32 (20,000, dimension), around ten centres."""
+def blobs(dimension: int, clusters: int = 10) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return points to push: float32 (500,000, dimension), around so many centres."""
     rng = np.random.default_rng(0)
-    centres = rng.uniform(-10, 10, (_CLUSTERS, dimension))
-    chosen = centres[rng.integers(_CLUSTERS, size=_POOL_POINTS)]
+    centres = rng.uniform(-10, 10, (clusters, dimension))
+    chosen = centres[rng.integers(clusters, size=_POOL_POINTS)]
     return (chosen + rng.normal(size=chosen.shape)).astype(np.float32)

@@ -18,9 +18,16 @@ from ..bench.events import bench_events
 from ..bench.fairness import SECRET, bench_fairness
 from ..bench.figures import machine
 from ..bench.ingest import bench_ingest
-from . import bench_durability, bench_engine, bench_quality, bench_sample, verify
+from . import (
+    bench_durability,
+    bench_engine,
+    bench_fanout,
+    bench_quality,
+    bench_sample,
+    verify,
+)
 from .child import ServerProcess, StartError
-from .options import positive
+from .options import counts, positive
 
 __all__ = ["add_to"]
 
@@ -49,7 +56,7 @@ def add_to(commands: Any) -> None:
     )
     ingest.add_argument(
         "--frames",
-        type=_counts,
+        type=counts,
         default=(1, 1000),
         help="points per frame [1,1000]",
         metavar="N,...",
@@ -76,12 +83,9 @@ def add_to(commands: Any) -> None:
         bench.set_defaults(run=lambda args, run=run: asyncio.run(_bench(args, run)))
     bench_durability.add_to(benches)
     bench_engine.add_to(benches)
+    bench_fanout.add_to(benches)
     bench_quality.add_to(benches)
     bench_sample.add_to(benches)
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    return tuple(map(positive(int), text.split(",")))
 
 
 async def _ingest(server: ServerProcess, args: argparse.Namespace) -> Any:

@@ -20,6 +20,7 @@ from ..settings import Loaded, Row, load_settings, setting_rows
 __all__ = [
     "add_client_options",
     "add_settings",
+    "counts",
     "credential_of",
     "positive",
     "say_reconnect",
@@ -63,6 +64,11 @@ def positive(kind: type[_N]) -> Callable[[str], _N]:
         return value
 
     return parse
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Take whole numbers above 0, separated by commas."""
+    return tuple(map(positive(int), text.split(",")))
 
 
 def say_reconnect(attempt: int) -> None:

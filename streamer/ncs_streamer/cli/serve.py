@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from ..app import serve
+from ..door import raise_open_files
 from ..logs import configure_logs
 from .options import add_settings, settings_of
 
@@ -26,6 +27,7 @@ def add_to(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     settings = settings_of(args).settings
+    raise_open_files()
     configure_logs(settings)
 
     def greet(port: int) -> None:

@@ -32,6 +32,7 @@ from ncs_protocol.messages import (
     Lagging,
     PerformanceMetricsEvent,
     PointsSampleEvent,
+    PresenceEvent,
     Subscribed,
 )
 
@@ -47,7 +48,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument(
         "--events",
-        help=f"of {','.join(EVENT_TYPES)} [all; as text, without cluster updates]",
+        help=f"of {','.join(EVENT_TYPES)} [all but presence; as text, without cluster"
+        " updates]",
     )
     parser.add_argument("--limit", type=int, help="stop after so many events")
     parser.add_argument("--max-hz", type=float, help="updates a second, at most")
@@ -176,6 +178,12 @@ def _words(message: Incoming, view: ClusterView) -> str:
                 f"status     {status.total_points_processed} points,"
                 f" {status.active_clusters} clusters,"
                 f" quality {status.clustering_quality:.2f}"
+            )
+        case PresenceEvent(data=presence):
+            flapping = sum(gateway.is_flapping for gateway in presence.gateways)
+            return (
+                f"presence   {presence.subscribers} subscribers,"
+                f" {presence.producers} producers, {flapping} of them flapping"
             )
         case PerformanceMetricsEvent(data=metrics):
             return (

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import HttpVersion11, hdrs, web
+
+from ncs_protocol.messages import Subscribe
 
 from ..event_stream import EventStream
 from ..logs import get_log
@@ -31,6 +35,18 @@ async def events(request: web.Request) -> web.StreamResponse:
     transport = request.transport
     if transport is None:
         raise ConnectionResetError("the reader is gone already")
+    place = server.take_place(client_ip(request))
+    try:
+        server.join_place(place, principal.tenant)
+        return await _follow(request, subscribe, transport)
+    finally:
+        place.leave()
+
+
+async def _follow(
+    request: web.Request, subscribe: Subscribe, transport: asyncio.Transport
+) -> web.StreamResponse:
+    server, principal = server_of(request), principal_of(request)
     stream = server.streams.open(principal.tenant, subscribe.stream)
     chunked = request.version >= HttpVersion11
     now = server.clock.now()

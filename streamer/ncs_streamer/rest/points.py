@@ -18,6 +18,7 @@ from ..idempotency import check_key, digest_of
 from ..intake import Intake, take_in
 from ..logs import get_log
 from ..server import Server
+from ..store.contracts import StreamKey
 from ..stream import Stream, status_message
 from ..stream_model import Applied, StreamModel
 from .context import REQUEST_ID, principal_of, read_body, reply, server_of
@@ -41,11 +42,13 @@ __all__ = [
     "clusters_summary",
     "configure",
     "list_streams",
+    "presence",
     "process_points",
     "reset",
 ]
 
 _KEY_HEADER = "Idempotency-Key"
+_LISTED = 1000  # gateways
 _LIST_TYPE = "application/vnd.ncs.list+json"
 
 log = get_log()
@@ -132,6 +135,16 @@ async def algorithm_status(request: web.Request) -> web.Response:
         return reply(await stream.status())
     statistics = Engine(server.settings.engine_params).statistics()
     return reply(status_message(statistics, 0.0, 0.0))
+
+
+async def presence(request: web.Request) -> web.Response:
+    """Tell who is there on a stream."""
+    server, name, stream = server_of(request), _stream_name(request), _find(request)
+    if stream is not None:
+        return reply(stream.presence(_LISTED))
+    # Who has named it in a hello is there, though no point has come yet.
+    key, now = StreamKey(principal_of(request).tenant, name), server.clock.now()
+    return reply(server.roll.presence(key, 0, now, _LISTED))
 
 
 async def algorithm_config(request: web.Request) -> web.Response:

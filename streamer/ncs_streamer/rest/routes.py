@@ -14,6 +14,7 @@ from .shapes import (
     ConfigureRequest,
     Health,
     LoginRequest,
+    Presence,
     ProcessRequest,
     ProcessResult,
     ResetReply,
@@ -67,6 +68,15 @@ ROUTES: tuple[Route, ...] = (
         query=PARAMETERS,
         headers=(("Last-Event-ID", "Go on after the event with this id."),),
         media_type=events.MEDIA_TYPE,
+    ),
+    Route(
+        "GET",
+        "/api/v1/presence",
+        points.presence,
+        "Tell who pushes to a stream and who follows it",
+        "read",
+        answer=Presence,
+        query=(_STREAM,),
     ),
     Route(
         "GET",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from numpy.typing import NDArray
 
-from ncs_protocol.messages import AlgorithmStatus
+from ncs_protocol.messages import AlgorithmStatus, Presence
 
 __all__ = [
     "AlgorithmStatus",
@@ -23,6 +23,7 @@ __all__ = [
     "PointInCluster",
     "PointOutlier",
     "PointResult",
+    "Presence",
     "ProcessRequest",
     "ProcessResult",
     "ResetReply",

@@ -148,6 +148,7 @@ class ReaderLedger:
 
     Attributes:
         events: received.
+        recoveries: times that it came back to everything that it had missed.
         gaps_told: times that it was given the model anew because events were gone.
         violations: found so far.
     """
@@ -155,6 +156,7 @@ class ReaderLedger:
     def __init__(self, name: str, told: Told) -> None:
         self.name = name
         self.events = 0
+        self.recoveries = 0
         self.gaps_told = 0
         self.violations: list[Violation] = []
         self._told = told
@@ -167,6 +169,9 @@ class ReaderLedger:
             case Subscribed():
                 self._subscribed(message)
             case Skip():
+                if message.delivery == "lossless":  # it has asked for all of them
+                    text = f"lossless {message.from_} to {message.to} were left out"
+                    self._violated("silent gap", text)
                 self._range(message.delivery, message.from_, message.to)
             case _ if isinstance(message, Event):
                 self.events += 1
@@ -176,6 +181,7 @@ class ReaderLedger:
 
     def _subscribed(self, message: Subscribed) -> None:
         if message.recovered:
+            self.recoveries += 1
             self._compare_positions(message.epoch, message.offsets)
         elif self._epoch is not None:
             self.gaps_told += 1

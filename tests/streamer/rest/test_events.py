@@ -170,6 +170,19 @@ async def test_more_streams_than_allowed_are_refused_as_over_websocket(
     assert (409, "TOO_MANY_STREAMS") == (answer.status, answer.json["error_code"])
 
 
+async def test_a_reader_takes_the_place_of_a_connection_and_gives_it_back(
+    start: Start,
+) -> None:
+    api = await start(max_connections_per_tenant=2)
+    async with follow(api), follow(api):
+        answer = await api.get(EVENTS)
+        assert 429 == answer.status
+        assert "this tenant has 2 connections" in answer.json["detail"]
+    await wait_until(lambda: not api.server.connections)
+    async with follow(api) as source:
+        assert isinstance(await source.receive(), Subscribed)
+
+
 async def test_more_kinds_of_samples_than_allowed_are_refused_with_a_status(
     api: Api,
 ) -> None:

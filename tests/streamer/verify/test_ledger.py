@@ -8,6 +8,7 @@ from ncs_protocol.messages import (
     AlgorithmStatus,
     ClusterUpdate,
     ClusterUpdateEvent,
+    DeliveryClass,
     Error,
     Resume,
     ServerMessage,
@@ -128,8 +129,8 @@ def event(offset: int, size: int = 1) -> ClusterUpdateEvent:
     )
 
 
-def skip(first: int, last: int) -> Skip:
-    return Skip(stream="s", delivery="lossless", epoch="e", from_=first, to=last)
+def skip(first: int, last: int, delivery: DeliveryClass = "lossless") -> Skip:
+    return Skip(stream="s", delivery=delivery, epoch="e", from_=first, to=last)
 
 
 def read(*messages: ServerMessage, told: Told | None = None) -> ReaderLedger:
@@ -143,12 +144,18 @@ def test_events_that_follow_each_other_over_a_reconnect_are_in_order() -> None:
     reader = read(
         subscribed(False, lossless=4),
         event(5),
-        skip(6, 7),
-        event(8),
-        subscribed(True, lossless=8),
-        event(9),
+        skip(1, 7, "latest"),
+        event(6),
+        subscribed(True, lossless=6),
+        event(7),
     )
     assert ([], 3, 0) == (reader.violations, reader.events, reader.gaps_told)
+    assert 1 == reader.recoveries
+
+
+def test_lossless_events_are_not_to_be_skipped() -> None:
+    reader = read(subscribed(False), event(1), skip(2, 3), event(4))
+    assert ["silent gap"] == kinds(reader.violations)
 
 
 def test_a_gap_is_silent_unless_the_reader_is_told() -> None:

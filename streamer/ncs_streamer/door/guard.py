@@ -1,0 +1,343 @@
+"""Between the listening socket and aiohttp: no socket is held for nothing.
+
+aiohttp bounds the size of a header and of a frame, but not the time in which they have
+to come: a client that sends one byte now and then would hold its socket for ever. Here
+a header, a frame and the pause between two requests have a deadline each, all of them
+in a few tables that one timer looks through; and sockets are counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import orjson
+from aiohttp import web
+
+from ncs_protocol import Code
+
+from ..clock import Clock
+from ..logs import get_log
+from ..metrics import Metrics
+from .framing import Framing
+from .waits import Waits
+
+__all__ = ["Door", "DoorLimits", "Guard", "GuardedSite", "guard_of", "watched"]
+
+_SWEEP_S = 0.5
+_STRANGER_S = 2.0  # that everybody has for showing a credential
+_BACKLOG = 2048  # all readers of a server that was restarted come at once
+_SLOWEST_BYTES_PER_S = 500  # of a frame; what is slower counts as standing still
+
+log = get_log()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DoorLimits:
+    """What a door allows; see the settings of the same names."""
+
+    max_sockets: int
+    max_unauthenticated: int
+    header_timeout_s: float
+    frame_timeout_s: float
+    idle_timeout_s: float
+
+
+class Door:
+    """All sockets of a server, and what each of them is waited for.
+
+    Args:
+        limits: in force.
+        metrics: counts sockets and refusals.
+        clock: where the time comes from.
+
+    Attributes:
+        strangers: sockets that have shown no credential, from the oldest on, and since
+            when they have not.
+    """
+
+    def __init__(self, limits: DoorLimits, metrics: Metrics, clock: Clock) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.headers: Waits[Guard] = Waits(limits.header_timeout_s)
+        self.idle: Waits[Guard] = Waits(limits.idle_timeout_s)
+        self.frames: Waits[Guard] = Waits(limits.frame_timeout_s, _SLOWEST_BYTES_PER_S)
+        self.strangers: dict[Guard, float] = {}
+        self._sockets = 0
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Keep the deadlines until cancelled."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            try:
+                self.sweep(self.clock.monotonic())
+            except Exception:  # of one socket; the others still have their deadlines
+                log.exception("sweep_failed")
+
+    def sweep(self, now: float) -> None:
+        """Do what is due, and tell how many sockets there are."""
+        for guard in self.headers.due(now):
+            guard.refuse(Code.HEADER_TIMEOUT)
+        for guard in self.frames.due(now):
+            if guard.is_read:
+                guard.refuse(Code.FRAME_TIMEOUT)
+            else:  # it is this server that takes no more just now
+                self.frames.begin(guard, now)
+        for guard in self.idle.due(now):
+            if guard.is_written:
+                guard.close()
+            else:  # a response is still on its way
+                self.idle.begin(guard, now)
+        self._thin_out(now)
+        self._metrics.set("ncs_sockets", self._sockets)
+        self._metrics.set("ncs_unauthenticated_sockets", len(self.strangers))
+
+    def _thin_out(self, now: float) -> None:
+        """Close the oldest strangers, if there are too many.
+
+        The oldest, not the newest: who has a credential shows it at once, so what has
+        stood about for longest is what an attacker left there. And none that has just
+        come: after a restart all readers come in the same moment.
+        """
+        too_many = len(self.strangers) - self.limits.max_unauthenticated
+        for guard, since in list(
+            itertools.islice(self.strangers.items(), max(0, too_many))
+        ):
+            if now - since >= _STRANGER_S:
+                del self.strangers[guard]
+                guard.refuse(Code.TOO_MANY_UNAUTHENTICATED)
+
+    def enter(self, guard: Guard) -> bool:
+        """Count a new socket; return False if there are too many."""
+        if self._sockets >= self.limits.max_sockets:
+            self.refused(Code.SERVER_FULL)
+            return False
+        self._sockets += 1
+        self.doubt(guard)
+        return True
+
+    def leave(self, guard: Guard) -> None:
+        """Forget a socket that entered."""
+        self._sockets -= 1
+        self.strangers.pop(guard, None)
+        for waits in (self.headers, self.idle, self.frames):
+            waits.end(guard)
+
+    def doubt(self, guard: Guard) -> None:
+        """Take a socket for a stranger's."""
+        self.strangers[guard] = self.clock.monotonic()
+
+    def trust(self, guard: Guard) -> None:
+        """Take a socket for one whose request or credential is there."""
+        self.strangers.pop(guard, None)
+
+    def refused(self, code: Code) -> None:
+        """Count a socket that was refused or cut off."""
+        self._metrics.count("ncs_sockets_refused_total", code.wire)
+
+
+class Guard(asyncio.Protocol):
+    """One socket: passes everything on to aiohttp's protocol, and watches.
+
+    Args:
+        door: what it belongs to.
+        make_inner: makes the protocol behind it.
+    """
+
+    __slots__ = ("_door", "_end", "_framing", "_inner", "_make_inner", "_transport")
+
+    def __init__(
+        self, door: Door, make_inner: Callable[[], asyncio.BaseProtocol]
+    ) -> None:
+        self._door = door
+        self._make_inner = make_inner
+        self._inner: asyncio.Protocol | None = None
+        self._transport: asyncio.Transport
+        self._framing: Framing | None = None  # once it is a WebSocket
+        self._end: Callable[[Code], None] | None = None
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the socket in, or close it."""
+        # uvloop's is one in all but its class.
+        self._transport = cast(asyncio.Transport, transport)
+        if not self._door.enter(self):
+            self._answer(Code.SERVER_FULL)
+            return
+        inner = self._inner = self._make_inner()  # type: ignore[assignment]
+        self._door.headers.begin(self, self._door.clock.monotonic())
+        inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what has arrived."""
+        if self._inner is None:
+            return
+        if self._framing is not None:
+            self._follow(self._framing, data)
+        elif self in self._door.idle:
+            self._door.idle.end(self)
+            self._door.headers.begin(self, self._door.clock.monotonic())
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Pass on that nothing more will come."""
+        return None if self._inner is None else self._inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the socket."""
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            self._door.leave(self)
+            self._end = None
+            inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Pass on that the peer reads slowly."""
+        if self._inner is not None:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass on that it has caught up."""
+        if self._inner is not None:
+            self._inner.resume_writing()
+
+    def _follow(self, framing: Framing, data: bytes) -> None:
+        was_inside = framing.is_inside
+        ended = framing.feed(data)
+        if not (was_inside or framing.is_inside):
+            return
+        frames = self._door.frames
+        if ended:
+            frames.end(self)
+        if framing.is_inside:
+            frames.begin(self, self._door.clock.monotonic())
+            frames.arrived(self, len(data))
+
+    # What the server calls
+
+    @property
+    def is_read(self) -> bool:
+        """Whether what the peer sends is taken at present."""
+        return self._transport.is_reading()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether everything that was to be sent has left."""
+        return not self._transport.get_write_buffer_size()
+
+    def begin_request(self) -> None:
+        """Take note that a header has arrived whole."""
+        self._door.headers.end(self)
+        self._door.trust(self)
+
+    def end_request(self) -> None:
+        """Take note that its response is made; another request may follow."""
+        if self._inner is not None and self._framing is None:
+            self._door.idle.begin(self, self._door.clock.monotonic())
+
+    def begin_websocket(self, end: Callable[[Code], None], *, is_known: bool) -> None:
+        """Watch frames from now on.
+
+        Args:
+            end: closes the connection with a code.
+            is_known: whether the handshake showed a credential.
+        """
+        if self._inner is None:
+            return
+        self._framing = Framing()
+        self._end = end
+        if not is_known:
+            self._door.doubt(self)
+
+    def show_credential(self) -> None:
+        """Take note that it has shown one."""
+        self._door.trust(self)
+
+    def refuse(self, code: Code) -> None:
+        """Close the socket and say why."""
+        self._door.refused(code)
+        if self._end is not None:
+            self._end(code)
+        else:
+            self._answer(code)
+
+    def close(self) -> None:
+        """Close the socket, without a word."""
+        self._transport.close()
+
+    def _answer(self, code: Code) -> None:
+        """Answer a request that is not there, as aiohttp would."""
+        body = orjson.dumps({"detail": code.meaning, "error_code": code.name})
+        head = (
+            f"HTTP/1.1 {code.http_status} {code.wire}\r\n"
+            "Content-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n"
+            "Retry-After: 1\r\nConnection: close\r\n\r\n"
+        )
+        self._transport.write(head.encode() + body)
+        self._transport.close()
+
+
+class GuardedSite(web.BaseSite):
+    """A listening address whose sockets go through a door.
+
+    Args:
+        runner: of the application.
+        door: where the sockets come in.
+        host: address to listen on.
+        port: 0 picks a free one.
+    """
+
+    def __init__(
+        self, runner: web.BaseRunner, door: Door, host: str, port: int
+    ) -> None:
+        super().__init__(runner, backlog=_BACKLOG)
+        self._door = door
+        self._host = host
+        self._port = port
+
+    @property
+    def name(self) -> str:
+        """Where it listens."""
+        return f"http://{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        """Listen."""
+        await super().start()
+        make_inner = self._runner.server
+        assert make_inner is not None
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Guard(self._door, make_inner),
+            self._host,
+            self._port,
+            backlog=self._backlog,
+            reuse_address=True,
+        )
+
+
+def guard_of(request: web.Request) -> Guard | None:
+    """Return the guard of the socket that a request came by; None if that is gone."""
+    transport = request.transport
+    guard = None if transport is None else transport.get_protocol()
+    return guard if isinstance(guard, Guard) else None
+
+
+@web.middleware
+async def watched(
+    request: web.Request,
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> web.StreamResponse:
+    """Tell the socket's guard when a request begins and ends; the outermost one."""
+    guard = guard_of(request)
+    if guard is None:
+        return await handler(request)
+    guard.begin_request()
+    try:
+        return await handler(request)
+    finally:
+        guard.end_request()
