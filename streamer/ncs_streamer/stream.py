@@ -38,6 +38,7 @@ from .presence import LISTED, Roll
 from .recovery import Recovered
 from .sampling.samples import Kind, Samples
 from .saving import SnapshotPolicy, Unsaved
+from .sealed import DamagedError
 from .store.contracts import Append, Store, StoreError, StreamKey
 from .stream_model import Applied, StreamModel
 from .threads import FairThreads
@@ -288,10 +289,17 @@ class Stream:
                 break
             except StoreError:
                 await asyncio.sleep(_RESYNC_S)
-        for _, payload in found:
-            entry = decode_entry(payload)
-            offset = self._durable.admit(entry)
-            self._apply_later(self._batch(entry, payload, offset, 0, _nobody))
+        for offset, payload in found:
+            try:
+                entry = decode_entry(payload)
+            except DamagedError as error:
+                # A restart finds the same, and says how it is mended.
+                name = self.key.stream
+                log.error("entry_damaged", stream=name, offset=offset, error=str(error))
+                self.broken = True
+                return
+            admitted = self._durable.admit(entry)
+            self._apply_later(self._batch(entry, payload, admitted, 0, _nobody))
         self._admission = self._durable.copy()
         self._suspended = False
 

@@ -1,0 +1,68 @@
+"""What a stream does with entries that the store kept although it reported a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from real_server import SECRET, wait_until
+
+from ncs_protocol import Code, NcsError
+from ncs_streamer.app import running
+from ncs_streamer.entry import Entry
+from ncs_streamer.server import Server
+from ncs_streamer.settings import load_settings
+from ncs_streamer.store import StreamKey
+from ncs_streamer.store.contracts import Append, StoreError
+
+pytestmark = pytest.mark.integration
+
+KEY = StreamKey("acme", "s")
+
+
+async def outcome(server: Server) -> object:
+    """Submit a batch of ten points and return what became of it."""
+    entry = Entry(kind="points", ingest_ns=1, points=np.arange(20.0).reshape(10, 2))
+    done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    server.streams.open(*KEY).submit(entry, 100, done.set_result)
+    return await done
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_what_was_kept_is_applied_unless_it_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    flags = {
+        "environment": "production", "secret_key": SECRET, "host": "127.0.0.1",
+        "port": 0, "metrics_port": "off", "data_dir": tmp_path,
+    }  # fmt: skip
+    settings = load_settings(flags, {}, folder=tmp_path).settings
+    async with running(settings) as (server, _):
+        await outcome(server)
+        journal = server.store.journal
+        append = journal.append
+
+        async def keep_and_fail(entries: Sequence[Append]) -> None:
+            changed = [
+                one._replace(payload=one.payload[:9]) if damaged else one
+                for one in entries
+            ]
+            await append(changed)
+            raise StoreError("the disk did not answer")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "append", keep_and_fail)
+            refused = await outcome(server)
+        assert isinstance(refused, NcsError)
+        assert refused.code is Code.STORE_UNAVAILABLE
+        stream = server.streams.open(*KEY)
+        if damaged:
+            await wait_until(lambda: stream.broken)
+            with pytest.raises(NcsError, match="has failed"):
+                await outcome(server)
+        else:
+            await wait_until(lambda: stream._durable.offset == 3)
+            assert await stream.ask(lambda model: model.engine.points_learned) == 20
