@@ -1,0 +1,274 @@
+/**
+ * Subscriptions of a session: where each stands, and whether what comes is what follows.
+ *
+ * Every event says which offsets of its class it covers. One that does not follow the
+ * last is not passed on: the subscription begins anew after the last one that did, and
+ * the server sends what is missing, or a snapshot. Nothing is lost without a word.
+ */
+
+import type { NCSError } from './errors.js';
+import type {
+  ClientMessage,
+  DeliveryClass,
+  ErrorMessage,
+  Position,
+  Snapshot,
+  SubscribedMessage,
+  SubscribeMessage,
+  WireEvent,
+} from './generated/messages.js';
+import { errorOf } from './lanes.js';
+import { Machine, type Table } from './machine.js';
+
+/** The model as it was at a position; what comes after follows it. */
+export interface SnapshotEvent extends Position {
+  readonly type: 'snapshot';
+  readonly stream: string;
+  readonly data: Snapshot;
+}
+
+/** The connection was lost and is back, and nothing was missed. */
+export interface ResumedEvent extends Position {
+  readonly type: 'resumed';
+  readonly stream: string;
+  readonly data: Readonly<Record<string, never>>;
+}
+
+/** What a subscription gives. */
+export type StreamEvent = SnapshotEvent | ResumedEvent | WireEvent;
+
+/** What a subscription asks for; see the protocol. */
+export type SubscribeFields = Omit<SubscribeMessage, 'type' | 'id' | 'since' | 'stream'>;
+
+export type ReaderState = 'pending' | 'joining' | 'live' | 'resting' | 'paused' | 'ended';
+export type ReaderEvent =
+  | 'asked'
+  | 'joined'
+  | 'gap'
+  | 'refused_for_now'
+  | 'due'
+  | 'lost'
+  | 'pause'
+  | 'resume'
+  | 'end';
+
+export const READER_TABLE: Table<ReaderState, ReaderEvent> = {
+  pending: { asked: 'joining', pause: 'paused', lost: 'pending', end: 'ended' },
+  joining: {
+    joined: 'live',
+    refused_for_now: 'resting',
+    lost: 'pending',
+    pause: 'paused',
+    end: 'ended',
+  },
+  live: { joined: 'live', gap: 'resting', lost: 'pending', pause: 'paused', end: 'ended' },
+  resting: { due: 'pending', lost: 'pending', pause: 'paused', end: 'ended' },
+  paused: { resume: 'pending', lost: 'paused', end: 'ended' },
+  ended: {},
+};
+
+/** A server that leaves gaps is not asked again at once, and again, and again. */
+const GAP_REST_MS = 250;
+
+type Placed = Extract<WireEvent, { class: DeliveryClass }>;
+type Skip = { class: DeliveryClass; epoch: string; from: number; to: number };
+
+export class Reader {
+  readonly machine = new Machine('subscription', READER_TABLE, 'pending');
+  /** Of the present request; each has its own, so answers to old ones are told apart. */
+  id = '';
+  epoch: string | null = null;
+  /** The last offset of each class that was passed on or skipped. */
+  offsets: Partial<Record<DeliveryClass, number>> = {};
+  /** Times that an event was not the next one. */
+  gaps = 0;
+  restsUntil = Infinity;
+  /** Why it is paused: by its user, for a full queue, or for a hidden page. */
+  readonly pauses = new Set<'user' | 'full' | 'hidden'>();
+  /** First offset that was skipped since the last event of the class. */
+  #skipped: Partial<Record<DeliveryClass, number>> = {};
+
+  constructor(
+    readonly stream: string,
+    readonly fields: SubscribeFields,
+    readonly deliver: (event: StreamEvent) => void,
+    readonly fail: (error: NCSError) => void,
+  ) {}
+
+  /** Return the request for it, under a new id. */
+  request(id: string): ClientMessage {
+    this.id = id;
+    const { epoch, offsets } = this;
+    const since = epoch === null ? {} : { since: { epoch, offsets: { ...offsets } } };
+    return { type: 'subscribe', id, stream: this.stream, ...this.fields, ...since };
+  }
+
+  begin(message: SubscribedMessage): void {
+    const { stream, epoch, snapshot } = message;
+    const isResumed = message.recovered;
+    this.epoch = epoch;
+    this.offsets = { ...message.offsets };
+    this.#skipped = {};
+    const position = { stream, epoch, offsets: message.offsets };
+    if (snapshot) this.deliver({ type: 'snapshot', ...position, data: snapshot });
+    else if (isResumed) this.deliver({ type: 'resumed', ...position, data: {} });
+  }
+
+  /** Take an event; return false if it does not follow the last. */
+  event(event: Placed): boolean {
+    const first = event.from ?? event.offset ?? 0;
+    const last = event.to ?? event.offset ?? first;
+    const told = this.offsets[event.class] ?? 0;
+    if (!this.#follows(event, first)) return false;
+    if (last <= told) return true; // told already
+    const skipped = this.#skipped[event.class];
+    this.offsets[event.class] = last;
+    delete this.#skipped[event.class];
+    // What was skipped on the way is covered too, so that what is passed on has no holes.
+    this.deliver(skipped === undefined ? event : { ...event, from: skipped, to: last });
+    return true;
+  }
+
+  /** Take note of offsets that carry nothing it asked for; as `event`. */
+  skip(skip: Skip): boolean {
+    if (!this.#follows(skip, skip.from)) return false;
+    this.#skipped[skip.class] ??= skip.from;
+    this.offsets[skip.class] = Math.max(skip.to, this.offsets[skip.class] ?? 0);
+    return true;
+  }
+
+  #follows(event: { class: DeliveryClass; epoch: string }, first: number): boolean {
+    return event.epoch === this.epoch && first <= (this.offsets[event.class] ?? 0) + 1;
+  }
+}
+
+/** The subscriptions of one connection. */
+export class Readers {
+  readonly #readers = new Set<Reader>();
+  #number = 0;
+
+  /** When the first one that rests may ask again. */
+  get deadline(): number {
+    return Math.min(...[...this.#readers].map((reader) => reader.restsUntil));
+  }
+
+  add(reader: Reader): void {
+    this.#readers.add(reader);
+  }
+
+  /** Return the one that follows a stream. */
+  of(stream: string): Reader | undefined {
+    return [...this.#readers].find((reader) => reader.stream === stream);
+  }
+
+  /** Give a subscription up; return what to send. */
+  end(reader: Reader): ClientMessage[] {
+    if (!this.#readers.delete(reader)) return [];
+    const messages = this.#leave(reader);
+    reader.machine.fire('end');
+    return messages;
+  }
+
+  pause(reader: Reader, why: 'user' | 'full' | 'hidden'): ClientMessage[] {
+    reader.pauses.add(why);
+    if (!reader.machine.can('pause')) return [];
+    const messages = this.#leave(reader);
+    reader.machine.fire('pause');
+    return messages;
+  }
+
+  resume(reader: Reader, why: 'user' | 'full' | 'hidden'): void {
+    reader.pauses.delete(why);
+    if (reader.pauses.size === 0 && reader.machine.can('resume')) reader.machine.fire('resume');
+  }
+
+  /** Pause all that may be while nobody looks, or let them go on. */
+  hide(hidden: boolean): ClientMessage[] {
+    const all = [...this.#readers];
+    if (hidden) return all.flatMap((reader) => this.pause(reader, 'hidden'));
+    for (const reader of all) this.resume(reader, 'hidden');
+    return [];
+  }
+
+  disconnected(): void {
+    for (const reader of this.#readers) {
+      reader.restsUntil = Infinity;
+      reader.machine.fire('lost');
+    }
+  }
+
+  /** Return the requests that are due. */
+  requests(now: number): ClientMessage[] {
+    const messages: ClientMessage[] = [];
+    for (const reader of this.#readers) {
+      if (reader.restsUntil <= now && reader.machine.can('due')) {
+        reader.restsUntil = Infinity;
+        reader.machine.fire('due');
+      }
+      if (reader.machine.state !== 'pending') continue;
+      reader.machine.fire('asked');
+      messages.push(reader.request(`s${++this.#number}`));
+    }
+    return messages;
+  }
+
+  subscribed(message: SubscribedMessage): void {
+    const reader = this.#byId(message.id);
+    if (!reader?.machine.can('joined')) return;
+    reader.machine.fire('joined');
+    reader.begin(message);
+  }
+
+  /** Take an event; return what to send if it does not follow the last. */
+  event(event: Placed, now: number): ClientMessage[] {
+    return this.#follow(event.stream, now, (reader) => reader.event(event));
+  }
+
+  /** As `event`. */
+  skip(skip: Skip & { stream: string }, now: number): ClientMessage[] {
+    return this.#follow(skip.stream, now, (reader) => reader.skip(skip));
+  }
+
+  /** Take a refusal; return whether it was about one of them. */
+  refused(error: ErrorMessage, now: number): boolean {
+    const reader = this.#byId(error.id ?? '');
+    if (reader?.machine.state !== 'joining') return false;
+    if (error.retry === 'later') {
+      reader.machine.fire('refused_for_now');
+      reader.restsUntil = now + 1000 * (error.retry_after ?? 1);
+    } else if (error.retry !== 'reconnect') {
+      this.#readers.delete(reader);
+      reader.machine.fire('end');
+      reader.fail(errorOf(error));
+    }
+    return true;
+  }
+
+  /** End all: the session is over. */
+  fail(error: NCSError): void {
+    for (const reader of this.#readers) {
+      reader.machine.fire('end');
+      reader.fail(error);
+    }
+    this.#readers.clear();
+  }
+
+  #byId(id: string): Reader | undefined {
+    return [...this.#readers].find((reader) => reader.id === id);
+  }
+
+  #leave(reader: Reader): ClientMessage[] {
+    const asked = reader.machine.state === 'joining' || reader.machine.state === 'live';
+    return asked ? [{ type: 'unsubscribe', id: reader.id }] : [];
+  }
+
+  #follow(stream: string, now: number, take: (reader: Reader) => boolean): ClientMessage[] {
+    const reader = this.of(stream);
+    if (reader?.machine.state !== 'live' || take(reader)) return [];
+    reader.gaps += 1;
+    const messages = this.#leave(reader);
+    reader.machine.fire('gap');
+    reader.restsUntil = now + GAP_REST_MS;
+    return messages;
+  }
+}
