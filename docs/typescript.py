@@ -17,10 +17,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from msgspec import NODEFAULT
+import numpy as np
+import orjson
+from msgspec import NODEFAULT, Struct
 from msgspec import inspect as structs
 
-from ncs_protocol import Code, messages
+from ncs_protocol import JSON, MSGPACK, Code, ScaledArray, messages, pack
 from ncs_streamer.rest import shapes
 
 __all__ = ["FILES"]
@@ -86,6 +88,54 @@ def _codes() -> str:
             "export type Code = keyof typeof CODES;\n",
         ]
     )
+
+
+def _vectors() -> str:
+    """Return frames that the Python codecs made, for the tests of the SDK."""
+    frames = {}
+    for kind in get_args(messages.ServerMessage):
+        for name, optional in ((_tag(kind), False), (f"{_tag(kind)} in full", True)):
+            message = _sample(structs.type_info(kind), optional)
+            frames[name] = {
+                "json": JSON.encode(message).decode(),
+                "msgpack": MSGPACK.encode(message).hex(),
+            }
+    values = np.array([[1.0, 2.0, 0.5], [100.0, 0.0, 3.0]])
+    arrays = {
+        dtype: pack(values.astype(dtype)).hex()
+        for dtype in ("float16", "float32", "float64", "int16", "int8", "uint8")
+    }
+    scaled = ScaledArray(np.array([[2, -4, 1], [127, 0, 6]], np.int8), 0.5, 0.25)
+    arrays["scaled"] = pack(scaled).hex()
+    found = {"frames": frames, "arrays": arrays}
+    return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _sample(node: Any, optional: bool) -> Any:
+    """Return a value of a type, with or without what may be left out."""
+    match node:
+        case structs.Metadata(type=inner):
+            is_packed = (node.extra_json_schema or {}).get("title") == "packed array"
+            return (
+                np.array([[1.5, -2.5]], "f4") if is_packed else _sample(inner, optional)
+            )
+        case structs.StructType(cls=cls, fields=fields) if issubclass(cls, Struct):
+            wanted = [f for f in fields if f.required or optional]
+            return cls(**{f.name: _sample(f.type, optional) for f in wanted})
+        case structs.LiteralType(values=values):
+            return values[0]
+        case structs.ListType(item_type=item):
+            return [_sample(item, optional)]
+        case structs.DictType(key_type=key, value_type=value):
+            return {_sample(key, optional): _sample(value, optional)}
+        case structs.UnionType(types=members):
+            kept = [m for m in members if not isinstance(m, structs.NoneType)]
+            return _sample(kept[0], optional)
+        case structs.BoolType():
+            return True
+        case structs.FloatType():
+            return 0.5
+    return 7 if isinstance(node, structs.IntType) else "x"
 
 
 def _reached(kinds: Iterable[Any]) -> Iterator[Any]:
@@ -289,5 +339,6 @@ FILES = {
     _ROOT / "messages.ts": _messages,
     _ROOT / "replies.ts": _replies,
     _ROOT / "codes.ts": _codes,
+    _ROOT.parent.parent / "tests/vectors.json": _vectors,
 }
 """Each generated file and what it has to contain."""

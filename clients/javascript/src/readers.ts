@@ -104,14 +104,23 @@ export class Reader {
   }
 
   begin(message: SubscribedMessage): void {
-    const { stream, epoch, snapshot } = message;
-    const isResumed = message.recovered;
+    const { stream, epoch, snapshot, offsets } = message;
     this.epoch = epoch;
-    this.offsets = { ...message.offsets };
-    this.#skipped = {};
-    const position = { stream, epoch, offsets: message.offsets };
-    if (snapshot) this.deliver({ type: 'snapshot', ...position, data: snapshot });
-    else if (isResumed) this.deliver({ type: 'resumed', ...position, data: {} });
+    this.offsets = { ...offsets };
+    if (snapshot) {
+      this.#skipped = {};
+      this.deliver({ type: 'snapshot', stream, epoch, offsets, data: snapshot });
+    } else {
+      // What was skipped is still to be covered, by the next event of its class; but the
+      // class `latest` counts anew with each start of the server.
+      delete this.#skipped.latest;
+      const passedOn = { ...offsets };
+      for (const name of ['lossless', 'keyed'] as const) {
+        const skipped = this.#skipped[name];
+        if (skipped !== undefined) passedOn[name] = skipped - 1;
+      }
+      this.deliver({ type: 'resumed', stream, epoch, offsets: passedOn, data: {} });
+    }
   }
 
   /** Take an event; return false if it does not follow the last. */
