@@ -1,12 +1,13 @@
 /**
  * Subscriptions of a session: where each stands, and whether what comes is what follows.
  *
- * Every event says which offsets of its class it covers. One that does not follow the
- * last is not passed on: the subscription begins anew after the last one that did, and
- * the server sends what is missing, or a snapshot. Nothing is lost without a word.
+ * Every event says which offsets of its class it covers. After a reconnect what was missed
+ * is asked for by position. An event that does not follow the last, which only a defect of
+ * the server brings about, is not passed on: the position is not to be trusted then, and
+ * the subscription begins anew with a snapshot. Nothing is lost without a word.
  */
 
-import type { NCSError } from './errors.js';
+import { type NCSError, ProtocolError } from './errors.js';
 import type {
   ClientMessage,
   DeliveryClass,
@@ -80,7 +81,7 @@ export class Reader {
   epoch: string | null = null;
   /** The last offset of each class that was passed on or skipped. */
   offsets: Partial<Record<DeliveryClass, number>> = {};
-  /** Times that an event was not the next one. */
+  /** Times that an event was not the next one, and a snapshot was asked for. */
   gaps = 0;
   restsUntil = Infinity;
   /** Why it is paused: by its user, for a full queue, or for a hidden page. */
@@ -105,6 +106,9 @@ export class Reader {
 
   begin(message: SubscribedMessage): void {
     const { stream, epoch, snapshot, offsets } = message;
+    if (!message.recovered && !snapshot) {
+      throw new ProtocolError('subscribed: neither recovered nor with a snapshot');
+    }
     this.epoch = epoch;
     this.offsets = { ...offsets };
     if (snapshot) {
@@ -275,6 +279,7 @@ export class Readers {
     const reader = this.of(stream);
     if (reader?.machine.state !== 'live' || take(reader)) return [];
     reader.gaps += 1;
+    reader.epoch = null;
     const messages = this.#leave(reader);
     reader.machine.fire('gap');
     reader.restsUntil = now + GAP_REST_MS;

@@ -56,7 +56,7 @@ export class Subscription implements AsyncIterableIterator<StreamEvent> {
     return this.#reader.machine.state;
   }
 
-  /** Times that the server left out events without a word; they were asked for again. */
+  /** Times that an event was not the next one, and a snapshot was asked for. */
   get gaps(): number {
     return this.#reader.gaps;
   }

@@ -488,7 +488,14 @@ describe('what the server says', () => {
   });
 });
 
-test('an event that does not follow is not passed on, and what is missing is asked for', () => {
+test('a subscription that begins with nothing to stand on is not of the protocol', () => {
+  const session = new Session().open();
+  session.follow();
+  const { snapshot: _, ...bare } = subscribed('s1');
+  expect(session.hear(bare)).toContain('ended');
+});
+
+test('an event that does not follow is not passed on, and a snapshot is asked for', () => {
   const session = new Session().open();
   const reader = session.follow();
   session.hear(subscribed('s1'));
@@ -496,17 +503,14 @@ test('an event that does not follow is not passed on, and what is missing is ask
   expect(session.hear(update('lossless', 3))).toEqual(['send unsubscribe']);
   expect(session.hear(update('lossless', 4))).toEqual([]);
   expect(session.wait()).toEqual([250, 'send subscribe']);
-  expect(session.sent['subscribe']).toMatchObject({
-    id: 's2',
-    since: { offsets: { lossless: 1 } },
-  });
-  session.hear(resumed('s2', 1, 0));
-  for (const offset of [2, 3, 4]) session.hear(update('lossless', offset));
+  expect(session.sent['subscribe']).toEqual({ type: 'subscribe', id: 's2', stream: 'default' });
+  session.hear(subscribed('s2', { offsets: { lossless: 4 } }));
+  session.hear(update('lossless', 5));
   expect(session.seen).toEqual([
     'snapshot',
     'cluster_update 1',
-    'resumed',
-    ...[2, 3, 4].map((n) => `cluster_update ${n}`),
+    'snapshot',
+    'cluster_update 5',
   ]);
   expect(reader.gaps).toBe(1);
 });
