@@ -192,11 +192,11 @@ test('a password becomes a token, which is used from then on', async () => {
   );
   await client.login('me', 'p&ss');
   await client.listStreams();
-  expect([asked[0]?.body, asked[0]?.headers['Authorization']]).toEqual([
+  expect([asked[0]?.body, asked[0]?.headers.Authorization]).toEqual([
     'username=me&password=p%26ss',
     undefined,
   ]);
-  expect(asked[1]?.headers['Authorization']).toBe('Bearer JWT');
+  expect(asked[1]?.headers.Authorization).toBe('Bearer JWT');
 });
 
 describe('a refusal', () => {
@@ -275,7 +275,7 @@ describe('a refusal', () => {
     const token = (reason: TokenReason) => `token ${reasons.push(reason)}`;
     const client = world.client({ token, fetch: fetched });
     await expect(client.listStreams()).rejects.toThrow(AuthenticationError);
-    expect([reasons, asked.map((a) => a.headers['Authorization'])]).toEqual([
+    expect([reasons, asked.map((a) => a.headers.Authorization)]).toEqual([
       ['connect', 'expired'],
       ['Bearer token 1', 'Bearer token 2'],
     ]);

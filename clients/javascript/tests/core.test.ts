@@ -100,7 +100,7 @@ test('a session opens step by step', () => {
   expect(session.start()).toEqual(['authorizing', 'authorize connect']);
   expect(session.authorized()).toEqual(['connecting', 'connect']);
   expect(session.opened()).toEqual(['greeting', 'send hello']);
-  expect(session.sent['hello']).toEqual({
+  expect(session.sent.hello).toEqual({
     type: 'hello',
     token: 'TOKEN',
     producer: 'p',
@@ -188,7 +188,7 @@ describe('a connection that is lost', () => {
       'send points',
       'send subscribe',
     ]);
-    expect(session.sent['subscribe']).toMatchObject({
+    expect(session.sent.subscribe).toMatchObject({
       id: 's2',
       since: { epoch: 'e', offsets: { lossless: 1, keyed: 0, latest: 0 } },
     });
@@ -255,7 +255,7 @@ describe('credentials', () => {
       'authorize expiring',
     ]);
     expect(session.authorized('FRESH')).toEqual(['send auth']);
-    expect(session.sent['auth']).toMatchObject({ token: 'FRESH' });
+    expect(session.sent.auth).toMatchObject({ token: 'FRESH' });
   });
 
   test('that did not change are not sent again', () => {
@@ -377,7 +377,7 @@ describe('a page', () => {
       'send ping',
       'send subscribe',
     ]);
-    expect(session.sent['subscribe']).toMatchObject({ since: { epoch: 'e' } });
+    expect(session.sent.subscribe).toMatchObject({ since: { epoch: 'e' } });
   });
 
   test('that is hidden for a moment misses nothing', () => {
@@ -401,7 +401,7 @@ describe('what the server says', () => {
   test('of points it refuses settles that batch only', () => {
     const session = new Session().open();
     session.push(1);
-    const { id } = session.sent['points'] as { id: string };
+    const { id } = session.sent.points as { id: string };
     session.push(2);
     const refusal = {
       type: 'error',
@@ -414,7 +414,7 @@ describe('what the server says', () => {
       'send points',
     ]);
     expect(session.settled).toEqual(['ValidationError']);
-    expect(session.sent['points']).toMatchObject({ seq: 1, points: [[2]] });
+    expect(session.sent.points).toMatchObject({ seq: 1, points: [[2]] });
   });
 
   test('of a subscription it refuses ends that subscription only', () => {
@@ -503,7 +503,7 @@ test('an event that does not follow is not passed on, and a snapshot is asked fo
   expect(session.hear(update('lossless', 3))).toEqual(['send unsubscribe']);
   expect(session.hear(update('lossless', 4))).toEqual([]);
   expect(session.wait()).toEqual([250, 'send subscribe']);
-  expect(session.sent['subscribe']).toEqual({ type: 'subscribe', id: 's2', stream: 'default' });
+  expect(session.sent.subscribe).toEqual({ type: 'subscribe', id: 's2', stream: 'default' });
   session.hear(subscribed('s2', { offsets: { lossless: 4 } }));
   session.hear(update('lossless', 5));
   expect(session.seen).toEqual([

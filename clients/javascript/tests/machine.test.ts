@@ -51,6 +51,6 @@ test.each([
   ['subscription', READER_TABLE],
 ])('from every state of a %s its end can be reached', (_, table: Table<string, string>) => {
   for (const [state, row] of Object.entries(table)) {
-    expect(state === 'ended' || row['end'] === 'ended').toBe(true);
+    expect(state === 'ended' || row.end === 'ended').toBe(true);
   }
 });

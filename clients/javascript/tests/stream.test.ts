@@ -144,7 +144,7 @@ describe('sending', () => {
     const world = new World();
     const stream = await world.stream();
     const metadata: Record<string, unknown> = { value };
-    if (value === 'cycle') metadata['value'] = metadata;
+    if (value === 'cycle') metadata.value = metadata;
     expect(await fate(stream.sendPoint([1], { metadata }))).toBeInstanceOf(Error);
     expect(stream.unacknowledged).toBe(0);
   });
@@ -183,7 +183,7 @@ describe('sending', () => {
     await expect(sending).rejects.toThrow('aborted');
     world.pass(100);
     world.socket.greet();
-    expect(world.socket.sent.map((m) => [m['type'], m['points']])).toEqual([
+    expect(world.socket.sent.map((m) => [m.type, m.points])).toEqual([
       ['hello', undefined],
       ['points', [[2]]],
     ]);

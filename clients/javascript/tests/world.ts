@@ -45,7 +45,7 @@ export class FakeSocket implements WebSocketLike {
   }
 
   last(type: string): Record<string, unknown> | undefined {
-    return this.sent.findLast((message) => message['type'] === type);
+    return this.sent.findLast((message) => message.type === type);
   }
 }
 
