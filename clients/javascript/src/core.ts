@@ -102,7 +102,7 @@ export interface CoreOptions {
 
 const CONNECT_MS = 20_000; // for each step until the welcome
 const STEADY_MS = 5_000; // a connection that held this long was a success
-const PROBE_MS = 10_000; // for an answer, when in doubt whether the peer is there
+const PROBE_MS = 10_000; // for an answer, when in doubt whether the peer is there; or a heartbeat
 const CLOSING_MS = 5_000; // for the server to close what it said to reconnect
 const HIDDEN_MS = 5_000; // nobody looks for this long before subscriptions rest
 
@@ -422,7 +422,8 @@ export class SessionCore {
   /** Find out whether the peer is there. */
   #probe(now: number): void {
     if (this.#answerDue !== Infinity) return;
-    this.#answerDue = now + PROBE_MS;
+    const heartbeatMs = 1000 * (this.welcome?.heartbeat_s ?? Infinity);
+    this.#answerDue = now + Math.min(PROBE_MS, heartbeatMs);
     this.#send({ type: 'ping' });
   }
 
