@@ -11,7 +11,7 @@ KILLS ?= 200
 CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo test check chaos bench bench-quality bench-engine bench-peers check-river generate pictures format clean
+.PHONY: help demo test check chaos bench bench-quality bench-engine bench-peers check-river generate javascript pictures format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ check-river: $(VENV)/.installed-bench $(VENV)/.installed-tests ## Run river's ow
 
 generate: $(VENV)/.installed-tests ## Write the generated parts of the documents
 	$(BIN)/python docs/generate.py
+
+javascript: $(JAVASCRIPT)/node_modules/.installed ## Build the JavaScript SDK: clients/javascript/dist
+	$(NPM) run build
 
 pictures: $(VENV)/.installed ## Draw the pictures of docs/algorithm.md
 	$(BIN)/python docs/pictures.py

@@ -273,22 +273,28 @@ export class NCSStream extends SessionTarget {
   async #pass(subscription: Subscription, onMessage: (event: StreamEvent) => unknown) {
     try {
       for await (const event of subscription) {
-        try {
-          await onMessage(event);
-        } catch (error) {
-          this.#report(error as Error);
-        }
+        await this.#call(onMessage, event);
       }
     } catch (error) {
       if (error !== this.#ended) this.#report(error as Error); // told already
     }
   }
 
+  /** Call a user's callback; what it throws is told, and disturbs nothing here. */
+  async #call<T>(callback: ((value: T) => unknown) | undefined, value: T): Promise<void> {
+    try {
+      await callback?.(value);
+    } catch (error) {
+      if (callback === (this.#options.onError as unknown)) console.error(error);
+      else this.#report(error as Error);
+    }
+  }
+
   /** Tell of an error that nobody else waits for. */
   #report(error: Error): void {
     const { onError } = this.#options;
-    if (onError) onError(error);
-    else queueMicrotask(() => Promise.reject(error));
+    if (onError) void this.#call(onError, error);
+    else console.error(error);
   }
 
   #told(news: News): void {
@@ -298,17 +304,17 @@ export class NCSStream extends SessionTarget {
         this.#begun?.resolve();
         break;
       case 'reconnect':
-        onReconnect?.(news.attempt);
+        void this.#call(onReconnect, news.attempt);
         break;
       case 'error':
-        onError?.(news.error);
+        void this.#call(onError, news.error);
         break;
       case 'end':
         this.#ended = news.error ?? new ConnectionEndedError(1000, 'the session was stopped');
         this.#begun?.reject(this.#ended);
         this.#wake();
-        if (news.error) onError?.(news.error);
-        onClose?.(news.error);
+        if (news.error) void this.#call(onError, news.error);
+        void this.#call(onClose, news.error);
         this.dispatchEvent(new SessionEvent('close', news));
         return;
     }

@@ -368,6 +368,26 @@ describe('messages', () => {
     expect([seen.length, onError.mock.calls.length]).toEqual([2, 2]);
   });
 
+  test('and errors for which every callback throws are logged, and do not end anything', async () => {
+    const world = new World();
+    const logged = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const fails = () => {
+      throw new Error('a mistake of the page');
+    };
+    const options = { onMessage: fails, onError: fails, onReconnect: fails, onClose: fails };
+    const stream = await world.stream(options);
+    world.socket.hear(subscribed('s1'));
+    await settled();
+    world.socket.lose();
+    world.pass(100);
+    world.socket.greet();
+    expect(stream.state).toBe('open');
+    await stream.stop();
+    await settled();
+    expect(logged).toHaveBeenCalledTimes(3);
+    logged.mockRestore();
+  });
+
   test('are not subscribed to without a callback', async () => {
     const world = new World();
     await world.stream();
