@@ -377,7 +377,6 @@ export class SessionCore {
     this.#lastFailure = reason || (code === null ? 'cannot connect' : `closed with ${code}`);
     this.welcome = null;
     this.#answerDue = Infinity;
-    this.lanes.disconnected();
     this.readers.disconnected();
     if (code !== null && closeIsFinal(code)) {
       this.#end(new ConnectionEndedError(code, reason));

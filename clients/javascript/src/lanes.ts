@@ -151,12 +151,7 @@ export class Lanes {
     return true;
   }
 
-  /** Nothing is on its way any more. */
-  disconnected(): void {
-    for (const lane of this.#lanes.values()) lane.rewind(lane.batches[0]?.seq ?? lane.nextSeq);
-  }
-
-  /** Compare with what the server has, and go on from there. */
+  /** A new connection: nothing is on its way. Go on from what the server has. */
   welcomed(resume: Readonly<Record<string, Resume>>, credit: number): void {
     this.#credit = credit;
     for (const [stream, lane] of this.#lanes) {

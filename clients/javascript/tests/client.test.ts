@@ -154,6 +154,17 @@ test('a reset whose answer is lost is not repeated', async () => {
   expect(asked.length).toBe(1);
 });
 
+test('a reset that failed, maybe halfway, is not repeated; one that was not begun is', async () => {
+  const failed = { status: 503, body: { detail: 'no', error_code: 'STORE_UNAVAILABLE' } };
+  const first = serving(failed);
+  await expect(first.patiently(first.client.resetAlgorithm())).rejects.toThrow(RefusedError);
+  expect(first.asked.length).toBe(1);
+  const starting = { status: 503, body: { detail: 'no', error_code: 'STARTING' } };
+  const done = { body: { stream: 'default', offset: 1, clusters_removed: 0 } };
+  const second = serving(starting, done);
+  expect(await second.patiently(second.client.resetAlgorithm())).toMatchObject({ offset: 1 });
+});
+
 test('health needs no credential, and names of components stay what they are', async () => {
   const body = {
     status: 'healthy',

@@ -245,6 +245,8 @@ describe('a server that drains', () => {
     expect(session.closed(4000)).toEqual(['disconnect', 'waiting']);
     expect(session.wait()[0]).toBe(2000);
     expect(session.connect().at(-1)).toBe('send points');
+    session.closed(1006);
+    expect(session.wait()[0]).toBe(200); // what it said was for that once
   });
 });
 
@@ -269,6 +271,8 @@ describe('credentials', () => {
     session.closed(4401);
     expect(session.wait().at(-1)).toBe('authorize expired');
     expect(session.connect('FRESH').at(-1)).toBe('tell welcome');
+    session.closed(1006);
+    expect(session.wait().at(-1)).toBe('authorize connect');
   });
 
   test('that have expired and do not change are the end', () => {
@@ -417,6 +421,21 @@ describe('what the server says', () => {
     expect(session.sent.points).toMatchObject({ seq: 1, points: [[2]] });
   });
 
+  test('of points that have to wait is waited for', () => {
+    const session = new Session().open();
+    session.push();
+    const { id } = session.sent.points as { id: string };
+    const error = { type: 'error', id, seq: 1, stream: 'default', detail: '' } as const;
+    session.hear({
+      ...error,
+      code: 'overloaded',
+      blame: 'server',
+      retry: 'later',
+      retry_after: 2,
+    });
+    expect(session.wait()).toEqual([2000, 'send points']);
+  });
+
   test('of a subscription it refuses ends that subscription only', () => {
     const session = new Session().open();
     const reader = session.follow();
@@ -513,6 +532,14 @@ test('an event that does not follow is not passed on, and a snapshot is asked fo
     'cluster_update 5',
   ]);
   expect(reader.gaps).toBe(1);
+});
+
+test('an event of another epoch is not passed on', () => {
+  const session = new Session().open();
+  session.follow();
+  session.hear(subscribed('s1'));
+  expect(session.hear(update('lossless', 1, 1, { epoch: 'f' }))).toEqual(['send unsubscribe']);
+  expect(session.seen).toEqual(['snapshot']);
 });
 
 test('a session follows a stream once', () => {

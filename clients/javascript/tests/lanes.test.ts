@@ -112,21 +112,18 @@ test('an ack settles all up to its seq, and nothing else', () => {
 
 test('after a reconnect only what did not arrive is sent again, under its number', () => {
   const { bench } = opened(10, 20, 30);
-  bench.lanes.disconnected();
   expect(bench.welcome(2).map(({ seq, points }) => [seq, points[0]?.[0]])).toEqual([[3, 30]]);
   expect(bench.settled(20)).toBe('seq 2');
 });
 
 test('a server that knows another epoch of the producer knows nothing of this one', () => {
   const { bench } = opened(10);
-  bench.lanes.disconnected();
   expect(bench.welcome(1, EPOCH - 1).map(({ seq }) => seq)).toEqual([1]);
 });
 
 test('a server that forgot what it never promised to keep is given numbers without a gap', () => {
   const { bench } = opened(10, 20);
   bench.ack(1);
-  bench.lanes.disconnected();
   expect(bench.welcome(0).map(({ seq, points }) => [seq, points[0]?.[0]])).toEqual([[1, 20]]);
 });
 
@@ -159,6 +156,13 @@ test('"later" holds the stream up as long as it says, and loses nothing', () => 
   expect(bench.seqs()).toEqual([]);
   bench.lanes.tick(3000);
   expect(bench.seqs()).toEqual([1, 2]);
+});
+
+test('a refusal of what goes out anew anyway means nothing', () => {
+  const { bench, sent } = opened(10, 20);
+  bench.refuse(sent[0] as Sent, 'overloaded', 'later');
+  expect(bench.refuse(sent[1] as Sent, 'out_of_range', 'never')).toBe(false);
+  expect(bench.settled(20)).toBe('');
 });
 
 describe('credit', () => {
@@ -212,7 +216,6 @@ describe('a queue', () => {
     const bench = new Bench({ maxBatches: 2, overflow: 'drop-oldest' });
     bench.push(1);
     bench.welcome();
-    bench.lanes.disconnected();
     bench.push(2);
     bench.push(3);
     expect([bench.settled(1), bench.settled(2)]).toEqual(['', 'QueueFullError']);
@@ -220,7 +223,6 @@ describe('a queue', () => {
 
   test('gives a batch back that was never sent, and no other', () => {
     const { bench } = opened(1);
-    bench.lanes.disconnected();
     const [second, third] = [bench.push(2), bench.push(3)];
     expect(bench.lanes.withdraw(second)).toBe(true);
     expect(bench.lanes.withdraw(second)).toBe(false);
@@ -313,10 +315,7 @@ test('whatever breaks, and whatever is refused, each batch is in the model exact
           if (last && bench.lanes.withdraw(last)) last.settle(new NCSError('withdrawn'));
         } else if (what === 'arrives' || what === 'busy') arrive(what === 'busy');
         else if (what === 'answer') toClient.shift()?.();
-        else {
-          bench.lanes.disconnected();
-          connect();
-        }
+        else connect();
         send();
       };
       connect();

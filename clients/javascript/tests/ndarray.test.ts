@@ -38,7 +38,7 @@ test('halves have infinities, NaN, zeros of both signs and the smallest numbers'
   expect([...data]).toEqual([Infinity, -Infinity, Number.NaN, -0, 2 ** -24, 65504]);
 });
 
-test.each([0, 8, 16])('an array that lies at %i is used where it lies', (at) => {
+test.each([0, 4, 8, 16])('an array that lies at %i is used where it lies', (at) => {
   const frame = new Uint8Array(at + 40);
   frame.set(payload(), at);
   const { data } = unpack(frame.subarray(at, at + payload().length));

@@ -100,6 +100,30 @@ test('a server that started anew counts `latest` from zero, and the copy with it
   expect(view.performance?.points_per_second).toBe(1);
 });
 
+test('what was skipped is covered by the next event, unless its class counts anew', () => {
+  const seen: StreamEvent[] = [];
+  const reader = new Reader(
+    'default',
+    {},
+    (event) => seen.push(event),
+    () => {},
+  );
+  reader.begin(subscribed('s1'));
+  for (const of of ['keyed', 'latest'] as const) {
+    reader.event(update(of, 1));
+    reader.skip(skip(of, 2, 5));
+  }
+  reader.begin(resumed('s2', 0, 5));
+  reader.event(update('latest', 1));
+  reader.event(update('keyed', 6));
+  expect(seen.slice(3)).toMatchObject([
+    { type: 'resumed', offsets: { keyed: 1, latest: 0 } },
+    { class: 'latest', offset: 1 },
+    { class: 'keyed', offset: 6, from: 2, to: 6 },
+  ]);
+  expect(seen[4]).not.toHaveProperty('from');
+});
+
 test.each<[string, StreamEvent[]]>([
   ['before any snapshot', [update('lossless', 1)]],
   ['after a missing one', [SNAPSHOT, update('lossless', 2)]],
