@@ -124,7 +124,7 @@ def _sample(node: Any, optional: bool) -> Any:
             return cls(**{f.name: _sample(f.type, optional) for f in wanted})
         case structs.LiteralType(values=values):
             return values[0]
-        case structs.ListType(item_type=item):
+        case structs.ListType(item_type=item) | structs.VarTupleType(item_type=item):
             return [_sample(item, optional)]
         case structs.DictType(key_type=key, value_type=value):
             return {_sample(key, optional): _sample(value, optional)}
@@ -308,6 +308,8 @@ def _literal(value: Any, indent: str) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 

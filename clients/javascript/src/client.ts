@@ -64,6 +64,11 @@ export interface StreamingOptions extends Partial<StreamOptions> {
   /** What waits while there is no connection. */
   readonly queue?: QueueOptions;
   readonly backoff?: BackoffOptions;
+  /**
+   * Bytes of events that may be on their way or wait to be read, over all subscriptions.
+   * Beyond it the server leaves updates out, and says so: `lagging`, `caughtup`.
+   */
+  readonly eventCredit?: number;
   /** Return at once, and keep trying if the server is not there yet. */
   readonly lazy?: boolean;
   /** Let subscriptions rest while nobody can see the page. */
@@ -246,6 +251,7 @@ export class NCSClient {
         reconnectAttempts: options.reconnectAttempts,
         lazy,
         backoff: options.backoff,
+        eventCredit: options.eventCredit,
         pauseWhenHidden: options.pauseWhenHidden,
         random: this.#random,
       },

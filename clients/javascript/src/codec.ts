@@ -94,8 +94,8 @@ const msgpack: Codec = {
 export const CODECS: Readonly<Record<CodecName, Codec>> = { json, msgpack };
 
 /** Return how many bytes a frame, or the points in one, take on the wire. */
-export function bytesOf(part: string | Uint8Array): number {
-  if (typeof part !== 'string') return part.length;
+export function bytesOf(part: string | Uint8Array | ArrayBuffer): number {
+  if (typeof part !== 'string') return part.byteLength;
   return /^[\0-\x7f]*$/.test(part) ? part.length : new TextEncoder().encode(part).length;
 }
 

@@ -8,7 +8,7 @@
  */
 
 import { Backoff, type BackoffOptions } from './backoff.js';
-import type { Codec } from './codec.js';
+import { bytesOf, type Codec } from './codec.js';
 import {
   ConnectionEndedError,
   closeIsFinal,
@@ -72,6 +72,13 @@ export type News =
   | { readonly type: 'error'; readonly error: NCSError }
   | { readonly type: 'slowdown'; readonly reason: string; readonly retryAfterMs: number }
   | { readonly type: 'draining'; readonly reconnectAfterMs: number }
+  | {
+      readonly type: 'lagging';
+      readonly level: string;
+      readonly skipped: number;
+      readonly behindMs: number;
+    }
+  | { readonly type: 'caughtup'; readonly skipped: number }
   | { readonly type: 'end'; readonly error: NCSError | null };
 
 export type Effect =
@@ -94,10 +101,18 @@ export interface CoreOptions {
   /** Whether a first connection that fails is tried again. */
   readonly lazy?: boolean | undefined;
   readonly backoff?: BackoffOptions | undefined;
+  /** Bytes of events that may be on their way, or arrived and not read; no bound if left out. */
+  readonly eventCredit?: number | undefined;
   /** Whether subscriptions rest while nobody can see the page. */
   readonly pauseWhenHidden?: boolean | undefined;
   /** Returns a number in [0, 1). */
   readonly random: () => number;
+}
+
+/** Bytes of events that somebody keeps to read later, and the connection they came by. */
+export interface Claim {
+  readonly bytes: number;
+  readonly connection: number;
 }
 
 const CONNECT_MS = 20_000; // for each step until the welcome
@@ -128,6 +143,11 @@ export class SessionCore {
   #isOnline = true;
   #ended: NCSError | null = null;
   #lastFailure = '';
+  #connection = 0;
+  /** Bytes of the event that is arriving, until somebody claims them. */
+  #unclaimed = 0;
+  /** Bytes of events that were read since the last credit. */
+  #read = 0;
   /** The sentence of the last refusal, whole, where a close frame cuts it off. */
   #lastDetail = '';
 
@@ -209,7 +229,12 @@ export class SessionCore {
     this.#answerDue = Infinity;
     try {
       const message = this.#options.codec.decode(frame);
-      if (message) this.#receive(message, now);
+      if (message) {
+        const usesCredit = 'class' in message || message.type === 'subscribed';
+        this.#unclaimed = usesCredit ? bytesOf(frame as string | ArrayBuffer) : 0;
+        this.#receive(message, now);
+        this.#credit(this.claim()); // of what nobody keeps
+      }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#effects.push({ do: 'disconnect', code: null });
@@ -303,6 +328,18 @@ export class SessionCore {
     return this.#done(now);
   }
 
+  /** Take over the event that is arriving: its bytes count as unread until `read`. */
+  claim(): Claim {
+    const claim = { bytes: this.#unclaimed, connection: this.#connection };
+    this.#unclaimed = 0;
+    return claim;
+  }
+
+  read(claim: Claim, now: number): Effect[] {
+    this.#credit(claim);
+    return this.#done(now);
+  }
+
   /** End the session; what is not acknowledged may be lost. */
   stop(now: number): Effect[] {
     if (this.state !== 'ended') {
@@ -339,6 +376,14 @@ export class SessionCore {
         this.#tell({ type: 'slowdown', reason, retryAfterMs });
         break;
       }
+      case 'lagging': {
+        const { level, skipped, behind_ms: behindMs } = message;
+        this.#tell({ type: 'lagging', level, skipped, behindMs });
+        break;
+      }
+      case 'caught_up':
+        this.#tell({ type: 'caughtup', skipped: message.skipped });
+        break;
       case 'draining':
         if (this.state === 'open') this.#step('drains');
         this.#reconnectAt = now + message.reconnect_after_ms;
@@ -358,6 +403,20 @@ export class SessionCore {
     this.lanes.welcomed(welcome.resume ?? {}, welcome.credit);
     this.#step('welcomed');
     this.#tell({ type: 'welcome', welcome });
+    this.#connection += 1;
+    this.#read = 0;
+    const { eventCredit } = this.#options;
+    if (eventCredit !== undefined) this.#send({ type: 'credit', bytes: eventCredit });
+  }
+
+  /** Let as much more come as was read, but not for every little bit. */
+  #credit({ bytes, connection }: Claim): void {
+    const { eventCredit } = this.#options;
+    if (eventCredit === undefined || connection !== this.#connection || !this.welcome) return;
+    this.#read += bytes;
+    if (this.#read * 2 < eventCredit) return;
+    this.#send({ type: 'credit', bytes: this.#read });
+    this.#read = 0;
   }
 
   #refused(error: ErrorMessage, now: number): void {

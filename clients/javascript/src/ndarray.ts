@@ -12,7 +12,7 @@ export const EXT_NDARRAY = 0x10;
 
 export interface PackedArray {
   /** In C order. Where its bytes happen to be aligned, a view of the frame; else a copy. */
-  readonly data: Float32Array | Float64Array | Int16Array | Int8Array | Uint8Array;
+  readonly data: Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
   readonly shape: readonly number[];
 }
 
@@ -29,8 +29,9 @@ const KINDS: Readonly<Record<number, Kind>> = {
   4: { bytes: 2, of: (b, at, n) => new Int16Array(b, at, n) },
   5: { bytes: 1, of: (b, at, n) => new Int8Array(b, at, n) },
   6: { bytes: 1, of: (b, at, n) => new Uint8Array(b, at, n) },
+  7: { bytes: 4, of: (b, at, n) => new Int32Array(b, at, n) },
 };
-const SCALABLE_FROM = 4;
+const SCALABLE = [4, 5, 6];
 const SCALED = 1;
 const MAX_DIMENSIONS = 4;
 const ALIGNMENT = 8;
@@ -68,7 +69,7 @@ export function unpack(payload: Uint8Array): PackedArray {
   const kind = KINDS[dtype];
   if (!kind) throw bad(`unknown dtype ${dtype}`);
   if (dimensions < 1 || dimensions > MAX_DIMENSIONS) throw bad(`${dimensions} dimensions`);
-  if (reserved || flags & ~SCALED || (flags && dtype < SCALABLE_FROM)) {
+  if (reserved || flags & ~SCALED || (flags && !SCALABLE.includes(dtype))) {
     throw bad(`unknown flags ${flags}`);
   }
   const scaleAt = 4 + 4 * dimensions;

@@ -115,13 +115,15 @@ export class Reader {
       this.#skipped = {};
       this.deliver({ type: 'snapshot', stream, epoch, offsets, data: snapshot });
     } else {
-      // What was skipped is still to be covered, by the next event of its class; but the
-      // class `latest` counts anew with each start of the server.
-      delete this.#skipped.latest;
+      // What was skipped is still to be covered, by the next event of its class; but only
+      // these two go on counting when the server starts anew.
+      const { lossless, keyed } = this.#skipped;
+      this.#skipped = {};
       const passedOn = { ...offsets };
-      for (const name of ['lossless', 'keyed'] as const) {
-        const skipped = this.#skipped[name];
-        if (skipped !== undefined) passedOn[name] = skipped - 1;
+      for (const [name, skipped] of Object.entries({ lossless, keyed })) {
+        if (skipped === undefined) continue;
+        this.#skipped[name as DeliveryClass] = skipped;
+        passedOn[name as DeliveryClass] = skipped - 1;
       }
       this.deliver({ type: 'resumed', stream, epoch, offsets: passedOn, data: {} });
     }

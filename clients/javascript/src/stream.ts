@@ -2,7 +2,13 @@
 
 import type { Body, Codec } from './codec.js';
 import { Connection, type ConnectionOptions } from './connection.js';
-import { type CoreOptions, type News, SessionCore, type SessionState } from './core.js';
+import {
+  type Claim,
+  type CoreOptions,
+  type News,
+  SessionCore,
+  type SessionState,
+} from './core.js';
 import { ConnectionEndedError, NCSError } from './errors.js';
 import {
   type ResultDetail,
@@ -195,6 +201,8 @@ export class NCSStream extends SessionTarget {
     const connection = this.#connection;
     const core = this.#core;
     const owner = {
+      claim: () => core.claim(),
+      read: (claim: Claim) => connection.perform(core.read(claim, connection.now)),
       pause: (reader: Reader, why: 'user' | 'full') =>
         connection.perform(core.pause(reader, why, connection.now)),
       resume: (reader: Reader, why: 'user' | 'full') =>

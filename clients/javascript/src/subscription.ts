@@ -6,21 +6,27 @@
  * out by the server, and nothing is lost here.
  */
 
+import type { Claim } from './core.js';
 import { ConnectionEndedError, type NCSError } from './errors.js';
 import { Reader, type ReaderState, type StreamEvent, type SubscribeFields } from './readers.js';
 
 /** What a subscription asks of its session. */
 export interface SubscriptionOwner {
+  /** Take over the event that is being delivered; its bytes count as unread until `read`. */
+  claim(): Claim;
+  read(claim: Claim): void;
   pause(reader: Reader, why: 'user' | 'full'): void;
   resume(reader: Reader, why: 'user' | 'full'): void;
   unsubscribe(reader: Reader): void;
 }
 
+type Unread = { readonly event: StreamEvent; readonly claim: Claim };
+
 export class Subscription implements AsyncIterableIterator<StreamEvent> {
   readonly #reader: Reader;
   readonly #owner: SubscriptionOwner;
   readonly #maxQueue: number;
-  readonly #queue: StreamEvent[] = [];
+  readonly #queue: Unread[] = [];
   #read = 0;
   #arrival: Promise<void> | null = null;
   #wake = (): void => {};
@@ -108,7 +114,7 @@ export class Subscription implements AsyncIterableIterator<StreamEvent> {
 
   async return(): Promise<IteratorResult<StreamEvent, undefined>> {
     this.close();
-    this.#queue.length = this.#read = 0;
+    while (this.queued > 0) this.#take();
     return { done: true, value: undefined };
   }
 
@@ -117,18 +123,19 @@ export class Subscription implements AsyncIterableIterator<StreamEvent> {
   }
 
   #take(): StreamEvent {
-    const event = this.#queue[this.#read++] as StreamEvent;
+    const { event, claim } = this.#queue[this.#read++] as Unread;
     // Amortized: a shift of every event would move the whole queue each time.
     if (this.#read * 2 > this.#maxQueue) this.#read -= this.#queue.splice(0, this.#read).length;
     if (this.#reader.pauses.has('full') && this.queued * 2 <= this.#maxQueue) {
       this.#owner.resume(this.#reader, 'full');
     }
+    this.#owner.read(claim);
     return event;
   }
 
   #deliver(event: StreamEvent): void {
     if (this.#finished) return;
-    this.#queue.push(event);
+    this.#queue.push({ event, claim: this.#owner.claim() });
     if (this.queued >= this.#maxQueue) this.#owner.pause(this.#reader, 'full');
     this.#tell();
   }

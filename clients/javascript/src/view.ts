@@ -64,7 +64,7 @@ export class ClusterView {
     this.#highest = Math.max(-1, ...this.clusters.keys());
   }
 
-  /** Go on where it stood; the class `latest` counts anew with each start of the server. */
+  /** Go on where it stood; the other classes count anew with each start of the server. */
   #stand({ epoch, offsets }: Position): void {
     for (const name of ['lossless', 'keyed'] as const) {
       if (epoch !== this.#epoch || offsets[name] !== this.#offsets[name]) {
@@ -107,7 +107,7 @@ export class ClusterView {
     const { cluster_id: id } = cluster;
     if (change === 'merged' || change === 'removed') {
       this.clusters.delete(id);
-    } else if (cluster.centroid && (id > this.#highest || this.clusters.has(id))) {
+    } else if (cluster.radius !== undefined && (id > this.#highest || this.clusters.has(id))) {
       // Ids are never given twice: an update of one that is not here any more was
       // overtaken by the event that ended it.
       this.clusters.set(id, cluster as ClusterInfo);

@@ -489,6 +489,18 @@ describe('what the server says', () => {
     ).toEqual(['tell slowdown']);
   });
 
+  test('of a reader that is behind is told', () => {
+    const session = new Session().open();
+    const lagging = {
+      type: 'lagging',
+      level: 'skipping',
+      skipped: 3,
+      behind_ms: 5000,
+    } as const;
+    expect(session.hear(lagging)).toEqual(['tell lagging']);
+    expect(session.hear({ type: 'caught_up', skipped: 3 })).toEqual(['tell caughtup']);
+  });
+
   test('out of turn means nothing', () => {
     const session = new Session().open();
     expect(session.hear(welcome({ credit: 1 }))).toEqual([]);
@@ -540,6 +552,67 @@ test('an event of another epoch is not passed on', () => {
   session.hear(subscribed('s1'));
   expect(session.hear(update('lossless', 1, 1, { epoch: 'f' }))).toEqual(['send unsubscribe']);
   expect(session.seen).toEqual(['snapshot']);
+});
+
+test('a reader that was too far behind goes on from a snapshot in mid-stream', () => {
+  const session = new Session().open();
+  const reader = session.follow();
+  session.hear(subscribed('s1'));
+  session.hear(update('lossless', 1));
+  const offsets = { lossless: 1, keyed: 9 };
+  session.hear(subscribed('s1', { offsets }));
+  session.hear(update('keyed', 10));
+  expect(session.seen).toEqual([
+    'snapshot',
+    'cluster_update 1',
+    'snapshot',
+    'cluster_update 10',
+  ]);
+  expect(reader.gaps).toBe(0);
+});
+
+describe('credit for events', () => {
+  const frame = JSON.stringify(update('keyed', 1)).length;
+
+  test('is given once the session is open, before anything is subscribed to', () => {
+    const session = new Session({ eventCredit: 1000 });
+    session.start();
+    session.follow();
+    expect(session.connect().slice(-3)).toEqual([
+      'tell welcome',
+      'send credit',
+      'send subscribe',
+    ]);
+    expect(session.sent.credit).toEqual({ type: 'credit', bytes: 1000 });
+  });
+
+  test('is given again for what was read, but not for every little bit', () => {
+    const session = new Session({ eventCredit: 4 * frame }).open();
+    const claim = { bytes: frame, connection: 1 };
+    const read = [1, 2, 3].map(() => session.say(session.core.read(claim, 0)));
+    expect(read).toEqual([[], ['send credit'], []]);
+    expect(session.sent.credit).toEqual({ type: 'credit', bytes: 2 * frame });
+  });
+
+  test('is given at once for what nobody keeps', () => {
+    const session = new Session({ eventCredit: frame }).open();
+    expect(session.hear(update('keyed', 1))).toEqual(['send credit']);
+    expect(session.hear(ack(1))).toEqual([]);
+  });
+
+  test('of another connection means nothing', () => {
+    const session = new Session({ eventCredit: 10 }).open();
+    session.closed(1006);
+    session.wait();
+    session.connect();
+    expect(session.say(session.core.read({ bytes: 99, connection: 1 }, 0))).toEqual([]);
+  });
+
+  test('is not spoken of unless it is wanted', () => {
+    const session = new Session().open();
+    expect(session.hear(update('keyed', 1))).toEqual([]);
+    expect(session.sent).not.toHaveProperty('credit');
+  });
 });
 
 test('a session follows a stream once', () => {

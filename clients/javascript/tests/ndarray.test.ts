@@ -31,6 +31,14 @@ test('what is packed is what the server packs', () => {
   expect(pack(Float64Array.from(values), [2, 3])).toEqual(bytes(vectors.arrays.float64));
 });
 
+test('32-bit integers, as cluster ids are, are read', () => {
+  const head = Uint8Array.of(7, 1, 0, 0, 2, 0, 0, 0);
+  const { data } = unpack(
+    Uint8Array.of(...head, ...new Uint8Array(Int32Array.of(-1, 70_000).buffer)),
+  );
+  expect([data.constructor.name, [...data]]).toEqual(['Int32Array', [-1, 70_000]]);
+});
+
 test('halves have infinities, NaN, zeros of both signs and the smallest numbers', () => {
   const bits = Uint16Array.of(0x7c00, 0xfc00, 0x7e00, 0x8000, 0x0001, 0x7bff);
   const head = Uint8Array.of(3, 1, 0, 0, 6, 0, 0, 0);

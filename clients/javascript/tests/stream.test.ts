@@ -415,13 +415,38 @@ describe('subscribing', () => {
   test('asks for what was wanted, in the names of the wire', async () => {
     const world = new World();
     const stream = await world.stream();
-    stream.subscribe({ stream: 'other', events: ['drift_detection'] });
+    stream.subscribe({
+      stream: 'other',
+      events: ['drift_detection'],
+      maxHz: 2,
+      epsilon: { size: 0.1 },
+      filter: { clusters: [1, 2], minSeverity: 'high' },
+      centroids: false,
+    });
     expect(world.socket.last('subscribe')).toEqual({
+      max_hz: 2,
+      epsilon: { size: 0.1 },
+      filter: { clusters: [1, 2], min_severity: 'high' },
+      centroids: false,
       type: 'subscribe',
       id: 's1',
       stream: 'other',
       events: ['drift_detection'],
     });
+  });
+
+  test('gives credit for what is read', async () => {
+    const world = new World();
+    const stream = await world.stream({ eventCredit: 200 });
+    const subscription = stream.subscribe();
+    world.socket.hear(subscribed('s1'));
+    world.socket.hear(update('keyed', 1));
+    const granted = () => world.socket.sent.filter(({ type }) => type === 'credit').length;
+    expect(granted()).toBe(1);
+    await subscription.next();
+    expect(granted()).toBe(2);
+    const size = JSON.stringify(subscribed('s1')).length;
+    expect(world.socket.last('credit')).toEqual({ type: 'credit', bytes: size });
   });
 
   test('goes on over a reconnect', async () => {

@@ -6,6 +6,7 @@ import { update } from './wire.js';
 
 function follow(maxQueue = 4) {
   const asked: string[] = [];
+  let read = 0;
   const subscription: Subscription = new Subscription(
     {
       pause: (reader, why) => {
@@ -17,6 +18,10 @@ function follow(maxQueue = 4) {
         asked.push(`resume ${why}`);
       },
       unsubscribe: () => asked.push('unsubscribe'),
+      claim: () => ({ bytes: 10, connection: 1 }),
+      read: ({ bytes }) => {
+        read += bytes;
+      },
     },
     'default',
     {},
@@ -26,7 +31,7 @@ function follow(maxQueue = 4) {
   const hear = (...offsets: number[]) => {
     for (const offset of offsets) reader.deliver(update('keyed', offset));
   };
-  return { subscription, reader, asked, hear };
+  return { subscription, reader, asked, hear, read: () => read };
 }
 
 const offset = (event: StreamEvent | undefined) =>
@@ -84,6 +89,15 @@ test('a session that was stopped ends the loop without an error', async () => {
   const waiting = subscription.next();
   reader.fail(new ConnectionEndedError(1000, 'stopped'));
   expect((await waiting).done).toBe(true);
+});
+
+test('what was read is told, and so is what was never read when the loop is left', async () => {
+  const { subscription, hear, read } = follow();
+  hear(1, 2, 3);
+  await subscription.next();
+  expect(read()).toBe(10);
+  await subscription.return();
+  expect(read()).toBe(30);
 });
 
 test('thousands of events pass through a small queue', async () => {

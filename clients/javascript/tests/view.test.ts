@@ -57,6 +57,12 @@ test('a cluster that is gone stays gone, whatever update of it was overtaken', (
   expect(sizes(view)).toEqual([]);
 });
 
+test('a copy without centroids is kept as well', () => {
+  const { centroid: _, ...bare } = cluster(1, 9);
+  const event = update('keyed', 1, 1, { data: { ...bare, change: 'updated' } });
+  expect(viewOf(SNAPSHOT, event).clusters.get(1)).toEqual(bare);
+});
+
 test('another snapshot replaces everything', () => {
   const other: StreamEvent = { ...SNAPSHOT, epoch: 'f', data: snapshot(cluster(7)) };
   expect(sizes(viewOf(SNAPSHOT, update('lossless', 1, 2), other))).toEqual([[7, 1]]);

@@ -16,6 +16,7 @@ from ncs_streamer.verify.proxy import Proxy
 pytestmark = pytest.mark.integration
 
 GATEWAY = SDK / "tests" / "live" / "gateway.js"
+SLOW_READER = SDK / "tests" / "live" / "slow_reader.js"
 
 
 async def acked(program: NodeProgram, more: int) -> None:
@@ -36,6 +37,17 @@ async def finish(program: NodeProgram, server: ServerProcess) -> None:
     async with client_of(server) as client:
         status = await client.get_algorithm_status("s")
         assert program.last("pushed") == status.total_points_processed
+    await agree(program, server)
+    assert 0 == await program.ended()
+    assert 0 == program.last("gaps")
+    assert "ended" == program.last("state")
+    assert "null" == program.last("closed")
+    assert_lossless_once(program.said)
+
+
+async def agree(program: NodeProgram, server: ServerProcess) -> None:
+    """Wait until its copy of the clusters is what the server has."""
+    async with client_of(server) as client:
         clusters = {c.cluster_id: c for c in await client.get_clusters("s")}
     assert len(clusters) >= 3
 
@@ -51,11 +63,6 @@ async def finish(program: NodeProgram, server: ServerProcess) -> None:
         )
 
     await program.until(agrees)
-    assert 0 == await program.ended()
-    assert 0 == program.last("gaps")
-    assert "ended" == program.last("state")
-    assert "null" == program.last("closed")
-    assert_lossless_once(program.said)
 
 
 def assert_lossless_once(said: list[dict[str, Any]]) -> None:
@@ -167,3 +174,30 @@ async def test_a_second_program_of_the_same_name_ends_the_first(tmp_path: Path) 
             await acked(second, 20)
             assert 0 != await first.ended()
         assert "producer_replaced" in first.last("closed")
+
+
+async def test_a_slow_reader_is_told_what_it_misses_and_its_copy_is_exact_again(
+    tmp_path: Path,
+) -> None:
+    flags = ("--lagging-s", "0.1", "--skipping-s", "0.3")
+    async with (
+        server_on(tmp_path, *flags) as server,
+        client_of(server) as client,
+        client.stream(streams=["s"]) as session,
+        node(SLOW_READER, NCS_URL=server.url, NCS_TOKEN=token()) as program,
+    ):
+        n = 0
+        while "skipping" not in program.all("lagging"):
+            n += 1
+            await session.send([[i % 4 * 30 + n % 7 / 7, n % 5] for i in range(40)],
+                               stream="s")  # fmt: skip
+            assert program.process.returncode is None
+        assert [] == program.all("snapshot")
+        program.tell("read")
+        await program.until(lambda: program.all("caughtup"))
+        assert 2 == len(program.all("snapshot"))  # the second one in mid-stream
+        await agree(program, server)
+        assert_lossless_once(program.said)
+        assert [True] == program.all("bare")
+        assert [] == program.all("state")  # it was the same connection all the time
+        assert 0 == await program.ended()

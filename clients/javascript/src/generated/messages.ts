@@ -4,11 +4,13 @@ import type { PackedArray } from '../ndarray.js';
 
 export type ClusterChange = 'created' | 'updated' | 'merged' | 'split' | 'removed';
 
-export type DeliveryClass = 'lossless' | 'keyed' | 'latest';
+export type DeliveryClass = 'lossless' | 'keyed' | 'latest' | 'sampled';
 
 export type EventType = 'cluster_update' | 'drift_detection' | 'algorithm_status' | 'performance_metrics';
 
 export type ResultDetail = 'none' | 'summary' | 'full';
+
+export type Severity = 'low' | 'medium' | 'high';
 
 /** Opens the session. Must come first unless the handshake carried a credential. */
 export interface HelloMessage {
@@ -56,6 +58,29 @@ export interface Position {
   readonly offsets: Partial<Readonly<Record<DeliveryClass, number>>>;
 }
 
+/**
+ * How much a cluster has to change for an update of it to be sent: more than either of what
+ * is given here. It is measured from what subscriptions with these options were told last.
+ * One that begins in between, with a newer snapshot, may be off by up to twice as much.
+ */
+export interface Epsilon {
+  /** Distance of the centroid from where it was told last, in units of the input. */
+  readonly centroid?: number;
+  /** Change of the size, as a share of what was told last. */
+  readonly size?: number;
+}
+
+/** What of the events is wanted; everything that is left out is let pass. */
+export interface EventFilter {
+  /**
+   * Only these clusters and what merges into them, in the snapshot too. Drift that affects
+   * none in particular concerns all.
+   */
+  readonly clusters?: readonly number[];
+  /** Only drift that is at least so severe. */
+  readonly min_severity?: Severity;
+}
+
 /** Asks for the model of a stream and the events after it. */
 export interface SubscribeMessage {
   readonly type: 'subscribe';
@@ -64,6 +89,14 @@ export interface SubscribeMessage {
   readonly events?: readonly EventType[];
   /** Resume after this position instead of starting anew. */
   readonly since?: Position;
+  /** Updates of the classes that conflate come at most so often a second. */
+  readonly max_hz?: number;
+  /** Updates of clusters that changed less are left out. */
+  readonly epsilon?: Epsilon;
+  /** Which of the events are wanted. */
+  readonly filter?: EventFilter;
+  /** Whether clusters come with their centroids, which are most of their bytes. */
+  readonly centroids?: boolean;
 }
 
 /** Ends a subscription. */
@@ -90,6 +123,20 @@ export interface StatusMessage {
   readonly type: 'status';
   readonly id: string;
   readonly stream?: string;
+}
+
+/**
+ * Lets the server send so many bytes more of events on this connection. The first one makes
+ * events wait for credit, those of all subscriptions; a client that never sends one is sent
+ * them as fast as its socket takes them.
+ */
+export interface CreditMessage {
+  readonly type: 'credit';
+  /**
+   * Bytes of frames without their headers. Subscriptions and their events use it up, answers
+   * to other requests do not.
+   */
+  readonly bytes: number;
 }
 
 /** Where a producer stands on one stream. */
@@ -172,7 +219,8 @@ export interface ClusterInfo {
   readonly cluster_id: number;
   /** Points assigned to it since it was created. */
   readonly size: number;
-  readonly centroid: readonly number[];
+  /** Left out for a subscription without `centroids`. */
+  readonly centroid?: readonly number[];
   /** Root mean square distance to the centroid, in units of the input. */
   readonly radius: number;
   /** [0, 1]: how compact and apart it is. */
@@ -215,7 +263,11 @@ export interface Snapshot {
   readonly status: AlgorithmStatus;
 }
 
-/** A subscription has begun. */
+/**
+ * A subscription has begun, or begins anew. The second for a reader that was too far behind:
+ * what it was to be told since is left out, except for lossless events, and it goes on from
+ * this snapshot.
+ */
 export interface SubscribedMessage {
   readonly type: 'subscribed';
   readonly id: string;
@@ -258,6 +310,30 @@ export interface SlowDownMessage {
   readonly reason: string;
   /** How long that will take, at the rate of late. */
   readonly retry_after_ms: number;
+}
+
+/** Events wait for this connection: it reads too slowly, or gives no credit. */
+export interface LaggingMessage {
+  readonly type: 'lagging';
+  /**
+   * `lagging`: updates are told less often. `skipping`: they are not told at all any more,
+   * and a `subscribed` with a fresh snapshot will take their place.
+   */
+  readonly level: 'lagging' | 'skipping';
+  /**
+   * Updates that were left out since this began, each covered by a later one or by the
+   * snapshot.
+   */
+  readonly skipped: number;
+  /** For how long the oldest of what waits has been waiting. */
+  readonly behind_ms: number;
+}
+
+/** Nothing waits for this connection any more; ends what `lagging` told. */
+export interface CaughtUpMessage {
+  readonly type: 'caught_up';
+  /** As in `lagging`. */
+  readonly skipped: number;
 }
 
 /** The server is shutting down; the socket closes after the last ack. */
@@ -351,7 +427,7 @@ export interface ClusterUpdateEvent {
 
 /** The data no longer come from where they came from. */
 export interface DriftDetection {
-  readonly severity: 'high' | 'low' | 'medium';
+  readonly severity: Severity;
   readonly affected_clusters: readonly number[];
   readonly recommendation: string;
   readonly statistic: number;
@@ -423,7 +499,8 @@ export type ClientMessage =
   | UnsubscribeMessage
   | AuthMessage
   | PingMessage
-  | StatusMessage;
+  | StatusMessage
+  | CreditMessage;
 
 export type ServerMessage =
   | WelcomeMessage
@@ -434,6 +511,8 @@ export type ServerMessage =
   | AuthenticatedMessage
   | TokenExpiringMessage
   | SlowDownMessage
+  | LaggingMessage
+  | CaughtUpMessage
   | DrainingMessage
   | PongMessage
   | StatusReplyMessage
@@ -466,6 +545,8 @@ export const SERVER_MESSAGES = {
   authenticated: 'Authenticated',
   token_expiring: 'TokenExpiring',
   slow_down: 'SlowDown',
+  lagging: 'Lagging',
+  caught_up: 'CaughtUp',
   draining: 'Draining',
   pong: 'Pong',
   status: 'StatusReply',
@@ -525,7 +606,7 @@ export const SHAPES = {
   ClusterInfo: {
     cluster_id: 'number',
     size: 'number',
-    centroid: '[number]',
+    centroid: '[number]?',
     radius: 'number',
     quality: 'number',
     confidence: 'number',
@@ -575,6 +656,14 @@ export const SHAPES = {
   SlowDown: {
     reason: 'string',
     retry_after_ms: 'number',
+  },
+  Lagging: {
+    level: 'string',
+    skipped: 'number',
+    behind_ms: 'number',
+  },
+  CaughtUp: {
+    skipped: 'number',
   },
   Draining: {
     reconnect_after_ms: 'number',
