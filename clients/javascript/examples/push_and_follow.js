@@ -25,8 +25,10 @@ for (let n = 0; n < 20; n += 1) {
   if (n === 0) console.log(`${accepted} points are in the model`);
 }
 
-const seen = () => [...view.clusters.values()].reduce((sum, { size }) => sum + size, 0);
-while (seen() < 40) await new Promise((resolve) => setTimeout(resolve, 50)); // events follow acks
+// Events follow the acks; the state of the engine comes about once a second.
+const seen = () => view.status?.total_points_processed ?? 0;
+while (seen() < 40) await new Promise((resolve) => setTimeout(resolve, 50));
+console.log(`${seen()} points in ${view.clusters.size} clusters`);
 for (const { cluster_id, size, centroid } of view.clusters.values()) {
   console.log(`cluster ${cluster_id}: ${size} points around ${centroid.map(Math.round)}`);
 }

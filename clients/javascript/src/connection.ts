@@ -20,6 +20,9 @@ export interface ConnectionOptions {
   readonly surroundings: Surroundings;
 }
 
+/** Timers that are longer go off at once; going off early does no harm. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export class Connection {
   #socket: WebSocketLike | null = null;
   #timer: unknown = null;
@@ -143,7 +146,7 @@ export class Connection {
         this.#timerAt = Infinity;
         this.perform(this.core.tick(this.now));
       },
-      Math.max(0, deadline - this.now),
+      Math.min(Math.max(0, deadline - this.now), MAX_TIMER_MS),
     );
   }
 }

@@ -119,6 +119,7 @@ const CONNECT_MS = 20_000; // for each step until the welcome
 const STEADY_MS = 5_000; // a connection that held this long was a success
 const PROBE_MS = 10_000; // for an answer, when in doubt whether the peer is there; or a heartbeat
 const CLOSING_MS = 5_000; // for the server to close what it said to reconnect
+const LONGEST_MS = 3_600_000; // whatever a draining server says
 const HIDDEN_MS = 5_000; // nobody looks for this long before subscriptions rest
 
 export class SessionCore {
@@ -386,7 +387,7 @@ export class SessionCore {
         break;
       case 'draining':
         if (this.state === 'open') this.#step('drains');
-        this.#reconnectAt = now + message.reconnect_after_ms;
+        this.#reconnectAt = now + Math.min(message.reconnect_after_ms || 0, LONGEST_MS);
         this.#tell({ type: 'draining', reconnectAfterMs: message.reconnect_after_ms });
         break;
       default:
@@ -433,7 +434,9 @@ export class SessionCore {
 
   #lost(code: number | null, reason: string, now: number): void {
     this.#effects.push({ do: 'disconnect', code: null });
-    this.#lastFailure = reason || (code === null ? 'cannot connect' : `closed with ${code}`);
+    const silent = this.welcome ? 'the connection was lost' : 'cannot connect';
+    this.#lastFailure =
+      reason || (code === null || code === 1006 ? silent : `closed with ${code}`);
     this.welcome = null;
     this.#answerDue = Infinity;
     this.readers.disconnected();
@@ -474,14 +477,18 @@ export class SessionCore {
 
   get #probeAt(): number {
     const asked = this.#answerDue !== Infinity;
-    return asked || !this.welcome ? Infinity : this.#heardAt + 1000 * this.welcome.heartbeat_s;
+    return asked || !this.welcome ? Infinity : this.#heardAt + this.#heartbeatMs;
+  }
+
+  get #heartbeatMs(): number {
+    const seconds = this.welcome?.heartbeat_s ?? 0;
+    return seconds > 1 ? 1000 * seconds : 1000;
   }
 
   /** Find out whether the peer is there. */
   #probe(now: number): void {
     if (this.#answerDue !== Infinity) return;
-    const heartbeatMs = 1000 * (this.welcome?.heartbeat_s ?? Infinity);
-    this.#answerDue = now + Math.min(PROBE_MS, heartbeatMs);
+    this.#answerDue = now + Math.min(PROBE_MS, this.#heartbeatMs);
     this.#send({ type: 'ping' });
   }
 

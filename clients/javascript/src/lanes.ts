@@ -15,6 +15,9 @@ import { type Body, bytesOf, type Codec, type Frame, type PointsHead } from './c
 import { type NCSError, QueueFullError, refusedError } from './errors.js';
 import type { AckMessage, ErrorMessage, Resume } from './generated/messages.js';
 
+/** No server is to be waited for longer than that, whatever it says. */
+const LONGEST_S = 3600;
+
 /** What became of a batch that is in the model. */
 export interface Receipt {
   readonly seq: number;
@@ -181,7 +184,7 @@ export class Lanes {
       lane.rewind(error.expected_seq);
     } else if (error.retry === 'later' || error.retry === 'reconnect') {
       lane.rewind(batch.seq);
-      lane.pausedUntil = now + 1000 * (error.retry_after ?? 1);
+      lane.pausedUntil = now + waitMs(error);
     } else {
       lane.remove(batch);
       this.#forget(batch);
@@ -287,4 +290,9 @@ export class Lanes {
 export function errorOf(error: ErrorMessage): NCSError {
   const { code, detail, index, retry_after: retryAfter } = error;
   return refusedError({ code, detail, index, retryAfter });
+}
+
+/** Return how long a refusal wants to be waited for. */
+export function waitMs({ retry_after: seconds = 1 }: ErrorMessage): number {
+  return 1000 * (seconds >= 0 && seconds < LONGEST_S ? seconds : LONGEST_S);
 }

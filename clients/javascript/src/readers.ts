@@ -18,7 +18,7 @@ import type {
   SubscribeMessage,
   WireEvent,
 } from './generated/messages.js';
-import { errorOf } from './lanes.js';
+import { errorOf, waitMs } from './lanes.js';
 import { Machine, type Table } from './machine.js';
 
 /** The model as it was at a position; what comes after follows it. */
@@ -159,26 +159,28 @@ export class Reader {
 
 /** The subscriptions of one connection. */
 export class Readers {
-  readonly #readers = new Set<Reader>();
+  /** By the stream that they follow. */
+  readonly #readers = new Map<string, Reader>();
   #number = 0;
 
   /** When the first one that rests may ask again. */
   get deadline(): number {
-    return Math.min(...[...this.#readers].map((reader) => reader.restsUntil));
+    return Math.min(...[...this.#readers.values()].map((reader) => reader.restsUntil));
   }
 
   add(reader: Reader): void {
-    this.#readers.add(reader);
+    this.#readers.set(reader.stream, reader);
   }
 
   /** Return the one that follows a stream. */
   of(stream: string): Reader | undefined {
-    return [...this.#readers].find((reader) => reader.stream === stream);
+    return this.#readers.get(stream);
   }
 
   /** Give a subscription up; return what to send. */
   end(reader: Reader): ClientMessage[] {
-    if (!this.#readers.delete(reader)) return [];
+    if (reader.machine.state === 'ended') return [];
+    this.#readers.delete(reader.stream);
     const messages = this.#leave(reader);
     reader.machine.fire('end');
     return messages;
@@ -199,14 +201,14 @@ export class Readers {
 
   /** Pause all that may be while nobody looks, or let them go on. */
   hide(hidden: boolean): ClientMessage[] {
-    const all = [...this.#readers];
+    const all = [...this.#readers.values()];
     if (hidden) return all.flatMap((reader) => this.pause(reader, 'hidden'));
     for (const reader of all) this.resume(reader, 'hidden');
     return [];
   }
 
   disconnected(): void {
-    for (const reader of this.#readers) {
+    for (const reader of this.#readers.values()) {
       reader.restsUntil = Infinity;
       reader.machine.fire('lost');
     }
@@ -215,7 +217,7 @@ export class Readers {
   /** Return the requests that are due. */
   requests(now: number): ClientMessage[] {
     const messages: ClientMessage[] = [];
-    for (const reader of this.#readers) {
+    for (const reader of this.#readers.values()) {
       if (reader.restsUntil <= now && reader.machine.can('due')) {
         reader.restsUntil = Infinity;
         reader.machine.fire('due');
@@ -250,9 +252,9 @@ export class Readers {
     if (reader?.machine.state !== 'joining') return false;
     if (error.retry === 'later') {
       reader.machine.fire('refused_for_now');
-      reader.restsUntil = now + 1000 * (error.retry_after ?? 1);
+      reader.restsUntil = now + waitMs(error);
     } else if (error.retry !== 'reconnect') {
-      this.#readers.delete(reader);
+      this.#readers.delete(reader.stream);
       reader.machine.fire('end');
       reader.fail(errorOf(error));
     }
@@ -261,7 +263,7 @@ export class Readers {
 
   /** End all: the session is over. */
   fail(error: NCSError): void {
-    for (const reader of this.#readers) {
+    for (const reader of this.#readers.values()) {
       reader.machine.fire('end');
       reader.fail(error);
     }
@@ -269,7 +271,7 @@ export class Readers {
   }
 
   #byId(id: string): Reader | undefined {
-    return [...this.#readers].find((reader) => reader.id === id);
+    return [...this.#readers.values()].find((reader) => reader.id === id);
   }
 
   #leave(reader: Reader): ClientMessage[] {

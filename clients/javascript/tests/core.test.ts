@@ -1,5 +1,6 @@
 /** Sessions as transcripts: what happens, and what is done about it. */
 
+import { decode, encode } from '@msgpack/msgpack';
 import { describe, expect, test } from 'vitest';
 import { CODECS } from '../src/codec.js';
 import { type CoreOptions, type Effect, SessionCore } from '../src/core.js';
@@ -19,7 +20,10 @@ class Session {
   readonly sent: Record<string, Record<string, unknown>> = {};
   error: NCSError | null = null;
 
+  readonly isBinary: boolean;
+
   constructor(options: Partial<CoreOptions> = {}) {
+    this.isBinary = options.codec === CODECS.msgpack;
     this.core = new SessionCore({
       codec: CODECS.json,
       producer: 'p',
@@ -33,7 +37,8 @@ class Session {
   say(effects: readonly Effect[]): string[] {
     return effects.map((effect) => {
       if (effect.do === 'send') {
-        const message = JSON.parse(effect.frame as string);
+        const { frame } = effect;
+        const message = typeof frame === 'string' ? JSON.parse(frame) : decode(frame);
         this.sent[message.type] = message;
         return `send ${message.type}`;
       }
@@ -54,8 +59,10 @@ class Session {
   closed = (code: number | null, reason = '') =>
     this.say(this.core.closed(code, reason, this.now));
   tick = () => this.say(this.core.tick(this.now));
-  hear = (message: ServerMessage) =>
-    this.say(this.core.received(JSON.stringify(message), this.now));
+  hear = (message: ServerMessage) => {
+    const frame = this.isBinary ? encode(message).slice().buffer : JSON.stringify(message);
+    return this.say(this.core.received(frame, this.now));
+  };
 
   /** Let time pass until something is due; return how long that was, and what was done. */
   wait(): [number, ...string[]] {
@@ -435,6 +442,35 @@ describe('what the server says', () => {
     });
     expect(session.wait()).toEqual([2000, 'send points']);
   });
+
+  test.each([-1, Number.NaN, 1e300])(
+    'of a wait that is none, %d, is an hour at most',
+    (wait) => {
+      const session = new Session({ codec: CODECS.msgpack }).open();
+      session.follow();
+      const error = {
+        type: 'error',
+        id: 's1',
+        blame: 'server',
+        retry: 'later',
+        detail: '',
+      } as const;
+      session.hear({ ...error, code: 'overloaded', retry_after: wait });
+      expect(session.core.readers.deadline).toBe(3_600_000);
+    },
+  );
+
+  test.each([0, -1, Number.NaN])(
+    'of a heartbeat that is none, %d, is a second',
+    (heartbeat) => {
+      const session = new Session({ codec: CODECS.msgpack });
+      session.start();
+      session.authorized();
+      session.opened();
+      session.hear(welcome({ heartbeat_s: heartbeat }));
+      expect(session.wait()).toEqual([1000, 'send ping']);
+    },
+  );
 
   test('of a subscription it refuses ends that subscription only', () => {
     const session = new Session().open();
