@@ -3,7 +3,8 @@
  * timer, and tells it what happens. Decides nothing.
  */
 
-import type { Effect, News, SessionCore, TokenReason } from './core.js';
+import type { SessionCore } from './core.js';
+import type { Effect, News, TokenReason } from './effects.js';
 import type { Clock, Surroundings, WebSocketClass, WebSocketLike } from './environment.js';
 import { NCSError } from './errors.js';
 

@@ -9,6 +9,8 @@
 
 import { Backoff, type BackoffOptions } from './backoff.js';
 import { bytesOf, type Codec } from './codec.js';
+import { type Claim, EventCredit } from './credit.js';
+import type { Effect, News, TokenReason } from './effects.js';
 import {
   ConnectionEndedError,
   closeIsFinal,
@@ -24,69 +26,9 @@ import type {
   WelcomeMessage,
 } from './generated/messages.js';
 import { type Batch, errorOf, Lanes, type QueueOptions } from './lanes.js';
-import { Machine, type Table } from './machine.js';
+import { Machine } from './machine.js';
 import { type Reader, Readers } from './readers.js';
-
-export type SessionState =
-  | 'idle'
-  | 'authorizing'
-  | 'connecting'
-  | 'greeting'
-  | 'open'
-  | 'draining'
-  | 'waiting'
-  | 'offline'
-  | 'ended';
-export type SessionStep =
-  | 'start'
-  | 'authorized'
-  | 'opened'
-  | 'welcomed'
-  | 'drains'
-  | 'lost'
-  | 'went_offline'
-  | 'went_online'
-  | 'due'
-  | 'end';
-
-export const SESSION_TABLE: Table<SessionState, SessionStep> = {
-  idle: { start: 'authorizing', end: 'ended' },
-  authorizing: { authorized: 'connecting', lost: 'waiting', end: 'ended' },
-  connecting: { opened: 'greeting', lost: 'waiting', end: 'ended' },
-  greeting: { welcomed: 'open', lost: 'waiting', end: 'ended' },
-  open: { drains: 'draining', lost: 'waiting', end: 'ended' },
-  draining: { lost: 'waiting', end: 'ended' },
-  waiting: { due: 'authorizing', went_offline: 'offline', end: 'ended' },
-  offline: { due: 'authorizing', went_online: 'waiting', end: 'ended' },
-  ended: {},
-};
-
-/** Why a credential is asked for. */
-export type TokenReason = 'connect' | 'expiring' | 'expired';
-
-/** What the user of a session may want to know. */
-export type News =
-  | { readonly type: 'state'; readonly state: SessionState }
-  | { readonly type: 'welcome'; readonly welcome: WelcomeMessage }
-  | { readonly type: 'reconnect'; readonly attempt: number }
-  | { readonly type: 'error'; readonly error: NCSError }
-  | { readonly type: 'slowdown'; readonly reason: string; readonly retryAfterMs: number }
-  | { readonly type: 'draining'; readonly reconnectAfterMs: number }
-  | {
-      readonly type: 'lagging';
-      readonly level: string;
-      readonly skipped: number;
-      readonly behindMs: number;
-    }
-  | { readonly type: 'caughtup'; readonly skipped: number }
-  | { readonly type: 'end'; readonly error: NCSError | null };
-
-export type Effect =
-  | { readonly do: 'authorize'; readonly reason: TokenReason }
-  | { readonly do: 'connect' }
-  | { readonly do: 'send'; readonly frame: ReturnType<Codec['encode']> }
-  | { readonly do: 'disconnect'; readonly code: 1000 | null }
-  | { readonly do: 'tell'; readonly news: News };
+import { SESSION_TABLE, type SessionState, type SessionStep } from './states.js';
 
 export interface CoreOptions {
   readonly codec: Codec;
@@ -109,12 +51,6 @@ export interface CoreOptions {
   readonly random: () => number;
 }
 
-/** Bytes of events that somebody keeps to read later, and the connection they came by. */
-export interface Claim {
-  readonly bytes: number;
-  readonly connection: number;
-}
-
 const CONNECT_MS = 20_000; // for each step until the welcome
 const STEADY_MS = 5_000; // a connection that held this long was a success
 const PROBE_MS = 10_000; // for an answer, when in doubt whether the peer is there; or a heartbeat
@@ -126,6 +62,7 @@ export class SessionCore {
   readonly machine = new Machine<SessionState, SessionStep>('session', SESSION_TABLE, 'idle');
   readonly lanes: Lanes;
   readonly readers = new Readers();
+  readonly credit: EventCredit;
   welcome: WelcomeMessage | null = null;
   readonly #options: CoreOptions;
   readonly #backoff: Backoff;
@@ -144,17 +81,13 @@ export class SessionCore {
   #isOnline = true;
   #ended: NCSError | null = null;
   #lastFailure = '';
-  #connection = 0;
-  /** Bytes of the event that is arriving, until somebody claims them. */
-  #unclaimed = 0;
-  /** Bytes of events that were read since the last credit. */
-  #read = 0;
   /** The sentence of the last refusal, whole, where a close frame cuts it off. */
   #lastDetail = '';
 
   constructor(options: CoreOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.random, options.backoff);
+    this.credit = new EventCredit(options.eventCredit);
     this.lanes = new Lanes(options.producerEpoch, options.streams ?? [], options.queue);
   }
 
@@ -232,9 +165,9 @@ export class SessionCore {
       const message = this.#options.codec.decode(frame);
       if (message) {
         const usesCredit = 'class' in message || message.type === 'subscribed';
-        this.#unclaimed = usesCredit ? bytesOf(frame as string | ArrayBuffer) : 0;
+        if (usesCredit) this.credit.arrived(bytesOf(frame as string | ArrayBuffer));
         this.#receive(message, now);
-        this.#credit(this.claim()); // of what nobody keeps
+        this.#give(this.credit.read(this.credit.claim())); // for what nobody keeps
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -329,15 +262,9 @@ export class SessionCore {
     return this.#done(now);
   }
 
-  /** Take over the event that is arriving: its bytes count as unread until `read`. */
-  claim(): Claim {
-    const claim = { bytes: this.#unclaimed, connection: this.#connection };
-    this.#unclaimed = 0;
-    return claim;
-  }
-
+  /** Take note that an event was read. */
   read(claim: Claim, now: number): Effect[] {
-    this.#credit(claim);
+    this.#give(this.credit.read(claim));
     return this.#done(now);
   }
 
@@ -404,20 +331,11 @@ export class SessionCore {
     this.lanes.welcomed(welcome.resume ?? {}, welcome.credit);
     this.#step('welcomed');
     this.#tell({ type: 'welcome', welcome });
-    this.#connection += 1;
-    this.#read = 0;
-    const { eventCredit } = this.#options;
-    if (eventCredit !== undefined) this.#send({ type: 'credit', bytes: eventCredit });
+    this.#give(this.credit.connected());
   }
 
-  /** Let as much more come as was read, but not for every little bit. */
-  #credit({ bytes, connection }: Claim): void {
-    const { eventCredit } = this.#options;
-    if (eventCredit === undefined || connection !== this.#connection || !this.welcome) return;
-    this.#read += bytes;
-    if (this.#read * 2 < eventCredit) return;
-    this.#send({ type: 'credit', bytes: this.#read });
-    this.#read = 0;
+  #give(bytes: number | undefined): void {
+    if (bytes !== undefined && this.welcome) this.#send({ type: 'credit', bytes });
   }
 
   #refused(error: ErrorMessage, now: number): void {

@@ -22,7 +22,7 @@ export {
 } from './client.js';
 export type { CodecName } from './codec.js';
 export type { TokenSource } from './connection.js';
-export { type News, SESSION_TABLE, type SessionState, type TokenReason } from './core.js';
+export type { News, TokenReason } from './effects.js';
 export type { Clock, Surroundings, WebSocketClass, WebSocketLike } from './environment.js';
 export * from './errors.js';
 export { CODES, type Code } from './generated/codes.js';
@@ -31,13 +31,8 @@ export { EVENT_TYPES } from './generated/messages.js';
 export type { QueueOptions } from './lanes.js';
 export { type PackedArray, pack, unpack } from './ndarray.js';
 export type { PointBlock, Points } from './points.js';
-export {
-  READER_TABLE,
-  type ReaderState,
-  type ResumedEvent,
-  type SnapshotEvent,
-  type StreamEvent,
-} from './readers.js';
+export type { ResumedEvent, SnapshotEvent, StreamEvent } from './readers.js';
+export { READER_TABLE, type ReaderState, SESSION_TABLE, type SessionState } from './states.js';
 export type { NCSStream, SendOptions, SendResult, SubscribeOptions } from './stream.js';
 export { SessionEvent } from './stream.js';
 export type { Subscription } from './subscription.js';

@@ -19,7 +19,8 @@ import type {
   WireEvent,
 } from './generated/messages.js';
 import { errorOf, waitMs } from './lanes.js';
-import { Machine, type Table } from './machine.js';
+import { Machine } from './machine.js';
+import { READER_TABLE } from './states.js';
 
 /** The model as it was at a position; what comes after follows it. */
 export interface SnapshotEvent extends Position {
@@ -40,33 +41,6 @@ export type StreamEvent = SnapshotEvent | ResumedEvent | WireEvent;
 
 /** What a subscription asks for; see the protocol. */
 export type SubscribeFields = Omit<SubscribeMessage, 'type' | 'id' | 'since' | 'stream'>;
-
-export type ReaderState = 'pending' | 'joining' | 'live' | 'resting' | 'paused' | 'ended';
-export type ReaderEvent =
-  | 'asked'
-  | 'joined'
-  | 'gap'
-  | 'refused_for_now'
-  | 'due'
-  | 'lost'
-  | 'pause'
-  | 'resume'
-  | 'end';
-
-export const READER_TABLE: Table<ReaderState, ReaderEvent> = {
-  pending: { asked: 'joining', pause: 'paused', lost: 'pending', end: 'ended' },
-  joining: {
-    joined: 'live',
-    refused_for_now: 'resting',
-    lost: 'pending',
-    pause: 'paused',
-    end: 'ended',
-  },
-  live: { joined: 'live', gap: 'resting', lost: 'pending', pause: 'paused', end: 'ended' },
-  resting: { due: 'pending', lost: 'pending', pause: 'paused', end: 'ended' },
-  paused: { resume: 'pending', lost: 'paused', end: 'ended' },
-  ended: {},
-};
 
 /** A server that leaves gaps is not asked again at once, and again, and again. */
 const GAP_REST_MS = 250;

@@ -2,13 +2,9 @@
 
 import type { Body, Codec } from './codec.js';
 import { Connection, type ConnectionOptions } from './connection.js';
-import {
-  type Claim,
-  type CoreOptions,
-  type News,
-  SessionCore,
-  type SessionState,
-} from './core.js';
+import { type CoreOptions, SessionCore } from './core.js';
+import type { Claim } from './credit.js';
+import type { News } from './effects.js';
 import { ConnectionEndedError, NCSError } from './errors.js';
 import {
   type ResultDetail,
@@ -20,6 +16,7 @@ import { Batch, type Receipt } from './lanes.js';
 import { countOf, type Points } from './points.js';
 import type { Reader, StreamEvent, SubscribeFields } from './readers.js';
 import { type Camel, camel, snake } from './shapes.js';
+import type { SessionState } from './states.js';
 import { Subscription } from './subscription.js';
 
 export interface SendOptions {
@@ -160,6 +157,7 @@ export class NCSStream extends SessionTarget {
     const { stream = this.#options.stream, results, signal } = options;
     signal?.throwIfAborted();
     const body = this.#codec.encodeBody(points);
+    const count = countOf(points); // now: the caller may go on to use the array
     const head = { stream, ...(results && { results }), ...this.#about(options, body) };
     const receipt = await new Promise<Receipt>((resolve, reject) => {
       const batch = new Batch(head, body, (outcome) => {
@@ -180,7 +178,7 @@ export class NCSStream extends SessionTarget {
         throw error;
       }
     });
-    return this.#resultOf(stream, countOf(points), receipt);
+    return this.#resultOf(stream, count, receipt);
   }
 
   /** Resolve when another batch is taken without a `QueueFullError`. */
@@ -201,7 +199,7 @@ export class NCSStream extends SessionTarget {
     const connection = this.#connection;
     const core = this.#core;
     const owner = {
-      claim: () => core.claim(),
+      claim: () => core.credit.claim(),
       read: (claim: Claim) => connection.perform(core.read(claim, connection.now)),
       pause: (reader: Reader, why: 'user' | 'full') =>
         connection.perform(core.pause(reader, why, connection.now)),

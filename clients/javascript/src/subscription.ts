@@ -6,9 +6,10 @@
  * out by the server, and nothing is lost here.
  */
 
-import type { Claim } from './core.js';
+import type { Claim } from './credit.js';
 import { ConnectionEndedError, type NCSError } from './errors.js';
-import { Reader, type ReaderState, type StreamEvent, type SubscribeFields } from './readers.js';
+import { Reader, type StreamEvent, type SubscribeFields } from './readers.js';
+import type { ReaderState } from './states.js';
 
 /** What a subscription asks of its session. */
 export interface SubscriptionOwner {

@@ -3,7 +3,8 @@
 import { decode, encode } from '@msgpack/msgpack';
 import { describe, expect, test } from 'vitest';
 import { CODECS } from '../src/codec.js';
-import { type CoreOptions, type Effect, SessionCore } from '../src/core.js';
+import { type CoreOptions, SessionCore } from '../src/core.js';
+import type { Effect } from '../src/effects.js';
 import { ConnectionEndedError, NCSError, RefusedError } from '../src/errors.js';
 import type { ServerMessage } from '../src/generated/messages.js';
 import { Batch } from '../src/lanes.js';

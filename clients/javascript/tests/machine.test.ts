@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { SESSION_TABLE } from '../src/core.js';
 import { IllegalTransitionError } from '../src/errors.js';
 import { Machine, type Table } from '../src/machine.js';
-import { READER_TABLE } from '../src/readers.js';
+import { READER_TABLE, SESSION_TABLE } from '../src/states.js';
 
 const LAMP = {
   off: { press: 'on' },

@@ -127,6 +127,16 @@ describe('sending', () => {
     ]);
   });
 
+  test('an array that is used again at once tells how many points there were', async () => {
+    const world = new World();
+    const stream = await world.stream();
+    const points = [[1], [2]];
+    const sending = stream.sendBatch(points);
+    points.length = 0;
+    world.socket.hear(ack(1));
+    expect((await sending).accepted).toBe(2);
+  });
+
   test('points that are none rejects at once, and the next are sent', async () => {
     const world = new World();
     const stream = await world.stream();
