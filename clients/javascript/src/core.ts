@@ -55,6 +55,7 @@ const CONNECT_MS = 20_000; // for each step until the welcome
 const STEADY_MS = 5_000; // a connection that held this long was a success
 const PROBE_MS = 10_000; // for an answer, when in doubt whether the peer is there; or a heartbeat
 const CLOSING_MS = 5_000; // for the server to close what it said to reconnect
+const DRAIN_MS = 30_000; // for a server to answer what is in flight, and close
 const LONGEST_MS = 3_600_000; // whatever a draining server says
 const HIDDEN_MS = 5_000; // nobody looks for this long before subscriptions rest
 
@@ -315,6 +316,7 @@ export class SessionCore {
       case 'draining':
         if (this.state === 'open') this.#step('drains');
         this.#reconnectAt = now + Math.min(message.reconnect_after_ms || 0, LONGEST_MS);
+        this.#due = this.#reconnectAt + DRAIN_MS;
         this.#tell({ type: 'draining', reconnectAfterMs: message.reconnect_after_ms });
         break;
       default:

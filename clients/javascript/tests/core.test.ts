@@ -258,6 +258,14 @@ describe('a server that drains', () => {
   });
 });
 
+test('a server that says that it drains and does not close is left', () => {
+  const session = new Session().open();
+  session.hear({ type: 'draining', reconnect_after_ms: 1000 });
+  expect(session.wait()).toEqual([20_000, 'send ping']);
+  session.hear({ type: 'pong', server_time: 0 });
+  expect(session.wait()).toEqual([11_000, 'disconnect', 'waiting']);
+});
+
 describe('credentials', () => {
   test('are renewed when the server says that they expire', () => {
     const session = new Session().open();

@@ -15,12 +15,12 @@ const CENTRES = [0, 40, 90];
 
 const tell = (what) => console.log(JSON.stringify(what));
 
-/** Loses or doubles frames on the way, as NCS_FAULT says; for JSON. */
+/** Loses or doubles frames on the way, until it is to stop, as NCS_FAULT says; for JSON. */
 class Faulty extends WebSocket {
   #count = 0;
 
   send(frame) {
-    const isPoints = NCS_FAULT && frame.includes('"type":"points"');
+    const isPoints = NCS_FAULT && !stopping && frame.includes('"type":"points"');
     if (isPoints && NCS_FAULT === 'lose points' && ++this.#count % 5 === 0) return;
     super.send(frame);
     if (isPoints && NCS_FAULT === 'double points') super.send(frame);
@@ -30,12 +30,14 @@ class Faulty extends WebSocket {
     super.onmessage =
       take &&
       ((event) => {
-        const isAck = NCS_FAULT === 'lose acks' && event.data.includes('"type":"ack"');
+        const mayLose = NCS_FAULT === 'lose acks' && !stopping;
+        const isAck = mayLose && event.data.includes('"type":"ack"');
         if (!isAck || ++this.#count % 5) take(event);
       });
   }
 }
 
+let stopping = false;
 const asked = [];
 let wanted = null;
 const lines = createInterface({ input: process.stdin });
@@ -59,7 +61,6 @@ const client = new NCSClient({
   },
 });
 
-let stopping = false;
 let acked = 0;
 let duplicates = 0;
 const stream = await client.startStreaming({
@@ -85,7 +86,9 @@ const following = (async () => {
 })();
 
 async function send(sender) {
-  for (let n = 0; !stopping; n += 1) {
+  // One goes out after the line has become whole: what was lost last is noticed by it.
+  for (let n = 0, last = false; !last; n += 1) {
+    last = stopping;
     const centre = CENTRES[(n + sender) % CENTRES.length];
     const points = Array.from({ length: 1 + (n % 4) }, (_, i) => [
       centre + ((n * 7 + i) % 10) / 10,
