@@ -302,6 +302,7 @@ export class SessionCore {
         break;
       case 'slow_down': {
         const { reason, retry_after_ms: retryAfterMs } = message;
+        this.lanes.slowDown();
         this.#tell({ type: 'slowdown', reason, retryAfterMs });
         break;
       }

@@ -32,6 +32,8 @@ export class Batch {
   seq = 0;
   /** Of its last transmission; an answer to an earlier one is told apart by it. */
   id = '';
+  /** Under its present seq and id, while it is next and there is no credit for it. */
+  frame: Frame | null = null;
   /** Size of the frame that it was last sent in. */
   frameBytes = 0;
   /** Whether it was ever sent; then the server may have it. */
@@ -74,7 +76,10 @@ class Lane {
     const at = this.batches.findIndex(({ seq }) => seq >= expected);
     const kept = at < 0 ? this.batches.length : at;
     this.nextSeq = expected;
-    for (const batch of this.batches.slice(kept)) batch.seq = this.nextSeq++;
+    for (const batch of this.batches.slice(kept)) {
+      batch.seq = this.nextSeq++;
+      batch.frame = null;
+    }
     this.sent = Math.min(this.sent, kept);
     this.flyingBytes = this.batches
       .slice(0, this.sent)
@@ -99,10 +104,13 @@ class Lane {
 }
 
 export class Lanes {
+  /** By stream, in the order of their turns. */
   readonly #lanes = new Map<string, Lane>();
   readonly #epoch: number;
   readonly #limits: Required<QueueOptions>;
   #credit = 0;
+  /** The most that the present connection has offered. */
+  #mostCredit = 0;
   #turn = 0;
   #transmission = 0;
   #bytes = 0;
@@ -156,7 +164,7 @@ export class Lanes {
 
   /** A new connection: nothing is on its way. Go on from what the server has. */
   welcomed(resume: Readonly<Record<string, Resume>>, credit: number): void {
-    this.#credit = credit;
+    this.#credit = this.#mostCredit = credit;
     for (const [stream, lane] of this.#lanes) {
       lane.pausedUntil = null;
       const mark = Object.hasOwn(resume, stream) ? resume[stream] : undefined;
@@ -169,9 +177,15 @@ export class Lanes {
   acknowledged(ack: AckMessage): void {
     const lane = this.#lanes.get(ack.stream);
     if (lane) this.#settleUpTo(lane, ack.seq, ack);
-    // What the server counts as on its way is at most what we do: with a constant credit
-    // the sum is not below it, and with a falling one it follows.
-    this.#credit = ack.credit + this.#flying();
+    // An ack tells what is left beside what the server has of us, which is at most what
+    // we have on its way; and never more than it has ever offered.
+    this.#mostCredit = Math.max(this.#mostCredit, ack.credit);
+    this.#credit = Math.min(this.#mostCredit, ack.credit + this.#flying());
+  }
+
+  /** Send nothing, but for a single frame, until the next ack. */
+  slowDown(): void {
+    this.#credit = 0;
   }
 
   /** Take a refusal; return whether it was about a batch that waits for an answer. */
@@ -200,30 +214,46 @@ export class Lanes {
     }
   }
 
-  /** Return the frames that may be sent now. */
+  /** Return the frames that may be sent now, of each stream in turn. */
   take(codec: Codec, maxFrameBytes: number): Frame[] {
     const frames: Frame[] = [];
     let flying = this.#flying();
-    for (const lane of this.#lanes.values()) {
-      while (lane.pausedUntil === null && lane.sent < lane.batches.length) {
-        const batch = lane.batches[lane.sent] as Batch;
-        if (flying > 0 && flying + batch.bytes > this.#credit) return frames;
-        const id = `t${++this.#transmission}`;
-        const head = { type: 'points', ...batch.head, seq: batch.seq, id } as const;
-        const frame = codec.encodePoints(head, batch.body);
-        const frameBytes = bytesOf(frame);
-        if (frameBytes > maxFrameBytes) {
-          this.#giveUp(lane, batch, frameBytes, maxFrameBytes);
-          continue;
-        }
-        Object.assign(batch, { id, frameBytes, wasSent: true });
-        lane.sent += 1;
-        lane.flyingBytes += frameBytes;
-        flying += frameBytes;
-        frames.push(frame);
+    for (let next = this.#next(); next; next = this.#next()) {
+      const [stream, lane, batch] = next;
+      const frame = batch.frame ?? this.#encode(codec, batch);
+      const frameBytes = bytesOf(frame);
+      if (frameBytes > maxFrameBytes) {
+        this.#giveUp(lane, batch, frameBytes, maxFrameBytes);
+        continue;
       }
+      if (flying > 0 && flying + frameBytes > this.#credit) {
+        batch.frame = frame;
+        break;
+      }
+      Object.assign(batch, { frame: null, frameBytes, wasSent: true });
+      lane.sent += 1;
+      lane.flyingBytes += frameBytes;
+      flying += frameBytes;
+      frames.push(frame);
+      this.#lanes.delete(stream);
+      this.#lanes.set(stream, lane); // behind the others
     }
     return frames;
+  }
+
+  /** Return the batch whose turn it is. */
+  #next(): [string, Lane, Batch] | undefined {
+    for (const [stream, lane] of this.#lanes) {
+      const batch = lane.pausedUntil === null ? lane.batches[lane.sent] : undefined;
+      if (batch) return [stream, lane, batch];
+    }
+    return undefined;
+  }
+
+  #encode(codec: Codec, batch: Batch): Frame {
+    batch.id = `t${++this.#transmission}`;
+    const { head, seq, id, body } = batch;
+    return codec.encodePoints({ type: 'points', ...head, seq, id }, body);
   }
 
   /** Settle everything with an error: the session is over. */

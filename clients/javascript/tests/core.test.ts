@@ -527,11 +527,13 @@ describe('what the server says', () => {
     expect(session.error).toBeInstanceOf(RefusedError);
   });
 
-  test('of its credit is told', () => {
+  test('of its credit is told, and heeded', () => {
     const session = new Session().open();
     expect(
       session.hear({ type: 'slow_down', reason: 'tenant_backlog', retry_after_ms: 9 }),
     ).toEqual(['tell slowdown']);
+    expect([session.push(), session.push()]).toEqual([['send points'], []]);
+    expect(session.hear(ack(1))).toEqual(['send points']);
   });
 
   test('of a reader that is behind is told', () => {

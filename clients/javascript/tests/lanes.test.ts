@@ -98,8 +98,8 @@ test('batches are numbered from one, each stream for itself', () => {
     bench.push(value, stream);
   expect(bench.welcome().map((m) => [m.stream, m.seq])).toEqual([
     ['s', 1],
-    ['s', 2],
     ['t', 1],
+    ['s', 2],
   ]);
 });
 
@@ -166,22 +166,81 @@ test('a refusal of what goes out anew anyway means nothing', () => {
 });
 
 describe('credit', () => {
-  const size = CODECS.json.encodeBody([[10]]).length;
+  /** Size of a frame of these tests. */
+  const size = 64;
 
-  test('bounds the bytes on their way, and the first batch always goes', () => {
+  function waiting(...values: number[]): Bench {
     const bench = new Bench();
-    for (const value of [10, 20, 30]) bench.push(value);
+    for (const value of values) bench.push(value);
+    return bench;
+  }
+
+  test('bounds the bytes on their way', () => {
+    const bench = waiting(10, 20, 30, 40);
+    const sent = bench.welcome(0, EPOCH, 2 * size);
+    expect(sent.map(({ seq }) => seq)).toEqual([1, 2]);
+    expect(JSON.stringify(sent[0]).length).toBe(size);
+    bench.ack(1, { credit: 0 });
+    expect(bench.seqs()).toEqual([]);
+    bench.ack(2, { credit: size });
+    expect(bench.seqs()).toEqual([3]);
+  });
+
+  test('never keeps the only frame back', () => {
+    const bench = waiting(10, 20, 30);
     expect(bench.welcome(0, EPOCH, 1).map(({ seq }) => seq)).toEqual([1]);
     bench.ack(1, { credit: 0 });
     expect(bench.seqs()).toEqual([2]);
   });
 
   test('that an ack grants lets more go', () => {
-    const bench = new Bench();
-    for (const value of [10, 20, 30, 40]) bench.push(value);
+    const bench = waiting(10, 20, 30, 40);
     bench.welcome(0, EPOCH, 1);
     bench.ack(1, { credit: 10 * size });
     expect(bench.seqs()).toEqual([2, 3, 4]);
+  });
+
+  test('is never more than the server has offered', () => {
+    const bench = waiting(10, 20, 30, 40, 50);
+    bench.welcome(0, EPOCH, 2 * size);
+    bench.ack(1, { credit: 2 * size }); // it has not read the second one yet
+    expect(bench.seqs()).toEqual([3]);
+  });
+
+  test('of an earlier connection means nothing', () => {
+    const bench = waiting(10, 20, 30, 40);
+    bench.welcome();
+    expect(bench.welcome(1, EPOCH, size).map(({ seq }) => seq)).toEqual([2]);
+    bench.ack(2, { credit: size });
+    expect(bench.seqs()).toEqual([3]);
+    bench.push(50);
+    bench.ack(2, { credit: size });
+    expect(bench.seqs()).toEqual([]);
+  });
+
+  test('is none after a slow_down, until the next ack', () => {
+    const bench = waiting(10, 20);
+    bench.welcome();
+    bench.lanes.slowDown();
+    bench.push(30);
+    expect(bench.seqs()).toEqual([]);
+    bench.ack(1);
+    expect(bench.seqs()).toEqual([3]);
+  });
+
+  test('is shared by the streams in turn', () => {
+    const bench = new Bench();
+    for (const value of [1, 2, 3]) bench.push(value);
+    for (const value of [7, 8]) bench.push(value, 't');
+    const sent = bench.welcome(0, EPOCH, 3 * size);
+    expect(sent.map(({ stream, seq }) => `${stream}${seq}`)).toEqual(['s1', 't1', 's2']);
+  });
+
+  test('that comes late lets a frame go under the number that it has by then', () => {
+    const bench = waiting(10, 20, 30);
+    const [first] = bench.welcome(0, EPOCH, 1);
+    bench.refuse(first as Sent, 'out_of_range', 'never');
+    expect(bench.take().map(({ seq, points }) => [seq, points[0]?.[0]])).toEqual([[1, 20]]);
   });
 });
 
