@@ -200,6 +200,13 @@ describe('credit', () => {
     expect(bench.seqs()).toEqual([2, 3, 4]);
   });
 
+  test('that an ack tells is what is left beside that which is on its way', () => {
+    const bench = waiting(10, 20, 30, 40, 50, 60);
+    bench.welcome(0, EPOCH, 4 * size);
+    bench.ack(1, { credit: size });
+    expect(bench.seqs()).toEqual([5]);
+  });
+
   test('is never more than the server has offered', () => {
     const bench = waiting(10, 20, 30, 40, 50);
     bench.welcome(0, EPOCH, 2 * size);
