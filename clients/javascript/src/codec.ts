@@ -16,7 +16,7 @@ import {
 } from './generated/messages.js';
 import { EXT_NDARRAY, pack, unpack } from './ndarray.js';
 import { flatten, isBlock, type Points } from './points.js';
-import { check } from './shapes.js';
+import { Checker } from './shapes.js';
 
 export type Frame = string | Uint8Array<ArrayBuffer>;
 
@@ -42,6 +42,10 @@ export interface Codec {
   decode(frame: unknown): ServerMessage | null;
 }
 
+const ofJson = new Checker(SHAPES, (value) =>
+  typeof value === 'string' ? unpack(fromBase64(value)) : unpackable(),
+);
+
 const json: Codec = {
   subprotocol: 'ncs.v1+json',
   encodeBody(points) {
@@ -55,7 +59,7 @@ const json: Codec = {
     if (typeof frame !== 'string') throw new ProtocolError('a binary frame in JSON');
     return checked(
       parsed(() => JSON.parse(frame)),
-      (value) => (typeof value === 'string' ? unpack(fromBase64(value)) : unpackable()),
+      ofJson,
     );
   },
 };
@@ -73,6 +77,10 @@ extensionCodec.register({
 });
 const options = { extensionCodec, ignoreUndefined: true };
 
+const ofMsgpack = new Checker(SHAPES, (value) =>
+  value instanceof Packed ? unpack(value.payload) : unpackable(),
+);
+
 const msgpack: Codec = {
   subprotocol: 'ncs.v1+msgpack',
   encodeBody(points) {
@@ -86,7 +94,7 @@ const msgpack: Codec = {
     if (!(frame instanceof ArrayBuffer)) throw new ProtocolError('a text frame in MessagePack');
     return checked(
       parsed(() => decode(new Uint8Array(frame), options)),
-      (value) => (value instanceof Packed ? unpack(value.payload) : unpackable()),
+      ofMsgpack,
     );
   },
 };
@@ -113,16 +121,13 @@ function parsed(parse: () => unknown): unknown {
   }
 }
 
-function checked(
-  value: unknown,
-  unpackPart: (value: unknown) => unknown,
-): ServerMessage | null {
+function checked(value: unknown, checker: Checker): ServerMessage | null {
   const type = (value as { type?: unknown } | null)?.type;
   if (typeof type !== 'string') throw new ProtocolError('a frame without a type');
   if (!Object.hasOwn(SERVER_MESSAGES, type)) return null;
   const shape = SERVER_MESSAGES[type as keyof typeof SERVER_MESSAGES];
   try {
-    check(value, shape, SHAPES, unpackPart);
+    checker.check(value, shape);
   } catch (error) {
     throw error instanceof NCSError ? new ProtocolError(`${type}: ${error.message}`) : error;
   }

@@ -15,7 +15,7 @@ import {
   refusedError,
   UnreachableError,
 } from './errors.js';
-import { check, type Shapes } from './shapes.js';
+import { Checker, type Shapes } from './shapes.js';
 
 export interface RestOptions {
   readonly baseUrl: URL;
@@ -70,7 +70,7 @@ export class Rest {
       try {
         const credential = typeof token === 'function' ? await token(reason) : token;
         const body = await this.#once(request, credential);
-        check(body, shape, shapes, () => undefined);
+        new Checker(shapes, () => undefined).check(body, shape);
         return body as T;
       } catch (error) {
         request.signal?.throwIfAborted();

@@ -27,53 +27,109 @@ export type Camel<T> = T extends readonly (infer Item)[]
         }
     : T;
 
+/** What is wrong with a value, and where in it. */
+interface Fault {
+  at: string;
+  readonly why: string;
+}
+
+/** Returns what is wrong with a value; nothing is built as long as nothing is. */
+type Check = (value: unknown) => Fault | null;
+
 /**
- * See that a value has a shape, replacing what is packed by `unpack` of it.
+ * Checks values against shapes, each of which is made into a function once.
  *
- * @throws ProtocolError naming the field.
+ * What is packed is replaced by `unpack` of it.
  */
-export function check(
-  value: unknown,
-  shape: string,
-  shapes: Shapes,
-  unpack: (value: unknown) => unknown,
-  at = '',
-): void {
-  const fields = shapes[shape];
-  if (fields === undefined) {
-    checkPart(value, shape, shapes, unpack, at);
-    return;
+export class Checker {
+  readonly #checks = new Map<string, Check>();
+
+  constructor(
+    readonly shapes: Shapes,
+    readonly unpack: (value: unknown) => unknown,
+  ) {}
+
+  /** @throws ProtocolError naming the field that does not fit. */
+  check(value: unknown, shape: string): void {
+    const fault = this.#of(shape)(value);
+    if (fault) throw new ProtocolError(`${fault.at || 'the message'} ${fault.why}`);
   }
-  const record = recordOf(value, at);
-  for (const name in fields) {
-    const expected = fields[name] as string;
-    const optional = expected.endsWith('?');
-    const found = record[name];
-    if (optional && (found === undefined || found === null)) continue;
-    const part = optional ? expected.slice(0, -1) : expected;
-    if (part === 'packed') record[name] = unpack(found);
-    else check(found, part, shapes, unpack, at ? `${at}.${name}` : name);
+
+  #of(shape: string): Check {
+    const known = this.#checks.get(shape);
+    if (known) return known;
+    const made = this.#make(shape);
+    this.#checks.set(shape, made);
+    return made;
+  }
+
+  #make(shape: string): Check {
+    const fields = this.shapes[shape];
+    const inner = shape.slice(1, -1);
+    if (fields) return this.#struct(fields);
+    if (shape.startsWith('[')) return list(this.#of(inner));
+    if (shape.startsWith('{')) return record(this.#of(inner));
+    if (shape === 'any') return () => null;
+    return (value) => (typeof value === shape ? null : fault(shape, value));
+  }
+
+  #struct(fields: Readonly<Record<string, string>>): Check {
+    const parts = Object.entries(fields).map(([name, said]) => {
+      const optional = said.endsWith('?');
+      const shape = optional ? said.slice(0, -1) : said;
+      const check = shape === 'packed' ? null : this.#of(shape);
+      return { name, optional, check };
+    });
+    return (value) => {
+      if (!isRecord(value)) return fault('an object', value);
+      for (const { name, optional, check } of parts) {
+        const found = value[name];
+        if (optional && (found === undefined || found === null)) continue;
+        if (check === null) value[name] = this.unpack(found);
+        else {
+          const wrong = check(found);
+          if (wrong) return within(name, wrong);
+        }
+      }
+      return null;
+    };
   }
 }
 
-function checkPart(
-  value: unknown,
-  shape: string,
-  shapes: Shapes,
-  unpack: (value: unknown) => unknown,
-  at: string,
-): void {
-  if (shape === 'any') return;
-  const inner = shape.slice(1, -1);
-  if (shape.startsWith('[')) {
-    if (!Array.isArray(value)) throw wrong(at, 'a list', value);
-    for (const item of value) check(item, inner, shapes, unpack, at);
-  } else if (shape.startsWith('{')) {
-    for (const item of Object.values(recordOf(value, at)))
-      check(item, inner, shapes, unpack, at);
-  } else if (typeof value !== shape) {
-    throw wrong(at, shape, value);
-  }
+function list(check: Check): Check {
+  return (value) => {
+    if (!Array.isArray(value)) return fault('a list', value);
+    for (let index = 0; index < value.length; index += 1) {
+      const wrong = check(value[index]);
+      if (wrong) return within(`${index}`, wrong);
+    }
+    return null;
+  };
+}
+
+function record(check: Check): Check {
+  return (value) => {
+    if (!isRecord(value)) return fault('an object', value);
+    for (const name in value) {
+      const wrong = check(value[name]);
+      if (wrong) return within(name, wrong);
+    }
+    return null;
+  };
+}
+
+function within(name: string, inner: Fault): Fault {
+  inner.at = inner.at ? `${name}.${inner.at}` : name;
+  return inner;
+}
+
+function fault(expected: string, value: unknown): Fault {
+  const found = value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value;
+  return { at: '', why: `has to be ${expected}, and is ${found}` };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Return a checked reply with the names of JavaScript. */
@@ -108,16 +164,4 @@ function renamed(value: unknown, shape: string, shapes: Shapes): unknown {
       renamed(part, fields[name]?.replace('?', '') ?? 'any', shapes),
     ]),
   );
-}
-
-function recordOf(value: unknown, at: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrong(at, 'an object', value);
-  }
-  return value as Record<string, unknown>;
-}
-
-function wrong(at: string, expected: string, value: unknown): ProtocolError {
-  const found = value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value;
-  return new ProtocolError(`${at || 'the message'} has to be ${expected}, and is ${found}`);
 }

@@ -35,11 +35,23 @@ describe('frames of the server', () => {
     ['{"type":"pong"}', 'pong: server_time has to be number, and is undefined'],
     ['{"type":"ack","stream":7}', 'ack: stream has to be string, and is number'],
     ['{"type":"unsubscribed","id":["x"]}', 'unsubscribed: id has to be string, and is a list'],
+    [
+      '{"type":"subscribed","id":"x","stream":"s","epoch":"e","offsets":{"keyed":"1"},"recovered":true}',
+      'subscribed: offsets.keyed has to be number, and is string',
+    ],
     ['[]', 'a frame without a type'],
     ['7', 'a frame without a type'],
     ['{"type":"po', 'not a frame of the protocol'],
   ])('%s is refused, saying what is wrong', (frame, why) => {
     expect(() => json.decode(frame)).toThrow(why);
+  });
+
+  test('what is wrong deep inside is named', () => {
+    const frame = JSON.parse(vectors.frames['subscribed in full'].json);
+    frame.snapshot.clusters[0].centroid[0] = null;
+    expect(() => json.decode(JSON.stringify(frame))).toThrow(
+      'subscribed: snapshot.clusters.0.centroid.0 has to be number, and is null',
+    );
   });
 
   test('a frame of the other kind is refused', () => {
