@@ -330,6 +330,18 @@ describe('a connection that is lost', () => {
     expect(world.sockets.length).toBe(2);
   });
 
+  test('may wait longer than a timer can run', async () => {
+    const world = new World();
+    const longest = 2 ** 33;
+    const backoff = { firstMs: longest, longestMs: longest };
+    await world.stream({ backoff });
+    world.socket.lose();
+    world.pass(longest / 2 - 1);
+    expect(world.sockets.length).toBe(1);
+    world.pass(1);
+    expect(world.sockets.length).toBe(2);
+  });
+
   test('waits for the network', async () => {
     const world = new World();
     const stream = await world.stream();

@@ -62,6 +62,8 @@ export class World {
   readonly clock: Clock = {
     now: () => this.time,
     setTimeout: (callback, ms) => {
+      // What is longer, or no number, would go off at once on a real clock.
+      if (!(ms >= 0 && ms < 2 ** 31)) throw new Error(`a timer of ${ms} ms`);
       const timer = { at: this.time + ms, callback };
       this.#timers.add(timer);
       return timer;
