@@ -68,7 +68,12 @@ class NodeProgram:
             assert self.process.returncode is None, self.said[-5:]
             return condition()
 
-        await wait_until(is_so, within_s=60)
+        try:
+            await wait_until(is_so, within_s=60)
+        except TimeoutError:
+            acks = ("acked", "clusters", "reconnect")
+            said = [s for s in self.said if s.keys().isdisjoint(acks)]
+            raise AssertionError(f"it said {said[:60]} ... {said[-9:]}") from None
 
     def tell(self, command: Any) -> None:
         """Write a line to it."""

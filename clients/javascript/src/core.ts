@@ -425,7 +425,8 @@ export class SessionCore {
   // Effects
 
   #step(step: SessionStep): void {
-    this.#tell({ type: 'state', state: this.machine.fire(step) });
+    const reason = step === 'lost' ? this.#lastFailure : '';
+    this.#tell({ type: 'state', state: this.machine.fire(step), reason });
   }
 
   #tell(news: News): void {

@@ -10,7 +10,8 @@ export type TokenReason = 'connect' | 'expiring' | 'expired';
 
 /** What the user of a session may want to know. */
 export type News =
-  | { readonly type: 'state'; readonly state: SessionState }
+  /** `reason` says why there is no connection, as far as that is known. */
+  | { readonly type: 'state'; readonly state: SessionState; readonly reason: string }
   | { readonly type: 'welcome'; readonly welcome: WelcomeMessage }
   | { readonly type: 'reconnect'; readonly attempt: number }
   | { readonly type: 'error'; readonly error: NCSError }

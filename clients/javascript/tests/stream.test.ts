@@ -270,13 +270,18 @@ describe('a connection that is lost', () => {
     const onReconnect = vi.fn();
     const stream = await world.stream({ onReconnect });
     const states: string[] = [];
-    stream.addEventListener('state', ({ detail }) => states.push(detail.state));
+    const reasons: string[] = [];
+    stream.addEventListener('state', ({ detail }) => {
+      states.push(detail.state);
+      if (detail.state === 'waiting') reasons.push(detail.reason);
+    });
     world.socket.lose();
     world.pass(100);
     world.socket.lose();
     world.pass(200);
     world.socket.greet();
     expect(onReconnect.mock.calls).toEqual([[1], [2]]);
+    expect(reasons).toEqual(['the connection was lost', 'cannot connect']);
     expect(states.join(' ')).toBe(
       'waiting authorizing connecting waiting authorizing connecting greeting open',
     );

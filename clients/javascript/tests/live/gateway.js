@@ -2,7 +2,7 @@
  * Pushes and follows a stream of a real server until it is told to stop.
  *
  * The test that runs it breaks things around it. It writes what happens as lines of JSON,
- * and reads what it is told: `{"token": "..."}`, `"view"`, `"stop"`.
+ * and reads what it is told: `{"token": "..."}`, `"view"`, `"hold"`, `"go on"`, `"stop"`.
  */
 
 import { createInterface } from 'node:readline';
@@ -38,13 +38,25 @@ class Faulty extends WebSocket {
 }
 
 let stopping = false;
+let held = Promise.resolve();
+let goOn = () => {};
 const asked = [];
 let wanted = null;
 const lines = createInterface({ input: process.stdin });
 lines.on('line', (line) => {
   const command = JSON.parse(line);
-  if (command === 'view') tell({ clusters: [...view.clusters.values()], gaps: events.gaps });
+  if (command === 'view')
+    tell({
+      clusters: [...view.clusters.values()],
+      gaps: events.gaps,
+      waiting: stream.unacknowledged,
+    });
   else if (command === 'stop') stopping = true;
+  else if (command === 'hold')
+    held = new Promise((resolve) => {
+      goOn = resolve;
+    });
+  else if (command === 'go on') goOn();
   else wanted?.(command.token);
 });
 
@@ -72,7 +84,9 @@ const stream = await client.startStreaming({
   onError: (error) => tell({ error: `${error}` }),
   onClose: (error) => tell({ closed: `${error}` }),
 });
-stream.addEventListener('state', ({ detail }) => tell({ state: detail.state }));
+stream.addEventListener('state', ({ detail }) =>
+  tell({ state: detail.state, why: detail.reason }),
+);
 
 const view = new ClusterView();
 const events = stream.subscribe();
@@ -89,6 +103,7 @@ async function send(sender) {
   // One goes out after the line has become whole: what was lost last is noticed by it.
   for (let n = 0, last = false; !last; n += 1) {
     last = stopping;
+    await held;
     const centre = CENTRES[(n + sender) % CENTRES.length];
     const points = Array.from({ length: 1 + (n % 4) }, (_, i) => [
       centre + ((n * 7 + i) % 10) / 10,
