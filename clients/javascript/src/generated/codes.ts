@@ -329,7 +329,7 @@ export const CODES = {
     close: 4003,
     blame: 'client',
     retry: 'reconnect',
-    meaning: 'The client read too slowly and its outbox is full; reconnect and resume.',
+    meaning: 'The client read too slowly for too long; reconnect and resume.',
   },
   internal_error: {
     http: 500,
@@ -337,6 +337,13 @@ export const CODES = {
     blame: 'server',
     retry: 'reconnect',
     meaning: 'The server failed; the cause is in its log under the request or session id.',
+  },
+  stream_damaged: {
+    http: 503,
+    close: 4006,
+    blame: 'server',
+    retry: 'reconnect',
+    meaning: 'What is stored of the stream is damaged, so it is not served until it has been mended; other streams are.',
   },
   hello_required: {
     http: 400,
