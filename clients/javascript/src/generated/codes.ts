@@ -142,6 +142,13 @@ export const CODES = {
     retry: 'later',
     meaning: 'The body did not come in time.',
   },
+  header_timeout: {
+    http: 408,
+    close: null,
+    blame: 'client',
+    retry: 'later',
+    meaning: 'The header of the request did not come in time.',
+  },
   unsupported_media_type: {
     http: 415,
     close: null,
@@ -331,6 +338,27 @@ export const CODES = {
     retry: 'reconnect',
     meaning: 'The client read too slowly for too long; reconnect and resume.',
   },
+  frame_timeout: {
+    http: 408,
+    close: 4020,
+    blame: 'client',
+    retry: 'reconnect',
+    meaning: 'A frame was begun and did not come whole in time.',
+  },
+  too_many_connections: {
+    http: 429,
+    close: 4021,
+    blame: 'client',
+    retry: 'reconnect',
+    meaning: 'The address or the tenant has as many connections as it may.',
+  },
+  too_many_unauthenticated: {
+    http: 503,
+    close: 4022,
+    blame: 'nobody',
+    retry: 'reconnect',
+    meaning: 'Too many sockets had shown no credential, and this was the oldest of them.',
+  },
   internal_error: {
     http: 500,
     close: 4005,
@@ -379,6 +407,13 @@ export const CODES = {
     blame: 'nobody',
     retry: 'later',
     meaning: 'The server is starting; nothing was done.',
+  },
+  server_full: {
+    http: 503,
+    close: null,
+    blame: 'nobody',
+    retry: 'later',
+    meaning: 'The server has as many sockets open as it may.',
   },
   store_unavailable: {
     http: 503,

@@ -6,7 +6,7 @@ export type ClusterChange = 'created' | 'updated' | 'merged' | 'split' | 'remove
 
 export type DeliveryClass = 'lossless' | 'keyed' | 'latest' | 'sampled';
 
-export type EventType = 'cluster_update' | 'drift_detection' | 'algorithm_status' | 'performance_metrics';
+export type EventType = 'cluster_update' | 'drift_detection' | 'algorithm_status' | 'performance_metrics' | 'presence';
 
 export type ResultDetail = 'none' | 'summary' | 'full';
 
@@ -139,6 +139,25 @@ export interface CreditMessage {
   readonly bytes: number;
 }
 
+/**
+ * What a gateway tells of itself, for `presence`; the newest one counts. Only for a session
+ * with a `producer`, at most about every `welcome.report_s`.
+ */
+export interface GatewayReportMessage {
+  readonly type: 'report';
+  /** That wait on the gateway's disk for their acks. */
+  readonly spool_batches?: number;
+  readonly spool_bytes?: number;
+  /** How long the oldest of them has waited. */
+  readonly oldest_age_s?: number;
+  /** Ever, since the gateway began to count. */
+  readonly dropped_batches?: number;
+  /** The server's clock minus the gateway's, as the gateway measured it. */
+  readonly clock_offset_s?: number;
+  /** Bound of the error of `clock_offset_s`. */
+  readonly clock_error_s?: number;
+}
+
 /** Where a producer stands on one stream. */
 export interface Resume {
   readonly producer_epoch: number;
@@ -159,6 +178,8 @@ export interface WelcomeMessage {
   readonly heartbeat_s: number;
   /** Bytes of frames that may be in flight without an ack. */
   readonly credit: number;
+  /** How often a gateway may send a `report`; 0 for never. */
+  readonly report_s?: number;
   /** By stream, for the streams that `hello` named. */
   readonly resume?: Readonly<Record<string, Resume>>;
 }
@@ -492,6 +513,75 @@ export interface PerformanceMetricsEvent {
   readonly data: PerformanceMetrics;
 }
 
+/** How a gateway is, as it says itself. */
+export interface GatewayState {
+  /** That wait on the gateway's disk for their acks. */
+  readonly spool_batches?: number;
+  readonly spool_bytes?: number;
+  /** How long the oldest of them has waited. */
+  readonly oldest_age_s?: number;
+  /** Ever, since the gateway began to count. */
+  readonly dropped_batches?: number;
+  /** The server's clock minus the gateway's, as the gateway measured it. */
+  readonly clock_offset_s?: number;
+  /** Bound of the error of `clock_offset_s`. */
+  readonly clock_error_s?: number;
+}
+
+/** A producer of a stream. */
+export interface GatewayPresence {
+  readonly producer: string;
+  readonly is_connected: boolean;
+  /** Epoch seconds: when it connected, or when it was last there. */
+  readonly since: number;
+  /** Within the last minutes (`flapping_window_s`). */
+  readonly connects: number;
+  /** Whether it connects too often: `flapping_connects` within that time. */
+  readonly is_flapping: boolean;
+  /** The label of its `hello`. */
+  readonly connection_id?: string;
+  readonly producer_epoch?: number;
+  /** Of its last batch that was applied to this stream. */
+  readonly last_seq?: number;
+  /** Over about the last ten seconds. */
+  readonly points_per_second?: number;
+  /**
+   * How old its newest point was when it was applied, by its own time if it gave one and
+   * else by that of its arrival.
+   */
+  readonly lag_ms?: number;
+  /** What it last said of itself. */
+  readonly report?: GatewayState;
+  /** Epoch seconds: when. */
+  readonly reported?: number;
+}
+
+/** Who is there, on one stream. */
+export interface Presence {
+  readonly subscribers: number;
+  /** That are connected. */
+  readonly producers: number;
+  /** Producers that are there or were lately: those in trouble first. */
+  readonly gateways: readonly GatewayPresence[];
+  /** How many more there are than are listed. */
+  readonly left_out?: number;
+}
+
+/** Sent about once a second while something in it changes. */
+export interface PresenceEvent {
+  readonly type: 'presence';
+  readonly stream: string;
+  readonly class: DeliveryClass;
+  readonly epoch: string;
+  readonly offset?: number;
+  readonly from?: number;
+  readonly to?: number;
+  readonly key?: number;
+  readonly caused_by?: Cause;
+  readonly times?: EventTimes;
+  readonly data: Presence;
+}
+
 export type ClientMessage =
   | HelloMessage
   | PointsMessage
@@ -500,7 +590,8 @@ export type ClientMessage =
   | AuthMessage
   | PingMessage
   | StatusMessage
-  | CreditMessage;
+  | CreditMessage
+  | GatewayReportMessage;
 
 export type ServerMessage =
   | WelcomeMessage
@@ -520,19 +611,22 @@ export type ServerMessage =
   | ClusterUpdateEvent
   | DriftDetectionEvent
   | AlgorithmStatusEvent
-  | PerformanceMetricsEvent;
+  | PerformanceMetricsEvent
+  | PresenceEvent;
 
 export type WireEvent =
   | ClusterUpdateEvent
   | DriftDetectionEvent
   | AlgorithmStatusEvent
-  | PerformanceMetricsEvent;
+  | PerformanceMetricsEvent
+  | PresenceEvent;
 
 export const EVENT_TYPES = [
   'cluster_update',
   'drift_detection',
   'algorithm_status',
   'performance_metrics',
+  'presence',
 ] as const;
 
 /** The struct of each message that a server sends. */
@@ -555,6 +649,7 @@ export const SERVER_MESSAGES = {
   drift_detection: 'DriftDetectionEvent',
   algorithm_status: 'AlgorithmStatusEvent',
   performance_metrics: 'PerformanceMetricsEvent',
+  presence: 'PresenceEvent',
 } as const;
 
 /** What the fields are when the program runs; see `shapes.ts`. */
@@ -571,6 +666,7 @@ export const SHAPES = {
     durability: 'string',
     heartbeat_s: 'number',
     credit: 'number',
+    report_s: 'number?',
     resume: '{Resume}?',
   },
   Results: {
@@ -773,5 +869,45 @@ export const SHAPES = {
     caused_by: 'Cause?',
     times: 'EventTimes?',
     data: 'PerformanceMetrics',
+  },
+  GatewayState: {
+    spool_batches: 'number?',
+    spool_bytes: 'number?',
+    oldest_age_s: 'number?',
+    dropped_batches: 'number?',
+    clock_offset_s: 'number?',
+    clock_error_s: 'number?',
+  },
+  GatewayPresence: {
+    producer: 'string',
+    is_connected: 'boolean',
+    since: 'number',
+    connects: 'number',
+    is_flapping: 'boolean',
+    connection_id: 'string?',
+    producer_epoch: 'number?',
+    last_seq: 'number?',
+    points_per_second: 'number?',
+    lag_ms: 'number?',
+    report: 'GatewayState?',
+    reported: 'number?',
+  },
+  Presence: {
+    subscribers: 'number',
+    producers: 'number',
+    gateways: '[GatewayPresence]',
+    left_out: 'number?',
+  },
+  PresenceEvent: {
+    stream: 'string',
+    class: 'string',
+    epoch: 'string',
+    offset: 'number?',
+    from: 'number?',
+    to: 'number?',
+    key: 'number?',
+    caused_by: 'Cause?',
+    times: 'EventTimes?',
+    data: 'Presence',
   },
 } as const;
