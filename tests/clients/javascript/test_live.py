@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 from typing import Any
@@ -188,10 +189,14 @@ async def test_a_second_program_of_the_same_name_ends_the_first(tmp_path: Path) 
         node(GATEWAY, NCS_URL=server.url, **env) as first,
     ):
         await acked(first, 20)
+        first.tell("hold")  # one that is sending may be reset before it can be told
+        await quiet(first)
         async with node(GATEWAY, NCS_URL=server.url, **env) as second:
             await acked(second, 20)
+            async with asyncio.timeout(60):
+                await first.process.wait()  # by the error of its subscription
             assert 0 != await first.ended()
-        assert "producer_replaced" in first.last("closed")
+    assert "producer_replaced" in first.last("closed")
 
 
 async def test_a_slow_reader_is_told_what_it_misses_and_its_copy_is_exact_again(

@@ -115,7 +115,9 @@ async function send(sender) {
     tell({ acked });
   }
 }
-await Promise.all(Array.from({ length: SENDERS }, (_, sender) => send(sender)));
+const sending = Array.from({ length: SENDERS }, (_, sender) => send(sender));
+await Promise.all(sending).catch(({ code }) => tell({ failed: code }));
+await Promise.allSettled(sending);
 tell({ pushed: acked, duplicates, asked });
 
 await new Promise((resolve) => lines.once('close', resolve));
