@@ -212,6 +212,13 @@ export const CODES = {
     retry: 'never',
     meaning: 'The session has as many subscriptions as it may.',
   },
+  too_many_samples: {
+    http: 409,
+    close: null,
+    blame: 'client',
+    retry: 'later',
+    meaning: 'So many kinds of samples of this stream are being read as there may be.',
+  },
   duplicate_subscription: {
     http: 409,
     close: null,

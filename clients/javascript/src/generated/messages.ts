@@ -6,7 +6,7 @@ export type ClusterChange = 'created' | 'updated' | 'merged' | 'split' | 'remove
 
 export type DeliveryClass = 'lossless' | 'keyed' | 'latest' | 'sampled';
 
-export type EventType = 'cluster_update' | 'drift_detection' | 'algorithm_status' | 'performance_metrics' | 'presence';
+export type EventType = 'cluster_update' | 'drift_detection' | 'algorithm_status' | 'performance_metrics' | 'points_sample' | 'presence';
 
 export type ResultDetail = 'none' | 'summary' | 'full';
 
@@ -81,6 +81,19 @@ export interface EventFilter {
   readonly min_severity?: Severity;
 }
 
+/** How points are shown to a reader. */
+export interface Sample {
+  /** The most points of an event; of more than 25 dimensions they may be fewer. */
+  readonly max_points?: number;
+  /**
+   * So many main axes of the data; or the indices of two or three coordinates, which are
+   * shown as they are.
+   */
+  readonly dimensions?: 2 | 3 | readonly number[];
+  /** The most events a second; there are never more than 20. */
+  readonly max_hz?: number;
+}
+
 /** Asks for the model of a stream and the events after it. */
 export interface SubscribeMessage {
   readonly type: 'subscribe';
@@ -97,6 +110,8 @@ export interface SubscribeMessage {
   readonly filter?: EventFilter;
   /** Whether clusters come with their centroids, which are most of their bytes. */
   readonly centroids?: boolean;
+  /** Asks for `points_sample` as well, and says how. */
+  readonly sample?: Sample;
 }
 
 /** Ends a subscription. */
@@ -513,6 +528,56 @@ export interface PerformanceMetricsEvent {
   readonly data: PerformanceMetrics;
 }
 
+/**
+ * How a point becomes what is shown of it: ``(point - mean) @ components.T``. Centroids
+ * belong into the same picture by the same formula. Each axis is a row; one that the data do
+ * not have, as the second one of points with one coordinate, is 0.
+ */
+export interface Projection {
+  /** Rises whenever the axes change; between two versions nothing moves but data. */
+  readonly version: number;
+  readonly method: 'dimensions' | 'pca';
+  /** float32 (d,). */
+  readonly mean: PackedArray;
+  /** float32 (2 or 3, d). */
+  readonly components: PackedArray;
+}
+
+/**
+ * Some of the points learned since the last sample, each as likely as any other. The values
+ * of `points` lie as a GPU's vertex buffer takes them: in C order, aligned, little-endian.
+ */
+export interface PointsSample {
+  /** float32 (n, 2 or 3): coordinates in the projection. */
+  readonly points: PackedArray;
+  /** int32 (n,): as given at arrival, -1 for an outlier. */
+  readonly cluster_ids: PackedArray;
+  /** uint8 (n,): 0 or 1. */
+  readonly is_outlier: PackedArray;
+  /** Points learned since the last sample. */
+  readonly learned: number;
+  /** (0, 1]: points shown of those learned. */
+  readonly ratio: number;
+  readonly projection_version: number;
+  /** With the first sample of a subscription and after every change. */
+  readonly projection?: Projection;
+}
+
+/** Some of the points learned, for a scatter plot; sent while points flow. */
+export interface PointsSampleEvent {
+  readonly type: 'points_sample';
+  readonly stream: string;
+  readonly class: DeliveryClass;
+  readonly epoch: string;
+  readonly offset?: number;
+  readonly from?: number;
+  readonly to?: number;
+  readonly key?: number;
+  readonly caused_by?: Cause;
+  readonly times?: EventTimes;
+  readonly data: PointsSample;
+}
+
 /** How a gateway is, as it says itself. */
 export interface GatewayState {
   /** That wait on the gateway's disk for their acks. */
@@ -612,6 +677,7 @@ export type ServerMessage =
   | DriftDetectionEvent
   | AlgorithmStatusEvent
   | PerformanceMetricsEvent
+  | PointsSampleEvent
   | PresenceEvent;
 
 export type WireEvent =
@@ -619,6 +685,7 @@ export type WireEvent =
   | DriftDetectionEvent
   | AlgorithmStatusEvent
   | PerformanceMetricsEvent
+  | PointsSampleEvent
   | PresenceEvent;
 
 export const EVENT_TYPES = [
@@ -626,6 +693,7 @@ export const EVENT_TYPES = [
   'drift_detection',
   'algorithm_status',
   'performance_metrics',
+  'points_sample',
   'presence',
 ] as const;
 
@@ -649,6 +717,7 @@ export const SERVER_MESSAGES = {
   drift_detection: 'DriftDetectionEvent',
   algorithm_status: 'AlgorithmStatusEvent',
   performance_metrics: 'PerformanceMetricsEvent',
+  points_sample: 'PointsSampleEvent',
   presence: 'PresenceEvent',
 } as const;
 
@@ -869,6 +938,33 @@ export const SHAPES = {
     caused_by: 'Cause?',
     times: 'EventTimes?',
     data: 'PerformanceMetrics',
+  },
+  Projection: {
+    version: 'number',
+    method: 'string',
+    mean: 'packed',
+    components: 'packed',
+  },
+  PointsSample: {
+    points: 'packed',
+    cluster_ids: 'packed',
+    is_outlier: 'packed',
+    learned: 'number',
+    ratio: 'number',
+    projection_version: 'number',
+    projection: 'Projection?',
+  },
+  PointsSampleEvent: {
+    stream: 'string',
+    class: 'string',
+    epoch: 'string',
+    offset: 'number?',
+    from: 'number?',
+    to: 'number?',
+    key: 'number?',
+    caused_by: 'Cause?',
+    times: 'EventTimes?',
+    data: 'PointsSample',
   },
   GatewayState: {
     spool_batches: 'number?',
