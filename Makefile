@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := -e ./protocol -e ./engine -e ./clients/python
 PROJECTS := pyproject.toml protocol/pyproject.toml engine/pyproject.toml clients/python/pyproject.toml
+JAVASCRIPT := clients/javascript
+NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix $(JAVASCRIPT) --silent
 KILLS ?= 200
 CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo test check chaos bench bench-quality bench-engine bench-peers check-river generate pictures format clean
+.PHONY: help demo test check chaos bench bench-quality bench-engine bench-peers check-river generate javascript pictures format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,15 +20,17 @@ demo: $(VENV)/.installed ## Run server, gateways, page and live table; Ctrl-C st
 	@$(BIN)/ncs demo
 
 test: check ## Run everything: lint, types, import laws, documents, all tests
+	$(NPM) test
 	$(BIN)/python -m pytest
 	NCS_ENGINE_KERNEL=numpy $(BIN)/python -m pytest tests/engine
 
-check: $(VENV)/.installed-tests ## Lint, types, import laws, generated documents
+check: $(VENV)/.installed-tests $(JAVASCRIPT)/node_modules/.installed ## Lint, types, import laws, generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	$(NPM) run check
 
 chaos: $(VENV)/.installed ## Break things around a server: KILLS=200, CHAOS_SECONDS=300
 	$(BIN)/ncs verify --kills $(KILLS) --seconds $(CHAOS_SECONDS)
@@ -53,15 +57,20 @@ check-river: $(VENV)/.installed-bench $(VENV)/.installed-tests ## Run river's ow
 generate: $(VENV)/.installed-tests ## Write the generated parts of the documents
 	$(BIN)/python docs/generate.py
 
+javascript: $(JAVASCRIPT)/node_modules/.installed ## Build the JavaScript SDK: clients/javascript/dist
+	$(NPM) run build
+
 pictures: $(VENV)/.installed ## Draw the pictures of docs/algorithm.md
 	$(BIN)/python docs/pictures.py
 
-format: $(VENV)/.installed-tests ## Format the code
+format: $(VENV)/.installed-tests $(JAVASCRIPT)/node_modules/.installed ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(NPM) run format
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/dist
 
 $(VENV)/.made:
 	@sh deploy/setup/venv.sh $(VENV)
@@ -87,4 +96,10 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 $(VENV)/.installed-peers: $(VENV)/.installed
 	@echo "installing the peers of the fan-out"
 	@$(PIP) $(PACKAGES) -e ".[peers]"
+	@touch $@
+
+$(JAVASCRIPT)/node_modules/.installed: $(VENV)/.installed-tests $(JAVASCRIPT)/package-lock.json
+	@sh deploy/setup/node.sh $(BIN)
+	@echo "installing the tools of the JavaScript SDK"
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund
 	@touch $@

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
+import typescript
+
 from ncs_engine import EngineParams, params
 from ncs_protocol import Code, messages
 from ncs_streamer.bench.detectors import DETECTORS
@@ -40,6 +42,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     stale = [path for path in DOCUMENTS if not update(path, write=not check)]
+    stale += [path for path in typescript.FILES if not rewrite(path, write=not check)]
     for path in stale:
         print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
     return int(check and bool(stale))
@@ -49,6 +52,15 @@ def update(path: Path, *, write: bool) -> bool:
     """Return whether the document was up to date already."""
     old = path.read_text()
     new = _PART.sub(lambda m: f"{m[1]}\n{PARTS[m[2]]()}\n\n{m[3]}", old)
+    if write and new != old:
+        path.write_text(new)
+    return new == old
+
+
+def rewrite(path: Path, *, write: bool) -> bool:
+    """Return whether a file that is generated as a whole was up to date already."""
+    old = path.read_text() if path.exists() else ""
+    new = typescript.FILES[path]()
     if write and new != old:
         path.write_text(new)
     return new == old
