@@ -1,4 +1,4 @@
-"""What a stream does with entries that the store kept although it reported a failure."""
+"""What a stream does with what the store kept although it reported a failure."""
 
 from __future__ import annotations
 
