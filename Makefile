@@ -6,7 +6,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := -e ./protocol -e ./engine -e ./clients/python
 PROJECTS := pyproject.toml protocol/pyproject.toml engine/pyproject.toml clients/python/pyproject.toml
 JAVASCRIPT := clients/javascript
-NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix $(JAVASCRIPT) --silent
+# Not with --prefix, which moves the place of the machine's own settings of npm too.
+NPM := cd $(JAVASCRIPT) && PATH="$(abspath $(BIN)):$$PATH" npm --silent
 KILLS ?= 200
 CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
