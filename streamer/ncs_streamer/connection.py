@@ -107,6 +107,7 @@ class Connection:
         self._has_credit = Flag()
         self._answered = Flag()
         self._ended = Flag()
+        self._read_ended = Flag()
         self._reports = 0  # status requests that do
         self._closing: asyncio.Task[None] | None = None
         self._acks_due = False
@@ -146,6 +147,7 @@ class Connection:
             self._subscriptions.end()
             self._outgoing.close()
             self._server.fanout.forget(self._outgoing)
+            self._read_ended.set()
             if self._closing is not None:
                 await self._closing
             self._server.metrics.count("ncs_closes_total", self.reason)
@@ -156,6 +158,8 @@ class Connection:
     async def _read(self) -> None:
         try:
             async for frame in self._ws:
+                if self.session.state is State.CLOSED:
+                    continue  # see `_close_socket`
                 if frame.type is WSMsgType.ERROR:
                     too_big = self._ws.close_code == Code.FRAME_TOO_LARGE.close_code
                     self.reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
@@ -422,15 +426,24 @@ class Connection:
             self._closing = asyncio.create_task(self._close_socket(close))
 
     async def _close_socket(self, close: Close) -> None:
+        """Send what waits and the code, and read on until the peer has closed too.
+
+        A socket that is closed while there is something to read is reset, and then the
+        peer may lose the last it was told: why.
+        """
         code = close.code.close_code or Code.INTERNAL_ERROR.close_code
         assert code is not None
         reason = close.detail.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await self._outgoing.flushed()
-                await self._ws.close(code=code, message=reason)
+                payload = code.to_bytes(2, "big") + reason
+                await self._ws.send_frame(payload, WSMsgType.CLOSE)
+                await self._read_ended.wait()
         except (TimeoutError, ConnectionError):
             self.abort()
+        else:
+            self._transport.close()
 
     def abort(self) -> None:
         """Cut the connection without ceremony."""

@@ -66,6 +66,7 @@ async def _serve(
     ws = web.WebSocketResponse(
         heartbeat=server.settings.heartbeat_s,
         protocols=tuple(CODECS),
+        autoclose=False,
         compress=server.settings.compress_snapshots,
         max_msg_size=server.limits.max_frame_bytes,
         decode_text=False,

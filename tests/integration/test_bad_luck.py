@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -234,6 +235,28 @@ async def test_the_newer_of_two_connections_speaks_for_a_producer(
             assert 4512 == (await older.closed())[0]
             await newer.send(Points(seq=1, points=[[1.0]]))
             assert isinstance(await newer.receive(), Ack)
+
+
+async def test_who_is_closed_while_it_sends_is_told_why(tmp_path: Path) -> None:
+    """The socket of who still sends must not be reset: that can take the code along."""
+
+    async def send(socket: Socket) -> None:
+        points = [[float(n), 2.0] for n in range(50)]
+        with contextlib.suppress(ConnectionClosed):
+            for seq in itertools.count(1):
+                await socket.send(Points(seq=seq, points=points))
+                await asyncio.sleep(0)  # or it would never get to read
+
+    codes = []
+    async with server_on(tmp_path) as server, contextlib.AsyncExitStack() as stack:
+        for _ in range(30):
+            make = Socket.to(server, credential=token(), producer="the-same")
+            socket = await stack.enter_async_context(make)
+            sending = asyncio.create_task(send(socket))
+            async with Socket.to(server, credential=token(), producer="the-same"):
+                codes.append((await socket.closed())[0])
+            await sending
+    assert [4512] * 30 == codes
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -178,7 +178,8 @@ class Guard(asyncio.Protocol):
         if self._inner is None:
             return
         if self._framing is not None:
-            self._follow(self._framing, data)
+            if self._end is not None:
+                self._follow(self._framing, data)
         elif self in self._door.idle:
             self._door.idle.end(self)
             self._door.headers.begin(self, self._door.clock.monotonic())
@@ -259,12 +260,15 @@ class Guard(asyncio.Protocol):
         self._door.trust(self)
 
     def refuse(self, code: Code) -> None:
-        """Close the socket and say why."""
-        self._door.refused(code)
-        if self._end is not None:
-            self._end(code)
-        else:
+        """Close the socket and say why; once."""
+        end, self._end = self._end, None
+        if self._framing is None:
             self._answer(code)
+        elif end is not None:
+            end(code)
+        else:
+            return
+        self._door.refused(code)
 
     def close(self) -> None:
         """Close the socket, without a word."""
