@@ -140,6 +140,8 @@ class Connection:
         """Serve the connection until it ends."""
         try:
             await self._read()
+        except Exception as error:  # a fault of ours; the peer shall not wait for ever
+            self._fail(error)
         finally:
             self.session.state = State.CLOSED
             if self.session.quota is not None:
@@ -381,15 +383,16 @@ class Connection:
             self._refuse(error, request.id)
 
     def _report(self, effect: Report) -> None:
-        stream = self._server.streams.find(self._tenant, effect.stream)
-        if stream is None:
-            missing = NcsError(Code.NOT_FOUND, f"there is no stream {effect.stream!r}")
-            self._refuse(missing, effect.id)
-            return
-        if self._reports >= _MAX_REPORTS:
-            detail = f"{self._reports} status requests of this connection wait"
-            busy = NcsError(Code.OVERLOADED, detail, retry_after_s=0.5)
-            self._refuse(busy, effect.id)
+        try:
+            stream = self._server.streams.find(self._tenant, effect.stream)
+            if stream is None:
+                what = f"there is no stream {effect.stream!r}"
+                raise NcsError(Code.NOT_FOUND, what)
+            if self._reports >= _MAX_REPORTS:
+                what = f"{self._reports} status requests of this connection wait"
+                raise NcsError(Code.OVERLOADED, what, retry_after_s=0.5)
+        except NcsError as error:
+            self._refuse(error, effect.id)
             return
         self._reports += 1
         found = stream

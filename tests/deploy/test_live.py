@@ -34,6 +34,10 @@ _MAY_BE_ZERO = {
     "ncs_backlog_points",
     "ncs_journal_errors_total",
     "ncs_outbox_bytes",
+    "ncs_producers_flapped_total",
+    "ncs_slow_readers",
+    "ncs_sockets_refused_total",
+    "ncs_unauthenticated_sockets",
 }
 """What is 0, and shown as 0, while nothing is wrong."""
 

@@ -1,9 +1,11 @@
 /* Several builds of one function, the widest that the processor has chosen at load.
  *
- * Only gcc and clang for x86-64 with glibc can do that; everywhere else there is the
- * baseline alone: SSE2 on x86-64, NEON on 64-bit Arm. The results are the same bit for
- * bit: vectors run across micro-clusters, never across the terms of a sum, and the
- * build forbids to fuse multiplications and additions (-ffp-contract=off).
+ * Only gcc, and clang from 18 on, for x86-64 with glibc can do that (before, clang gives
+ * the build that was chosen another name than callers in other files look for);
+ * everywhere else there is the baseline alone: SSE2 on x86-64, NEON on 64-bit Arm. The
+ * results are the same bit for bit: vectors run across micro-clusters, never across the
+ * terms of a sum, and the build forbids to fuse multiplications and additions
+ * (-ffp-contract=off).
  */
 #ifndef NCS_CLONES_H
 #define NCS_CLONES_H
@@ -12,7 +14,7 @@
 
 /* NCS_BASELINE leaves them out, so that a test can compare. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && \
-    !defined(NCS_BASELINE)
+    (!defined(__clang__) || __clang_major__ >= 18) && !defined(NCS_BASELINE)
 #define NCS_HAS_CLONES 1
 #define NCS_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
