@@ -14,8 +14,9 @@ NATIVE = Path("ncs_engine", "native")
 
 # Bit-identical to NumPy: multiplications and additions may not be fused, sums may not
 # be reordered. No -march: wider vectors are chosen at load (clones.h).
-# Nobody reads errno after sqrt, which would keep it out of vectors.
-EXACT = ["-ffp-contract=off", "-fno-math-errno"]
+# Nobody reads errno after sqrt, which would keep it out of vectors. clang would make
+# another function of a power of a half, with another last bit.
+EXACT = ["-ffp-contract=off", "-fno-math-errno", "-fno-builtin-pow"]
 FLAGS = (
     ["/O2", "/fp:precise", "/std:c11"]
     if sys.platform == "win32"
