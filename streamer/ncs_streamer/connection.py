@@ -41,13 +41,12 @@ from .effects import (
     Unfollow,
 )
 from .flag import Flag
+from .follower import Follower
 from .gathering import Arrived, Gathering
 from .logs import get_log
-from .outgoing import Outgoing
 from .session import Session, State
 from .store.contracts import StoreError
 from .stream_model import Applied
-from .subscriptions import Subscriptions
 from .wire import WebSocketWire
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ _REASON_BYTES = 120
 log = get_log()
 
 
-class Connection:
+class Connection(Follower):
     """See the module.
 
     Args:
@@ -86,24 +85,13 @@ class Connection:
         transport: asyncio.Transport,
         admit: Callable[[Principal], None],
     ) -> None:
-        self.session = session
+        bits = int(ws.compress)
+        kind = wire.codec.subprotocol
+        super().__init__(server, session, wire, transport, kind, window_bits=bits)
         self.codec = wire.codec
-        self._server = server
         self._ws = ws
         self._peer = peer
-        self._transport = transport
         self._admit = admit
-        self._outgoing = Outgoing(
-            transport,
-            wire,
-            server.patience,
-            monotonic=server.clock.monotonic,
-            on_waiting=server.fanout.wait,
-            on_owed=lambda lanes: self._subscriptions.renew(lanes),
-            on_hopeless=self._cut_off,
-            window_bits=int(ws.compress),
-        )
-        self._subscriptions = Subscriptions(server, self._outgoing, wire, self._fail)
         self._has_credit = Flag()
         self._answered = Flag()
         self._ended = Flag()
@@ -113,17 +101,6 @@ class Connection:
         self._acks_due = False
         self._gathering = Gathering(server.limits)
         self._gathering_ends = False
-        self.reason = "peer"
-
-    @property
-    def kind(self) -> str:
-        """What it speaks, for metrics."""
-        return self.codec.subprotocol
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes that wait for the reader."""
-        return self._outgoing.outbox.waiting_bytes
 
     @property
     def _owner(self) -> str:
@@ -143,12 +120,9 @@ class Connection:
         except Exception as error:  # a fault of ours; the peer shall not wait for ever
             self._fail(error)
         finally:
-            self.session.state = State.CLOSED
+            self._let_go()
             if self.session.quota is not None:
                 self.session.quota.forget(self._has_credit.set)
-            self._subscriptions.end()
-            self._outgoing.close()
-            self._server.fanout.forget(self._outgoing)
             self._read_ended.set()
             if self._closing is not None:
                 await self._closing
@@ -395,7 +369,6 @@ class Connection:
             self._refuse(error, effect.id)
             return
         self._reports += 1
-        found = stream
 
         def deliver(result: AlgorithmStatus | Exception) -> None:
             self._reports -= 1
@@ -405,23 +378,13 @@ class Connection:
             reply = StatusReply(id=effect.id, stream=effect.stream, data=result)
             self._outgoing.send(reply)
 
-        stream.call(lambda model: found.status_of(model.engine.statistics()), deliver)
+        stream.call(stream.telling.status_of_model, deliver)
 
     def _refuse(self, error: NcsError, id: str) -> None:
         error.id = id
         self._perform_now(self._counted(self.session.receive_error(error)))
 
-    def _fail(self, error: Exception) -> None:
-        log.error("session_failed", session=self.session.id, error=repr(error))
-        self.end(Code.INTERNAL_ERROR)
-
     # The end
-
-    def _cut_off(self) -> None:
-        if self.session.state is not State.CLOSED:
-            waiting = self.waiting_bytes
-            log.warning("slow_consumer", session=self.session.id, waiting_bytes=waiting)
-            self.end(Code.SLOW_CONSUMER)
 
     def _begin_to_close(self, close: Close) -> None:
         self._subscriptions.end()  # what waits for them is in the history
@@ -447,10 +410,6 @@ class Connection:
             self.abort()
         else:
             self._transport.close()
-
-    def abort(self) -> None:
-        """Cut the connection without ceremony."""
-        self._transport.abort()
 
     # What the server calls
 

@@ -15,11 +15,10 @@ from ncs_protocol import Code
 from ncs_protocol.messages import Draining, Error, ServerMessage, Subscribe, Subscribed
 
 from .effects import Close, Effect, Send
-from .logs import get_log
+from .follower import Follower
 from .outgoing import Outgoing
-from .session import Session, State
+from .session import Session
 from .sse import SseWire
-from .subscriptions import Subscriptions
 from .wire import Frame
 
 if TYPE_CHECKING:
@@ -30,10 +29,8 @@ __all__ = ["EventStream"]
 _CLOSE_S = 2.0
 _RETRY_MS = 1000
 
-log = get_log()
 
-
-class EventStream:
+class EventStream(Follower):
     """See the module.
 
     Args:
@@ -50,32 +47,12 @@ class EventStream:
         session: Session,
         transport: asyncio.Transport,
     ) -> None:
-        self.session = session
-        self.kind = "sse"
-        self.reason = "peer"
-        self._server = server
+        super().__init__(server, session, wire, transport, "sse", _Outgoing)
+        self._outgoing: _Outgoing
         self._wire = wire
-        self._transport = transport
-        self._outgoing = _Outgoing(
-            transport,
-            wire,
-            server.patience,
-            monotonic=server.clock.monotonic,
-            on_waiting=server.fanout.wait,
-            on_owed=lambda lanes: self._subscriptions.renew(lanes),
-            on_hopeless=self._cut_off,
-        )
-        self._subscriptions: Subscriptions = Subscriptions(
-            server, self._outgoing, wire, self._fail
-        )
         self._beat_at = server.clock.monotonic() + server.settings.heartbeat_s
         self._ending = asyncio.Event()
         self._ended = asyncio.Event()
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes that wait for the reader."""
-        return self._outgoing.outbox.waiting_bytes
 
     def follow(self, request: Subscribe) -> None:
         """Begin the subscription; what it gives waits for `run`.
@@ -100,10 +77,7 @@ class EventStream:
 
     def close(self) -> None:
         """Follow nothing any more, and let go of what waits."""
-        self.session.state = State.CLOSED
-        self._subscriptions.end()
-        self._outgoing.close()
-        self._server.fanout.forget(self._outgoing)
+        self._let_go()
         self._ended.set()
 
     def _perform(self, effects: list[Effect]) -> None:
@@ -117,20 +91,6 @@ class EventStream:
                     self.reason = code.wire
                     self._subscriptions.end()  # what waits for it is in the history
                     self._ending.set()
-
-    def _fail(self, error: Exception) -> None:
-        log.error("session_failed", session=self.session.id, error=repr(error))
-        self.end(Code.INTERNAL_ERROR)
-
-    def _cut_off(self) -> None:
-        if self.session.state is not State.CLOSED:
-            waiting = self.waiting_bytes
-            log.warning("slow_consumer", session=self.session.id, waiting_bytes=waiting)
-            self.end(Code.SLOW_CONSUMER)
-
-    def abort(self) -> None:
-        """Cut the connection without ceremony."""
-        self._transport.abort()
 
     # What the server calls
 

@@ -33,10 +33,10 @@ from .metrics import Metrics
 from .outbox import Patience
 from .presence import FlappingLimit, Roll
 from .saving import SnapshotPolicy
+from .services import Services
 from .session import SessionConfig, State
 from .settings import Settings
 from .store import MemoryStore, SqliteStore, Store, StoreError, lock_folder
-from .stream import Services
 from .stream_model import Applied
 from .streams import Streams
 from .threads import FairThreads

@@ -10,41 +10,25 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
-import zlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ncs_protocol import Code, NcsError
-from ncs_protocol.messages import (
-    AlgorithmStatus,
-    Event,
-    EventTimes,
-    PerformanceMetrics,
-    PointsSample,
-    Presence,
-)
 
 from .admission import Admission
-from .backlog import Backlog
-from .clock import Clock
-from .committer import Committer
 from .entry import Entry, decode_entry, encode_entry
-from .history import HistoryBounds
-from .hub import Hub
 from .logs import get_log
-from .metrics import Metrics
-from .presence import LISTED, Roll
 from .recovery import Recovered
-from .sampling.samples import Kind, Samples
-from .saving import SnapshotPolicy, Unsaved
+from .saving import Unsaved
 from .sealed import DamagedError
-from .store.contracts import Append, Store, StoreError, StreamKey
+from .services import Services
+from .store.contracts import Append, StoreError, StreamKey
 from .stream_model import Applied, StreamModel
-from .threads import FairThreads
+from .telling import Telling
 from .turns import Operation, Turns
 
-__all__ = ["Done", "Services", "Stream", "status_message"]
+__all__ = ["Done", "Stream"]
 
 _RESYNC_S = 1.0
 _ENGINE_FAILED = "Processing failed: the engine of this stream has failed"
@@ -57,24 +41,6 @@ Done = Callable[[Applied | NcsError], None]
 
 
 @dataclasses.dataclass(slots=True)
-class Services:
-    """What streams share."""
-
-    store: Store
-    committer: Committer
-    threads: FairThreads
-    metrics: Metrics
-    clock: Clock
-    backlog: Backlog
-    event_tick_s: float
-    snapshots: SnapshotPolicy
-    history: HistoryBounds
-    wake: Callable[[Hub], None]
-    max_producers: int
-    roll: Roll
-
-
-@dataclasses.dataclass(slots=True)
 class _Batch:
     """An entry on its way; without an offset if it is a duplicate."""
 
@@ -84,16 +50,6 @@ class _Batch:
     size: int
     done: Done
     arrived: float
-
-
-@dataclasses.dataclass(slots=True)
-class _Interval:
-    """What happened since the last `performance_metrics`."""
-
-    since: float
-    points: int = 0
-    batches: int = 0
-    latency_s: float = 0.0
 
 
 class Stream:
@@ -111,15 +67,8 @@ class Stream:
 
     def __init__(self, key: StreamKey, model: StreamModel, services: Services) -> None:
         self.key = key
-        self.hub = Hub(
-            key.stream,
-            model.epoch,
-            services.history,
-            self._count_deliveries,
-            services.wake,
-        )
-        self.hub.at |= {"lossless": model.lossless, "keyed": model.keyed_told}
-        self.opened_at = services.clock.now()
+        self.telling = Telling(key, model, services, self)
+        self.hub = self.telling.hub
         self.cluster_count = model.engine.cluster_count
         self._model = model
         self._services = services
@@ -134,20 +83,12 @@ class Stream:
         self._all_committed = asyncio.Event()
         self._all_committed.set()
         self._suspended = False
-        self.samples = Samples(zlib.crc32(f"{key.tenant}/{key.stream}".encode()))
-        self._sample_later: asyncio.TimerHandle | None = None
         self.broken = False
         self.joining = 0
         self._has_news = False  # since the last turn
-        self._told_at = 0.0
-        self._tell_later: asyncio.TimerHandle | None = None
         self._backlog_points = 0
         self._unsaved = Unsaved(services.snapshots, services.clock.monotonic())
         self._tasks: set[asyncio.Task[None]] = set()
-        self._learned_points = 0
-        self._learned_s = 0.0
-        self._interval = _Interval(services.clock.monotonic())
-        self._telling_status = False
 
     # Batches
 
@@ -361,10 +302,10 @@ class Stream:
             failure.__cause__ = error
             return failure
         finally:
-            self._learned_s += clock() - began  # turns never overlap
-        if self.samples.kinds:
+            self.telling.learned_s += clock() - began  # turns never overlap
+        if self.telling.samples.kinds:
             try:
-                self.samples.applied(batch.entry, applied)
+                self.telling.samples.applied(batch.entry, applied)
             except Exception:  # what is shown to readers must not stop the stream
                 log.exception("sample_failed", stream=self.key.stream)
         return applied
@@ -375,14 +316,12 @@ class Stream:
             return
         self._has_news = False
         self.cluster_count = self._model.engine.cluster_count
-        self._tell_updates()
-        self.samples.note_news()
-        self._tell_samples()
+        self.telling.tell_news()
         self.save_if_due()
 
     def _settle(self, batch: _Batch, outcome: Applied | NcsError) -> None:
         """Account for a batch, tell its events, answer its sender."""
-        services, metrics = self._services, self._services.metrics
+        services = self._services
         self._quota.give_back(batch.size, batch.entry.count, services.clock.monotonic())
         self._backlog_points -= batch.entry.count
         if isinstance(outcome, Applied) and not outcome.duplicate:
@@ -390,169 +329,14 @@ class Stream:
             self._applied = outcome.offset
             now = services.clock.monotonic()
             self._unsaved.add(outcome.accepted, len(batch.payload), now)
-            self._learned_points += outcome.accepted
-            self._interval.points += outcome.accepted
-            frames = batch.entry.frames
-            self._interval.batches += frames
-            self._interval.latency_s += frames * (now - batch.arrived)
-            self._note_producer(batch.entry, outcome.accepted)
-            if outcome.result is not None:
-                outliers = int(outcome.result.is_outlier.sum())
-                metrics.count("ncs_outliers_total", by=outliers)
-                for drift in outcome.result.drift:
-                    metrics.count("ncs_drifts_total", drift.severity)
+            self.telling.note(batch.entry, outcome, now - batch.arrived)
             if outcome.events:
-                self._start(self._record(self._publish(outcome.events)))
+                self._start(self._record(self.telling.publish(outcome.events)))
         batch.done(outcome)
 
-    def _note_producer(self, entry: Entry, points: int) -> None:
-        if entry.producer is None:
-            return
-        now, at_ns = self._services.clock.now(), entry.ingest_ns
-        if entry.timestamps:
-            at_ns = entry.timestamps[-1]
-        elif entry.event_time is not None:
-            at_ns = entry.event_time
-        self._services.roll.applied(
-            self.key,
-            entry.producer,
-            entry.producer_epoch,
-            entry.seq,
-            points,
-            now - at_ns / 1e9,
-            now,
-        )
-
-    # Events
-
-    def _publish(self, events: list[Event]) -> list[tuple[int, bytes]]:
-        """Hand out events that the model has numbered; return what is to be kept."""
-        now = self._services.clock.now()
-        metrics = self._services.metrics
-        kept = self.hub.publish(events, applied=now, now=now)
-        for event in events:
-            kind = str(type(event).__struct_config__.tag)
-            metrics.count("ncs_events_total", kind, event.delivery)
-            if event.times is not None:
-                age = max(0.0, now - event.times.ingest)
-                metrics.observe("ncs_ingest_to_event_seconds", age, event.delivery)
-        return kept
-
-    def _tell_updates(self) -> None:
-        """Tell what clusters changed, at once if the last time is long enough ago."""
-        if not self.hub.subscribers or self._tell_later is not None:
-            return
-        wait = self._told_at + self._services.event_tick_s
-        wait -= self._services.clock.monotonic()
-        if wait <= 0:
-            self._ask_for_updates()
-        else:
-            loop = asyncio.get_running_loop()
-            self._tell_later = loop.call_later(wait, self._ask_for_updates)
-
-    def _ask_for_updates(self) -> None:
-        self._tell_later = None
-        self._told_at = self._services.clock.monotonic()
-
-        def deliver(events: list[Event] | Exception) -> None:
-            if isinstance(events, Exception):
-                log.error("events_failed", stream=self.key.stream, error=repr(events))
-            else:
-                self._publish(events)
-
-        self.call(StreamModel.keyed_events, deliver)
-
-    def _tell_samples(self) -> None:
-        """Have the samples taken that are due; look again when others are."""
-        due, wait = self.samples.due(self._services.clock.monotonic())
-        for kind in due:
-            self.call(
-                functools.partial(self._take_sample, kind),
-                functools.partial(self._publish_sample, kind),
-            )
-        if wait is not None:
-            if self._sample_later is not None:
-                self._sample_later.cancel()
-            loop = asyncio.get_running_loop()
-            self._sample_later = loop.call_later(wait, self._tell_samples)
-
-    def _take_sample(
-        self, kind: Kind, model: StreamModel
-    ) -> tuple[PointsSample | None, int]:
-        """Take a sample; runs on an engine thread."""
-        return self.samples.take(kind), model.ingest_ns
-
-    def _publish_sample(
-        self, kind: Kind, taken: tuple[PointsSample | None, int] | Exception
-    ) -> None:
-        if isinstance(taken, Exception):
-            log.error("sample_failed", stream=self.key.stream, error=repr(taken))
-            return
-        sample, ingest_ns = taken
-        if sample is not None:
-            now, ingest = self._services.clock.now(), ingest_ns / 1e9
-            metrics = self._services.metrics
-            times = EventTimes(ingest=ingest, applied=now, emitted=now)
-            self.hub.publish_sample(kind.options, sample, times)
-            metrics.count("ncs_events_total", "points_sample", "sampled")
-            age = max(0.0, now - ingest)
-            metrics.observe("ncs_ingest_to_event_seconds", age, "sampled")
-
     async def tell_status(self) -> None:
-        """Publish `algorithm_status` and `performance_metrics` to subscribers."""
-        if self._telling_status:
-            return
-        now = self._services.clock.monotonic()
-        past, self._interval = self._interval, _Interval(now)
-        if not self.hub.subscribers:
-            return
-        self._telling_status = True
-        try:
-            await self._tell_status(past, now - past.since)
-        finally:
-            self._telling_status = False
-
-    async def _tell_status(self, past: _Interval, seconds: float) -> None:
-        metrics = self._services.metrics
-        if self.hub.publish_status(await self.status()):
-            metrics.count("ncs_events_total", "algorithm_status", "latest")
-        if self.hub.wants("presence") and self.hub.publish_presence(
-            self.presence(LISTED)
-        ):
-            metrics.count("ncs_events_total", "presence", "latest")
-        if past.batches:
-            metrics.count("ncs_events_total", "performance_metrics", "latest")
-            self.hub.publish_performance(
-                PerformanceMetrics(
-                    points_per_second=past.points / seconds,
-                    batches_per_second=past.batches / seconds,
-                    avg_processing_time_ms=self._milliseconds_a_point(),
-                    ack_latency_ms=1000 * past.latency_s / past.batches,
-                    backlog_points=self._backlog_points,
-                    subscribers=self.hub.subscribers,
-                )
-            )
-
-    def presence(self, most: int) -> Presence:
-        """Return who is there; at most so many gateways are listed."""
-        services = self._services
-        now, subscribers = services.clock.now(), self.hub.subscribers
-        return services.roll.presence(self.key, subscribers, now, most)
-
-    async def status(self) -> AlgorithmStatus:
-        """Return the `algorithm_status`."""
-        return self.status_of(await self.ask(lambda model: model.engine.statistics()))
-
-    def status_of(self, statistics: dict[str, Any]) -> AlgorithmStatus:
-        """Return the `algorithm_status` for the engine's statistics."""
-        uptime = self._services.clock.now() - self.opened_at
-        return status_message(statistics, self._milliseconds_a_point(), uptime)
-
-    def _milliseconds_a_point(self) -> float:
-        return 1000 * self._learned_s / max(1, self._learned_points)
-
-    def _count_deliveries(self, codec: str, count: int) -> None:
-        self._services.metrics.count("ncs_deliveries_total", codec, by=count)
+        """Publish what is told from time to time; see `Telling.tell_status`."""
+        await self.telling.tell_status(self._backlog_points)
 
     # What is kept
 
@@ -610,36 +394,11 @@ class Stream:
         """Wait until all that was admitted is applied and saved."""
         await self._all_committed.wait()
         await self.ask(lambda model: model.offset)  # all that is queued comes before
-        if self._tell_later is not None:
-            self._tell_later.cancel()
-            self._tell_later = None
-        if self._sample_later is not None:
-            self._sample_later.cancel()
+        self.telling.close()
         if self._unsaved and not self.broken:
             await self._save(*await self.ask(self._take_snapshot))
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-
-def status_message(
-    statistics: dict[str, Any], milliseconds_a_point: float, uptime_s: float
-) -> AlgorithmStatus:
-    """Return the `algorithm_status` for an engine's statistics."""
-    points = statistics["total_points_processed"]
-    return AlgorithmStatus(
-        is_ready=points > 0,
-        total_points_processed=points,
-        active_clusters=statistics["num_clusters"],
-        algorithm_quality=statistics["clustering_quality"],
-        clustering_quality=statistics["clustering_quality"],
-        global_stability=statistics["global_stability"],
-        current_dynamic_threshold=statistics["current_dynamic_threshold"],
-        outlier_rate=statistics["outliers"] / points if points else 0.0,
-        dimension=statistics["dimension"],
-        memory_usage_mb=statistics["state_bytes"] / 2**20,
-        avg_processing_time_ms=milliseconds_a_point,
-        uptime_seconds=uptime_s,
-    )
 
 
 def _nobody(outcome: Applied | NcsError) -> None:

@@ -11,9 +11,10 @@ from ncs_protocol import Code, NcsError, check_name
 from .logs import get_log
 from .recovery import Progress, recover
 from .replay import Divergence
+from .services import Services
 from .state_hash import engine_name
 from .store.contracts import DamageError, StreamKey
-from .stream import Services, Stream
+from .stream import Stream
 from .stream_model import StreamModel
 
 __all__ = ["Streams"]

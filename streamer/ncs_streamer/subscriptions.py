@@ -101,7 +101,7 @@ class Subscriptions:
     def _sample(self, stream: Stream, request: Subscribe) -> None:
         options = Variant.of(request).sample
         if options is not None:
-            self._sampled[request.id] = (stream, stream.samples.join(options))
+            self._sampled[request.id] = (stream, stream.telling.samples.join(options))
 
     def renew(self, lanes: Lanes) -> None:
         """Have a fresh snapshot sent to the subscription with these lanes."""
@@ -128,7 +128,7 @@ class Subscriptions:
         def look(model: StreamModel) -> Sight:
             missed = [] if since is None else model.keyed_events_since(since)
             view = model.view()
-            return Sight(view, stream.status_of(view.statistics), missed)
+            return Sight(view, stream.telling.status_of(view.statistics), missed)
 
         def take(sight: Sight | Exception) -> None:
             self._joining -= 1
@@ -145,7 +145,7 @@ class Subscriptions:
         self._asked.pop(id, None)
         if id in self._sampled:
             stream, kind = self._sampled.pop(id)
-            stream.samples.leave(kind)
+            stream.telling.samples.leave(kind)
         followed = self._followed.pop(id, None)
         if followed is not None:
             stream, subscription = followed

@@ -42,8 +42,8 @@ from ncs_streamer.outbox import Patience
 from ncs_streamer.outgoing import Outgoing
 from ncs_streamer.sampling.samples import Samples
 from ncs_streamer.session import Session, SessionConfig, State
-from ncs_streamer.stream import status_message
 from ncs_streamer.stream_model import Applied, StreamModel
+from ncs_streamer.telling import status_message
 from ncs_streamer.wire import WebSocketWire
 
 __all__ = ["MemoryLink", "MemoryServer", "principal"]

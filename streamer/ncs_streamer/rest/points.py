@@ -19,8 +19,9 @@ from ..intake import Intake, take_in
 from ..logs import get_log
 from ..server import Server
 from ..store.contracts import StreamKey
-from ..stream import Stream, status_message
+from ..stream import Stream
 from ..stream_model import Applied, StreamModel
+from ..telling import status_message
 from .context import REQUEST_ID, principal_of, read_body, reply, server_of
 from .middleware import client_ip
 from .shapes import (
@@ -132,7 +133,7 @@ async def algorithm_status(request: web.Request) -> web.Response:
     """Tell the state of a stream's engine; a stream without points has one too."""
     server, stream = server_of(request), _find(request)
     if stream is not None:
-        return reply(await stream.status())
+        return reply(await stream.telling.status())
     statistics = Engine(server.settings.engine_params).statistics()
     return reply(status_message(statistics, 0.0, 0.0))
 
@@ -141,7 +142,7 @@ async def presence(request: web.Request) -> web.Response:
     """Tell who is there on a stream."""
     server, name, stream = server_of(request), _stream_name(request), _find(request)
     if stream is not None:
-        return reply(stream.presence(_LISTED))
+        return reply(stream.telling.presence(_LISTED))
     # Who has named it in a hello is there, though no point has come yet.
     key, now = StreamKey(principal_of(request).tenant, name), server.clock.now()
     return reply(server.roll.presence(key, 0, now, _LISTED))
