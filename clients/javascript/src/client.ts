@@ -138,8 +138,8 @@ export class NCSClient {
     });
   }
 
-  /** Exchange a password for a token, and use that from now on. */
-  async login(username: string, password: string): Promise<void> {
+  /** Exchange a password for a token, and use that from now on. Returns it, for who keeps it. */
+  async login(username: string, password: string): Promise<string> {
     const request = {
       method: 'POST',
       path: 'auth/login',
@@ -147,6 +147,7 @@ export class NCSClient {
     } as const;
     const reply = await this.#rest.request<TokenReply>(request, null, 'TokenReply', REPLIES);
     this.#token = reply.access_token;
+    return reply.access_token;
   }
 
   // Requests
@@ -202,6 +203,12 @@ export class NCSClient {
       'ResetReply',
     );
     return camel(reply, 'ResetReply', REPLIES);
+  }
+
+  /** Return the engine parameters of a stream that are in force. */
+  async getParameters(options: RequestOptions = {}): Promise<ConfigureReply['params']> {
+    const request = get('api/v1/algorithm/config', options);
+    return (await this.#ask<ConfigureReply>(request, 'ConfigureReply')).params;
   }
 
   /** Change engine parameters and return all in force; needs the scope `admin`. */

@@ -217,6 +217,12 @@ export class SessionCore {
     return this.#done(now);
   }
 
+  /** Somebody does not want to wait for the next attempt. */
+  retry(now: number): Effect[] {
+    if (this.state === 'waiting' || this.state === 'offline') this.#again(now);
+    return this.#done(now);
+  }
+
   /** The page can be seen, or cannot be seen any more. */
   visible(isVisible: boolean, now: number): Effect[] {
     this.#hideAt = isVisible || !this.#options.pauseWhenHidden ? Infinity : now + HIDDEN_MS;

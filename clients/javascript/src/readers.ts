@@ -70,6 +70,12 @@ export class Reader {
     readonly fail: (error: NCSError) => void,
   ) {}
 
+  /** Go on after this position instead of beginning with a snapshot. */
+  stand({ epoch, offsets }: Position): void {
+    this.epoch = epoch;
+    this.offsets = { ...offsets };
+  }
+
   /** Return the request for it, under a new id. */
   request(id: string): ClientMessage {
     this.id = id;

@@ -7,6 +7,7 @@ import type { Claim } from './credit.js';
 import type { News } from './effects.js';
 import { ConnectionEndedError, NCSError } from './errors.js';
 import {
+  type Position,
   type ResultDetail,
   type Results,
   SHAPES,
@@ -50,6 +51,8 @@ export interface SendResult {
 export type SubscribeOptions = Camel<SubscribeFields> & {
   /** Another stream than the session's own. */
   readonly stream?: string;
+  /** Where a copy stands that is to go on, as `ClusterView.position` tells. */
+  readonly since?: Position;
   /** Events that may wait to be read before the subscription rests. */
   readonly maxQueue?: number;
   readonly signal?: AbortSignal;
@@ -119,6 +122,18 @@ export class NCSStream extends SessionTarget {
   /** What the server said of the present connection; null while there is none. */
   get welcome(): WelcomeMessage | null {
     return this.#core.welcome;
+  }
+
+  /** Milliseconds until it tries to connect again; null unless it waits for that. */
+  get retryInMs(): number | null {
+    const { state, deadline } = this.#core;
+    if (state !== 'waiting' && state !== 'offline') return null;
+    return Math.max(0, deadline - this.#connection.now);
+  }
+
+  /** Try to connect now, if it waits to do so later. */
+  retryNow(): void {
+    this.#connection.perform(this.#core.retry(this.#connection.now));
   }
 
   /** Batches that are not acknowledged. */
@@ -194,7 +209,8 @@ export class NCSStream extends SessionTarget {
    * and what was missed, or another `snapshot`. A session follows a stream once.
    */
   subscribe(options: SubscribeOptions = {}): Subscription {
-    const { stream = this.#options.stream, maxQueue = MAX_QUEUE, signal, ...fields } = options;
+    const { stream = this.#options.stream, maxQueue = MAX_QUEUE, signal, ...rest } = options;
+    const { since, ...fields } = rest;
     signal?.throwIfAborted();
     const connection = this.#connection;
     const core = this.#core;
@@ -214,6 +230,7 @@ export class NCSStream extends SessionTarget {
       snake(fields) as SubscribeFields,
       maxQueue,
     );
+    if (since) subscription.reader.stand(since);
     connection.perform(core.subscribe(subscription.reader, connection.now));
     onAbort(signal, () => subscription.abort(signal?.reason));
     return subscription;

@@ -196,12 +196,23 @@ test('streams, clusters and parameters can be asked for', async () => {
   ]);
 });
 
+test('the parameters in force can be read', async () => {
+  const { client, asked } = serving({
+    body: { stream: 's', offset: 3, params: { base_threshold: 0.7 } },
+  });
+  expect(await client.getParameters({ stream: 's' })).toEqual({ base_threshold: 0.7 });
+  expect([asked[0]?.method, asked[0]?.url]).toEqual([
+    'GET',
+    'http://host:1/api/v1/algorithm/config?stream=s',
+  ]);
+});
+
 test('a password becomes a token, which is used from then on', async () => {
   const { client, asked } = serving(
     { body: { access_token: 'JWT', token_type: 'bearer', expires_in: 9 } },
     { body: ['a'] },
   );
-  await client.login('me', 'p&ss');
+  expect(await client.login('me', 'p&ss')).toBe('JWT');
   await client.listStreams();
   expect([asked[0]?.body, asked[0]?.headers.Authorization]).toEqual([
     'username=me&password=p%26ss',

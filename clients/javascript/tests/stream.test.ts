@@ -549,3 +549,36 @@ describe('subscribing', () => {
     expect(subscription.state).toBe('joining');
   });
 });
+
+describe('an attempt that lies ahead', () => {
+  test('is told of, and made at once when somebody does not want to wait', async () => {
+    const world = new World();
+    const stream = await world.stream({ backoff: { firstMs: 8000, longestMs: 8000 } });
+    expect(stream.retryInMs).toBe(null);
+    stream.retryNow();
+    expect(world.sockets.length).toBe(1);
+    world.socket.lose();
+    expect([stream.state, stream.retryInMs]).toEqual(['waiting', 4000]);
+    world.pass(1000);
+    expect(stream.retryInMs).toBe(3000);
+    stream.retryNow();
+    await settled();
+    expect([stream.state, world.sockets.length, stream.retryInMs]).toEqual([
+      'connecting',
+      2,
+      null,
+    ]);
+    await stream.stop();
+  });
+});
+
+test('a copy goes on where another subscription left it', async () => {
+  const world = new World();
+  const stream = await world.stream();
+  const since = { epoch: 'e', offsets: { lossless: 4, keyed: 7 } };
+  const subscription = stream.subscribe({ since, maxHz: 2 });
+  expect(world.socket.last('subscribe')).toMatchObject({ since, max_hz: 2 });
+  const { id } = world.socket.last('subscribe') as { id: string };
+  world.socket.hear(resumed(id, 4, 7));
+  expect((await subscription.next()).value).toMatchObject({ type: 'resumed', ...since });
+});
