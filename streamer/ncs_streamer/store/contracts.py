@@ -7,17 +7,23 @@ bytes to the store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from ..auth.directory import Directory
 
 __all__ = [
     "Append",
+    "Channel",
     "DamageError",
     "Directory",
     "EventHistory",
+    "FencedError",
     "Journal",
+    "LostError",
+    "Node",
+    "Owner",
+    "Ownership",
     "SnapshotStore",
     "Store",
     "StoreError",
@@ -35,6 +41,22 @@ class StreamKey(NamedTuple):
 
 class StoreError(Exception):
     """The store cannot do what was asked, for now; the message says why."""
+
+
+class FencedError(StoreError):
+    """The stream is not this store's to write, or not any more; nothing was written."""
+
+    def __init__(self, key: StreamKey, holder: str) -> None:
+        super().__init__(
+            f"fenced: stream {key.stream!r} of tenant {key.tenant!r} belongs to"
+            f" {holder or 'nobody'}"
+        )
+        self.key = key
+        self.holder = holder
+
+
+class LostError(StoreError):
+    """The node's lease had ended: others may have taken over what it owned."""
 
 
 class DamageError(StoreError):
@@ -68,14 +90,23 @@ class Append(NamedTuple):
 
 
 class Journal(Protocol):
-    """The ordered record of everything that was applied to each stream."""
+    """The ordered record of everything that was applied to each stream.
+
+    It is fenced: a stream that ever had an owner is written by that owner alone, which
+    is the store object whose `ownership` has acquired it. That goes for everything that
+    is written of a stream, snapshots and events too.
+    """
 
     async def append(self, entries: Sequence[Append]) -> None:
-        """Make all entries durable, or none.
+        """Make the entries durable, of each stream all or none.
 
         Offsets of a stream follow each other without a gap. When this returns, the
         entries survive whatever the store's level of durability promises; when it
-        raises, whether they do is unknown until `tail` is asked.
+        raises, whether they do is unknown until `tail` is asked, or until the same
+        is appended again: what is there already, byte for byte, is no error.
+
+        Raises:
+            FencedError: one of the streams belongs to another; nothing of it is kept.
         """
 
     async def read(
@@ -124,17 +155,129 @@ class EventHistory(Protocol):
         """Forget all events of the stream."""
 
 
+class Owner(NamedTuple):
+    """Who may write a stream."""
+
+    node: str
+    """Its name; empty once it has let go."""
+    epoch: int
+    """Grows with every change of owner, for ever; it is never reused."""
+    nonce: str
+    """Of the life of the node: another one of the same name has another."""
+    successor: str = ""
+    """Whom it was left to, by preference, when it was let go."""
+
+
+class Node(NamedTuple):
+    """One server of several on the same store."""
+
+    name: str
+    address: str
+    """Where the others reach it; theirs to understand."""
+    version: int
+    """Of what it speaks with the others."""
+
+
+class Ownership(Protocol):
+    """Which node may write which stream.
+
+    Liveness is one lease a node, and the store's clock alone says when it has ended.
+    Nothing rests on that but who may try to take over: what keeps a stream whole is
+    that writes of anyone but its owner are refused, see `Journal`.
+
+    One object belongs to one node, whose `Owner` of each stream it remembers.
+    """
+
+    lease_s: float
+    """How long a node lives after `join` or `renew` was asked for."""
+
+    async def join(self, node: Node) -> None:
+        """Begin a new life of this node: what an earlier one owned is up for taking."""
+
+    async def renew(self) -> None:
+        """Extend the lease.
+
+        Raises:
+            LostError: it has ended, or was never begun. All that was owned is given
+                up then, whether somebody else has it or not; `join` begins anew.
+        """
+
+    async def leave(self) -> None:
+        """End the lease now; what is still owned may be taken at once."""
+
+    async def nodes(self) -> list[Node]:
+        """Return the nodes that live, by name."""
+
+    async def owner(self, key: StreamKey) -> tuple[Owner, bool] | None:
+        """Return the owner and whether it lives; None for a stream that had none."""
+
+    async def owners(self) -> dict[StreamKey, Owner]:
+        """Return the owner of every stream that ever had one, living or not."""
+
+    async def acquire(self, key: StreamKey, seen: Owner | None) -> Owner | None:
+        """Take a stream over, if nothing has changed since `seen` was read.
+
+        Returns:
+            The new owner, with the epoch after that of `seen`; None if somebody was
+            faster, or if the owner lives and has not let go.
+
+        Raises:
+            LostError: this node has not joined.
+        """
+
+    async def release(self, key: StreamKey, owner: Owner, successor: str = "") -> None:
+        """Let a stream go, after the last write; nothing happens if it is not owned."""
+
+    def held(self, key: StreamKey) -> Owner | None:
+        """Return this node's own right to write, as far as it knows."""
+
+
+class Channel(Protocol):
+    """Live events between nodes: at most once, and in order for each publisher.
+
+    What is missed shows in the events' offsets, and is in the history. Nothing is
+    buffered for who does not listen.
+    """
+
+    async def publish(self, key: StreamKey, payloads: Sequence[bytes]) -> None:
+        """Send to all who listen now, those of this node included."""
+
+    async def subscribe(
+        self,
+        key: StreamKey,
+        receive: Callable[[StreamKey, bytes], None],
+        missed: Callable[[StreamKey], None],
+    ) -> None:
+        """Listen; when this returns, nothing that is published later is left out.
+
+        Args:
+            key: of the stream; a second subscription to it replaces the first.
+            receive: called on the event loop with one payload after the other.
+            missed: called when the way was broken and is whole again.
+        """
+
+    async def unsubscribe(self, key: StreamKey) -> None:
+        """Listen no more; nothing is received once this is called."""
+
+    @property
+    def heard_ago_s(self) -> float:
+        """How long ago a message of its own came back on the way that events take."""
+
+
 class Store(Protocol):
     """All of it, opened and closed together."""
 
     durability: str
-    """The level at which an append is durable: `memory` or `local`."""
+    """The level at which an append is durable: `memory`, `local`, `redis-primary` or
+    `redis-all`."""
     place: str
     """Where it is, for messages."""
     journal: Journal
     snapshots: SnapshotStore
     history: EventHistory
     directory: Directory
+    ownership: Ownership
+    channel: Channel
 
     async def open(self) -> None:
         """Make it usable, checking that it can keep its level of durability.

@@ -9,26 +9,41 @@ from ..auth.keys import ApiKey
 from ..auth.users import User
 from .contracts import (
     Append,
+    Channel,
     Directory,
     EventHistory,
     Journal,
+    Ownership,
     SnapshotStore,
     StoreError,
     StreamKey,
     within,
 )
+from .nodes import LEASE_S, LocalChannel, LocalNodes, LocalOwnership
 
 __all__ = ["MemoryStore"]
 
 
-class _MemoryJournal:
+class _Kept:
+    """What the nodes of one process share."""
+
     def __init__(self) -> None:
         self.entries: dict[StreamKey, dict[int, bytes]] = {}
         self.tails: dict[StreamKey, int] = {}
+        self.saved: dict[StreamKey, dict[int, bytes]] = {}
+        self.events: dict[StreamKey, dict[int, bytes]] = {}
+        self.directory = _MemoryDirectory()
+
+
+class _MemoryJournal:
+    def __init__(self, kept: _Kept, ownership: LocalOwnership) -> None:
+        self.entries, self.tails = kept.entries, kept.tails
+        self._ownership = ownership
 
     async def append(self, entries: Sequence[Append]) -> None:
         tails = dict(self.tails)
         for key, offset, _ in entries:
+            self._ownership.check(key)
             if offset != tails.get(key, 0) + 1:
                 raise StoreError(f"offset {offset} does not follow {tails.get(key, 0)}")
             tails[key] = offset
@@ -47,16 +62,19 @@ class _MemoryJournal:
         return self.tails.get(key, 0)
 
     async def truncate(self, key: StreamKey, through: int) -> None:
+        self._ownership.check(key)
         entries = self.entries.get(key, {})
         for offset in [offset for offset in entries if offset <= through]:
             del entries[offset]
 
 
 class _MemorySnapshots:
-    def __init__(self) -> None:
-        self.saved: dict[StreamKey, dict[int, bytes]] = {}
+    def __init__(self, kept: _Kept, ownership: LocalOwnership) -> None:
+        self.saved = kept.saved
+        self._ownership = ownership
 
     async def save(self, key: StreamKey, offset: int, payload: bytes) -> None:
+        self._ownership.check(key)
         saved = self.saved.setdefault(key, {})
         saved[offset] = payload
         for old in sorted(saved)[:-2]:
@@ -70,12 +88,14 @@ class _MemorySnapshots:
 
 
 class _MemoryHistory:
-    def __init__(self) -> None:
-        self.events: dict[StreamKey, dict[int, bytes]] = {}
+    def __init__(self, kept: _Kept, ownership: LocalOwnership) -> None:
+        self.events = kept.events
+        self._ownership = ownership
 
     async def record(
         self, key: StreamKey, events: Sequence[tuple[int, bytes]], forget: int
     ) -> None:
+        self._ownership.check(key)
         kept = self.events.setdefault(key, {})
         for offset, payload in events:
             kept.setdefault(offset, payload)
@@ -90,6 +110,7 @@ class _MemoryHistory:
         )
 
     async def clear(self, key: StreamKey) -> None:
+        self._ownership.check(key)
         self.events.pop(key, None)
 
 
@@ -129,18 +150,37 @@ class _MemoryDirectory:
 
 
 class MemoryStore:
-    """Implements `Store` in memory."""
+    """Implements `Store` in memory.
+
+    Args:
+        nodes: the nodes of this process, where there are several; see `beside`.
+        lease_s: of this node.
+    """
 
     durability: str = "memory"
     place: str = "memory"
 
-    def __init__(self) -> None:
-        journal, snapshots = _MemoryJournal(), _MemorySnapshots()
-        self.journal: Journal = journal
-        self.snapshots: SnapshotStore = snapshots
-        self.history: EventHistory = _MemoryHistory()
-        self.directory: Directory = _MemoryDirectory()
-        self._keys = (journal.tails.keys, snapshots.saved.keys)
+    def __init__(
+        self, nodes: LocalNodes | None = None, *, lease_s: float = LEASE_S
+    ) -> None:
+        self._nodes = nodes or LocalNodes()
+        self._open(_Kept(), lease_s)
+
+    def _open(self, kept: _Kept, lease_s: float) -> None:
+        self._kept = kept
+        ownership = LocalOwnership(self._nodes, lease_s)
+        self.journal: Journal = _MemoryJournal(kept, ownership)
+        self.snapshots: SnapshotStore = _MemorySnapshots(kept, ownership)
+        self.history: EventHistory = _MemoryHistory(kept, ownership)
+        self.directory: Directory = kept.directory
+        self.ownership: Ownership = ownership
+        self.channel: Channel = LocalChannel(self._nodes)
+
+    def beside(self) -> MemoryStore:
+        """Return the store of another node: the same state, its own ownership."""
+        other = MemoryStore(self._nodes)
+        other._open(self._kept, self.ownership.lease_s)
+        return other
 
     async def open(self) -> None:
         """Do nothing: memory is always there."""
@@ -150,8 +190,7 @@ class MemoryStore:
 
     async def streams(self) -> list[StreamKey]:
         """See `Store.streams`."""
-        journal, snapshots = self._keys
-        return sorted(journal() | snapshots())
+        return sorted(self._kept.tails.keys() | self._kept.saved.keys())
 
     async def close(self) -> None:
         """Do nothing, so that a test can open the same state again."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ncs_streamer.store import MemoryStore, SqliteStore, Store
+from ncs_streamer.store import MemoryStore, Node, SqliteStore, Store
+from ncs_streamer.store.nodes import LocalNodes
 
 LOOKS = (
     "read",
@@ -35,6 +36,8 @@ class Reopened:
     def __getattr__(self, name: str) -> Any:
         if name in ("journal", "snapshots", "history", "directory"):
             return _Part(self, name)
+        if name in ("ownership", "channel"):
+            return getattr(self.store, name)
         return self.call(name, lambda store: getattr(store, name))
 
     def call(self, name: str, find: Callable[[Any], Any]) -> Any:
@@ -81,3 +84,28 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await store.open()
     yield store
     await store.close()
+
+
+class Pair:
+    """Two nodes on the same state, and a hand on the clock of their store."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.a: Store = MemoryStore(LocalNodes(lambda: self.now))
+        self.b: Store = self.a.beside()  # type: ignore[attr-defined]
+
+    async def let_leases_end(self) -> None:
+        """Bring it about that the leases of both nodes have ended."""
+        self.now += self.a.ownership.lease_s
+
+
+@pytest.fixture(params=[Pair], ids=["memory"])
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+    """Return two nodes that have joined, of each kind of store that is shared."""
+    pair = request.param()
+    for store, name in ((pair.a, "a"), (pair.b, "b")):
+        await store.open()
+        await store.ownership.join(Node(name, f"{name}:8000", 1))
+    yield pair
+    for store in (pair.a, pair.b):
+        await store.close()

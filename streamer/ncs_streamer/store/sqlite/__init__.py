@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from ..contracts import (
+    Channel,
     Directory,
     EventHistory,
     Journal,
+    Ownership,
     SnapshotStore,
     StreamKey,
 )
+from ..nodes import LocalChannel, LocalOwnership
 from .connections import Connections
 from .directory import SqliteDirectory
 from .streams import SqliteHistory, SqliteJournal, SqliteSnapshots, replace_stream
@@ -23,7 +26,7 @@ _LEAST = 4096  # bytes of a check
 
 
 class SqliteStore:
-    """Implements `Store` in one file.
+    """Implements `Store` in one file, for one node; see `lock_folder`.
 
     Args:
         path: the file; its folder is made if it is missing.
@@ -39,6 +42,8 @@ class SqliteStore:
         self.snapshots: SnapshotStore = SqliteSnapshots(self._connections)
         self.history: EventHistory = SqliteHistory(self._connections)
         self.directory: Directory = SqliteDirectory(self._connections)
+        self.ownership: Ownership = LocalOwnership()
+        self.channel: Channel = LocalChannel()
 
     async def open(self) -> None:
         """See `Store.open`."""
