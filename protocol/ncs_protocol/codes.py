@@ -185,6 +185,15 @@ class Code(enum.Enum):
         422, None, _C, Retry.NEVER,
         "An algorithm parameter is unknown or outside its range.",
     )
+    TOO_MANY_SHADOWS = (
+        409, None, _C, Retry.LATER,
+        "The tenant has as many shadow engines at work as it may.",
+    )
+    SHADOW_TOO_LONG = (
+        422, None, _C, Retry.NEVER,
+        "The processor time of a shadow engine was used up before anything could be"
+        " compared.",
+    )
     CONFIRMATION_REQUIRED = (
         422, None, _C, Retry.NEVER,
         "A reset throws the model away and therefore wants confirm: true.",

@@ -75,6 +75,9 @@ _AT_THE_DOOR = tuple(
         Code.FRAME_TIMEOUT,
     )
 )
+_TIERS = tuple(
+    (tier,) for tier in ("user", "endpoint", "login", "ip", "handshake", "shadow")
+)
 _REFUSALS = tuple((code.wire,) for code in Code if code.http_status == 401)
 
 METRICS = (
@@ -251,7 +254,27 @@ METRICS = (
         "counter",
         ("tier",),
         "Requests refused as too many.",
-        known=(("user",), ("endpoint",), ("login",), ("ip",), ("handshake",)),
+        known=_TIERS,
+    ),
+    Metric(
+        "ncs_shadows_running",
+        "gauge",
+        (),
+        "Questions to shadow engines that are being worked on.",
+    ),
+    Metric(
+        "ncs_shadows_total",
+        "counter",
+        ("outcome",),
+        "Those answered: complete, or cut by their budget; refused, failed, or left by"
+        " who had asked.",
+        known=(("complete",), ("cut",), ("refused",), ("failed",), ("left",)),
+    ),
+    Metric(
+        "ncs_shadow_cpu_seconds_total",
+        "counter",
+        (),
+        "Processor time of shadow engines.",
     ),
 )
 

@@ -36,6 +36,7 @@ from .saving import SnapshotPolicy
 from .services import Services
 from .session import SessionConfig, State
 from .settings import Settings
+from .shadow import ShadowBounds, Shadows
 from .store import MemoryStore, SqliteStore, Store, StoreError, lock_folder
 from .stream_model import Applied
 from .streams import Streams
@@ -124,6 +125,13 @@ class Server:
             ),
             wake=self.fanout.wake,
             max_producers=settings.max_producers,
+        )
+        self.shadows = Shadows(
+            store,
+            self._threads,
+            self.metrics,
+            self.clock,
+            ShadowBounds(settings.max_shadows, settings.shadow_cpu_s),
         )
         self.streams = Streams(services, settings.engine_params, settings.max_streams)
         lifetime_s = 60 * settings.access_token_expire_minutes

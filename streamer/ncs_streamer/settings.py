@@ -189,6 +189,17 @@ class Settings:
         "Offer permessage-deflate; snapshots are then sent compressed, events never.",
     )
 
+    max_shadows: int = _setting(
+        2, "Questions to shadow engines that one tenant may have worked on at once."
+    )
+    shadow_points: int = _setting(
+        50_000, "Most points of a stream that a shadow engine replays."
+    )
+    shadow_cpu_s: float = _setting(
+        5.0, "Processor time that one question may take, over all its engines."
+    )
+    shadows_per_minute: int = _setting(60, "Such questions of one tenant.")
+
     hello_timeout_s: float = _setting(5.0, "Time for the first message.")
     header_timeout_s: float = _setting(10.0, "Time for the header of a request.")
     frame_timeout_s: float = _setting(
@@ -441,8 +452,8 @@ _POSITIVE = (
     "handshakes_per_minute", "max_unauthenticated", "header_timeout_s",
     "frame_timeout_s", "idle_timeout_s", "hello_timeout_s", "heartbeat_s",
     "event_tick_ms", "status_interval_s", "report_interval_s", "flapping_connects",
-    "flapping_window_s",
-    "access_token_expire_minutes", "rate_limit_per_minute",
+    "flapping_window_s", "max_shadows", "shadow_points", "shadow_cpu_s",
+    "shadows_per_minute", "access_token_expire_minutes", "rate_limit_per_minute",
 )  # fmt: skip
 
 

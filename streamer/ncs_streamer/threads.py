@@ -25,7 +25,8 @@ _Work = tuple[Future[Any], Callable[[], Any]]
 class _Share(Executor):
     """What one tenant queues."""
 
-    def __init__(self, threads: FairThreads) -> None:
+    def __init__(self, threads: FairThreads, *, urgent: bool) -> None:
+        self.urgent = urgent
         self.waiting: deque[_Work] = deque()
         self.running = 0
         self.served_s = 0.0
@@ -53,9 +54,12 @@ class FairThreads:
         self, count: int, name: str, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._clock = clock
-        self._shares: dict[str, _Share] = {}
+        self._shares: dict[tuple[str, bool], _Share] = {}
         self._ready = threading.Condition()
-        self._served_s = 0.0  # by the share that was served last
+        # By the share that was served last, of the urgent ones and of the others.
+        self._served_s = {True: 0.0, False: 0.0}
+        self._most_behind = max(1, count // 2)
+        self._behind = 0  # threads at work in the background
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True)
@@ -66,8 +70,16 @@ class FairThreads:
 
     def of(self, tenant: str) -> Executor:
         """Return the tenant's part of the threads."""
+        return self._share(tenant, urgent=True)
+
+    def behind(self, tenant: str) -> Executor:
+        """Return the tenant's part of what they do in the background."""
+        return self._share(tenant, urgent=False)
+
+    def _share(self, tenant: str, *, urgent: bool) -> Executor:
         with self._ready:
-            return self._shares.setdefault(tenant, _Share(self))
+            made = _Share(self, urgent=urgent)
+            return self._shares.setdefault((tenant, urgent), made)
 
     def queue(self, share: _Share, work: _Work) -> None:
         """Let `work` be done in its turn."""
@@ -76,7 +88,7 @@ class FairThreads:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             if not share.waiting and not share.running:
                 # Who was idle has saved nothing up.
-                share.served_s = max(share.served_s, self._served_s)
+                share.served_s = max(share.served_s, self._served_s[share.urgent])
             share.waiting.append(work)
             self._ready.notify()
 
@@ -103,18 +115,25 @@ class FairThreads:
             del future, run
             with self._ready:
                 share.running -= 1
+                self._behind -= not share.urgent
                 share.served_s += self._clock() - began
 
     def _take(self) -> tuple[_Share, _Work] | None:
         """Return what is next, waiting for it; None at the end."""
         with self._ready:
             while True:
-                ready = [share for share in self._shares.values() if share.waiting]
-                if ready:
+                if ready := self._may_run():
                     share = min(ready, key=lambda share: share.served_s)
                     share.running += 1
-                    self._served_s = share.served_s
+                    self._behind += not share.urgent
+                    self._served_s[share.urgent] = share.served_s
                     return share, share.waiting.popleft()
                 if self._closed:
                     return None
                 self._ready.wait()
+
+    def _may_run(self) -> list[_Share]:
+        """Return the shares of which one is next."""
+        ready = [share for share in self._shares.values() if share.waiting]
+        urgent = [share for share in ready if share.urgent]
+        return urgent if urgent or self._behind >= self._most_behind else ready

@@ -389,3 +389,34 @@ async def test_the_demo_streams_both_inputs_and_stops_cleanly(tmp_path: Path) ->
     log = (data / "server.log").read_text()
     assert '"event": "stopped"' in log
     assert '"level": "error"' not in log
+
+
+async def test_shadow_prints_what_other_parameters_would_make_of_a_stream(
+    tmp_path: Path,
+) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        points = [[float(i % 3 * 20), float(i % 7)] for i in range(600)]
+        await client.process_points(points, stream="live")
+        before = await client.get_clusters("live")
+        at = ("--url", server.url, "--stream", "live")
+        words = ("shadow", "max_clusters=1,2", "--preset", "streaming_iot", *at)
+        code, out, err = await ncs(*words, NCS_API_KEY=token())
+        assert 0 == code, err
+        assert "stream live: the last 600 points, offsets 1 to 2\n" in out
+        heads, clusters = out.splitlines()[2], out.splitlines()[4]
+        assert ["in", "force", "max_clusters=1", "max_clusters=2"] == heads.split()[:4]
+        assert ["clusters", str(len(before)), "1"] == clusters.split()[:3]
+        code, out, _ = await ncs(*words, "--json", NCS_API_KEY=token())
+        assert 1 == len(orjson.loads(out)["configurations"][0]["cluster_summaries"])
+        assert before == await client.get_clusters("live")
+
+
+async def test_shadow_says_what_is_wrong(tmp_path: Path) -> None:
+    async with server_on(tmp_path) as server:
+        at = ("--url", server.url)
+        code, _, err = await ncs("shadow", "vigour=1", *at, NCS_API_KEY=token())
+        assert (1, True) == (code, "unknown parameter 'vigour'" in err)
+        code, _, err = await ncs("shadow", "vigour", *at, NCS_API_KEY=token())
+        assert (2, True) == (code, "'vigour' is not like base_threshold=0.8" in err)
+        code, _, err = await ncs("shadow", *at, NCS_API_KEY=token())
+        assert (1, True) == (code, "nothing to try" in err)

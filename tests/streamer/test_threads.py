@@ -88,3 +88,46 @@ def test_at_the_end_what_waits_is_cancelled() -> None:
     assert running.done()
     with pytest.raises(RuntimeError, match="shutdown"):
         threads.of("a").submit(int)
+
+
+def test_the_background_waits_until_nothing_else_does(threads: FairThreads) -> None:
+    order: list[str] = []
+    hold = threading.Event()
+    threads.of("a").submit(hold.wait, 5)
+    behind = [threads.behind("b").submit(order.append, "behind") for _ in range(5)]
+    urgent = [threads.of("a").submit(order.append, "urgent") for _ in range(5)]
+    hold.set()
+    for future in (*behind, *urgent):
+        future.result(5)
+    assert order == ["urgent"] * 5 + ["behind"] * 5
+
+
+def test_the_background_leaves_half_of_the_threads_free() -> None:
+    threads = FairThreads(4, "test")
+    began, go_on = threading.Semaphore(0), threading.Event()
+
+    def work() -> None:
+        began.release()
+        go_on.wait(5)
+
+    behind = [threads.behind(name).submit(work) for name in "abcd"]
+    for _ in range(2):
+        assert began.acquire(timeout=5)
+    assert [threads.of("a").submit(divmod, 7, 2).result(5) for _ in range(3)]
+    assert not began.acquire(blocking=False)
+    go_on.set()
+    for future in behind:
+        future.result(5)
+    threads.shutdown()
+
+
+def test_the_background_is_shared_by_tenants_too(threads: FairThreads) -> None:
+    order: list[str] = []
+    hold = threading.Event()
+    threads.of("a").submit(hold.wait, 5)
+    flood = [threads.behind("flood").submit(order.append, "flood") for _ in range(50)]
+    quiet = threads.behind("quiet").submit(order.append, "quiet")
+    hold.set()
+    for future in (*flood, quiet):
+        future.result(5)
+    assert order.index("quiet") <= 1

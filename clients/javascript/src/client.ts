@@ -21,6 +21,8 @@ import {
   type ProcessResult as ProcessReply,
   SHAPES as REPLIES,
   type ResetReply,
+  type ShadowOutcome as ShadowOutcomeReply,
+  type ShadowReply,
   type TokenReply,
 } from './generated/replies.js';
 import type { QueueOptions } from './lanes.js';
@@ -114,6 +116,36 @@ export interface ProcessResult
   [Symbol.iterator](): Iterator<PointOutcome>;
 }
 
+export type ShadowOutcome = Camel<ShadowOutcomeReply>;
+/** The parameters in force, and beside them what was tried on the same points. */
+export type ShadowResult = Camel<ShadowReply>;
+
+/** Parameters to try: those in force, then the preset's, then `params`. */
+export interface ShadowConfiguration {
+  readonly name?: string;
+  readonly preset?: string;
+  /** With the names of the engine, as in `base_threshold`. */
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
+export interface ShadowOptions extends RequestOptions, Omit<ShadowConfiguration, 'name'> {
+  /** Instead of one by `preset` and `params`: up to 16, to compare them. */
+  readonly configurations?: readonly ShadowConfiguration[];
+  /** Of the stream, to try them on; 10,000 unless points are given. */
+  readonly lastPoints?: number;
+  /** To try them on. */
+  readonly points?: Points;
+  /** Classes of `points`, to see how true the clusters are. */
+  readonly labels?: readonly (number | string)[];
+  /**
+   * `model` changes the parameters in the stream's model as it was before these points,
+   * `empty` begins without a model.
+   */
+  readonly start?: 'model' | 'empty';
+  /** Whether clusters are returned one by one. */
+  readonly summaries?: boolean;
+}
+
 export class NCSClient {
   readonly #options: ClientOptions;
   readonly #baseUrl: URL;
@@ -158,14 +190,11 @@ export class NCSClient {
    */
   async processPoints(points: Points, options: ProcessOptions = {}): Promise<ProcessResult> {
     const { stream, metadata, timestamps, timeout, signal } = options;
-    const content = isBlock(points)
-      ? { array: arrayInJson(points) }
-      : { points: points.map((point) => Array.from(point)) };
     const reply = await this.#ask<ProcessReply>(
       {
         method: 'POST',
         path: 'api/v1/process_points',
-        json: { ...content, stream, metadata, timestamps },
+        json: { ...contentOf(points), stream, metadata, timestamps },
         idempotencyKey: options.idempotencyKey ?? crypto.randomUUID(),
         timeoutMs: timeout,
         signal,
@@ -191,6 +220,21 @@ export class NCSClient {
   /** Return the names of the streams that there are. */
   async listStreams(options: RequestOptions = {}): Promise<readonly string[]> {
     return await this.#ask<readonly string[]>(get('api/v1/streams', options), '[string]');
+  }
+
+  /** Return what other parameters would make of a stream, which is not touched. */
+  async shadow(options: ShadowOptions): Promise<ShadowResult> {
+    const { points, lastPoints, timeout, signal, ...rest } = options;
+    const request = {
+      method: 'POST',
+      path: 'api/v1/shadow',
+      json: { ...rest, ...contentOf(points), last_points: lastPoints },
+      isSafe: true,
+      timeoutMs: timeout,
+      signal,
+    } as const;
+    const reply = await this.#ask<ShadowReply>(request, 'ShadowReply');
+    return camel(reply, 'ShadowReply', REPLIES);
   }
 
   /** Throw the model of a stream away; needs the scope `admin`. */
@@ -297,6 +341,13 @@ function baseUrlOf(text: string): URL {
   }
   url.pathname = url.pathname.replace(/\/?$/, '/');
   return url;
+}
+
+function contentOf(points: Points | undefined): object {
+  if (points === undefined) return {};
+  return isBlock(points)
+    ? { array: arrayInJson(points) }
+    : { points: points.map((point) => Array.from(point)) };
 }
 
 function get(path: string, options: RequestOptions): RestRequest {

@@ -17,6 +17,10 @@ export {
   type ProcessOptions,
   type ProcessResult,
   type RequestOptions,
+  type ShadowConfiguration,
+  type ShadowOptions,
+  type ShadowOutcome,
+  type ShadowResult,
   type Status,
   type StreamingOptions,
 } from './client.js';

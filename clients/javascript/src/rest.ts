@@ -35,6 +35,8 @@ export interface RestRequest {
   readonly form?: Readonly<Record<string, string>>;
   /** Makes it safe to repeat. */
   readonly idempotencyKey?: string;
+  /** Whether it changes nothing, though it is not a GET. */
+  readonly isSafe?: boolean;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -46,6 +48,7 @@ const NOTHING_DONE = new Set([
   'draining',
   'rate_limited',
   'idempotency_key_in_use',
+  'too_many_shadows',
 ]);
 
 export class Rest {
@@ -63,7 +66,8 @@ export class Rest {
     shapes: Shapes,
   ): Promise<T> {
     const { maxRetries, random, clock } = this.#options;
-    const isSafe = request.method === 'GET' || request.idempotencyKey !== undefined;
+    const isSafe =
+      request.method === 'GET' || request.isSafe || request.idempotencyKey !== undefined;
     const backoff = new Backoff(random, { firstMs: 1000 });
     let reason: 'connect' | 'expired' = 'connect';
     for (let attempt = 0; ; attempt += 1) {

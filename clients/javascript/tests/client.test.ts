@@ -196,6 +196,58 @@ test('streams, clusters and parameters can be asked for', async () => {
   ]);
 });
 
+test('other parameters can be tried beside a stream, again if its turn has not come', async () => {
+  const side = {
+    name: 'live',
+    params: { max_clusters: 7 },
+    tried: {},
+    clusters: 1,
+    quality: 1,
+    silhouette: 1,
+    stability: 1,
+    threshold: 0.7,
+    outlier_rate: 0,
+    drifts: 0,
+    changes: 1,
+    points_per_second: 1,
+    agreement: 1,
+    truth: null,
+    cluster_summaries: [CLUSTER],
+    clusters_left_out: 0,
+  };
+  const body = {
+    stream: 's',
+    start: 'model',
+    first: 1,
+    last: 2,
+    points: 10,
+    complete: true,
+    cpu_seconds: 0.1,
+    live: side,
+    configurations: [{ ...side, name: 'max_clusters=7', tried: { max_clusters: 7 } }],
+  };
+  const busy = { status: 409, body: { detail: 'busy', error_code: 'TOO_MANY_SHADOWS' } };
+  const { client, asked, patiently } = serving(busy, LOST, { body });
+  const options = {
+    stream: 's',
+    params: { max_clusters: 7 },
+    lastPoints: 10,
+    points: [[1, 2]],
+  };
+  const result = await patiently(client.shadow(options));
+  expect(asked.map(({ url }) => new URL(url).pathname)).toEqual(
+    Array(3).fill('/api/v1/shadow'),
+  );
+  expect(JSON.parse(asked[0]?.body ?? '')).toEqual({
+    stream: 's',
+    params: { max_clusters: 7 },
+    last_points: 10,
+    points: [[1, 2]],
+  });
+  expect(result.configurations[0]?.tried).toEqual({ max_clusters: 7 });
+  expect(result.live.clusterSummaries[0]?.clusterId).toBe(0);
+});
+
 test('the parameters in force can be read', async () => {
   const { client, asked } = serving({
     body: { stream: 's', offset: 3, params: { base_threshold: 0.7 } },

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         Health,
         PointOutcome,
         ProcessResult,
+        ShadowOutcome,
+        ShadowResult,
     )
     from .spool_options import SpoolOptions
     from .stream import StreamSession
@@ -59,6 +61,8 @@ __all__ = [
     "ProcessResult",
     "RefusedError",
     "Sample",
+    "ShadowOutcome",
+    "ShadowResult",
     "SpoolError",
     "SpoolFullError",
     "SpoolOptions",
@@ -96,6 +100,8 @@ _MODULES = {
         "Health",
         "PointOutcome",
         "ProcessResult",
+        "ShadowOutcome",
+        "ShadowResult",
     ),
     ".spool_options": ("SpoolOptions",),
     ".stream": ("StreamSession",),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 import msgspec
@@ -22,6 +22,7 @@ from .results import (
     Health,
     ProcessBody,
     ProcessResult,
+    ShadowResult,
 )
 from .stream import StreamSession
 
@@ -29,7 +30,13 @@ __all__ = ["AsyncNCSClient"]
 
 _T = TypeVar("_T")
 _NOTHING_DONE = frozenset(
-    code.wire for code in (Code.STARTING, Code.OVERLOADED, Code.DRAINING)
+    code.wire
+    for code in (
+        Code.STARTING,
+        Code.OVERLOADED,
+        Code.DRAINING,
+        Code.TOO_MANY_SHADOWS,
+    )
 )
 """Refusals after which any request may be sent again."""
 
@@ -146,6 +153,53 @@ class AsyncNCSClient:
         body = await self._request("PATCH", path, dict[str, Any], json=request)
         return dict(body["params"])
 
+    async def shadow(
+        self,
+        stream: str = "default",
+        *,
+        params: Mapping[str, Any] | None = None,
+        preset: str | None = None,
+        configurations: Sequence[Mapping[str, Any]] = (),
+        last_points: int | None = None,
+        points: Any = None,
+        labels: Sequence[int | str] | None = None,
+        start: Literal["model", "empty"] = "model",
+        summaries: bool = True,
+    ) -> ShadowResult:
+        """Return what other parameters would make of a stream, which is not touched.
+
+        Args:
+            stream: name of the stream.
+            params: to try, in place of those in force; or
+            preset: name of a preset to try, with `params` on top of it; or
+            configurations: up to 16 of {"name", "preset", "params"}, to compare them.
+            last_points: of the stream, to try them on; 10,000 unless points are given.
+            points: n lists of d numbers, or an array of shape (n, d), to try them on.
+            labels: classes of `points`, to see how true the clusters are.
+            start: ``model`` changes the parameters in the stream's model as it was
+                before these points; ``empty`` begins without a model.
+            summaries: whether to return the clusters one by one.
+
+        Raises:
+            RefusedError: if the server refuses, ``too_many_shadows`` after all retries.
+        """
+        request: dict[str, Any] = {"stream": stream, "start": start}
+        request["summaries"] = summaries
+        rows = points.tolist() if isinstance(points, np.ndarray) else points
+        optional = {
+            "params": params,
+            "preset": preset,
+            "configurations": list(configurations) or None,
+            "last_points": last_points,
+            "points": rows,
+            "labels": None if labels is None else list(labels),
+        }
+        request |= {
+            name: value for name, value in optional.items() if value is not None
+        }
+        path = "api/v1/shadow"
+        return await self._request("POST", path, ShadowResult, json=request, safe=True)
+
     async def create_key(
         self,
         name: str,
@@ -216,8 +270,9 @@ class AsyncNCSClient:
         json: Any = None,
         form: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
+        safe: bool = False,
     ) -> _T:
-        safe = method == "GET"
+        safe = safe or method == "GET"
         for attempt in range(self._max_retries + 1):
             last = attempt == self._max_retries
             try:

@@ -19,6 +19,8 @@ __all__ = [
     "PointOutcome",
     "ProcessBody",
     "ProcessResult",
+    "ShadowOutcome",
+    "ShadowResult",
 ]
 
 
@@ -67,6 +69,52 @@ class ApiKey(Struct, kw_only=True):
     prefix: str
     permissions: list[str]
     expires_at: datetime | None
+
+
+class ShadowOutcome(Struct, kw_only=True):
+    """What one configuration of the engine made of the points."""
+
+    name: str
+    params: dict[str, Any]
+    """All that were in force at the end."""
+    tried: dict[str, Any]
+    """Those that were tried; `configure` puts them in force."""
+    clusters: int
+    quality: float
+    silhouette: float
+    """Of the last 500 points, [-1, 1]."""
+    stability: float
+    threshold: float
+    outlier_rate: float
+    drifts: int
+    changes: int
+    """Clusters that came or went."""
+    points_per_second: float
+    """Of the server's processor time."""
+    agreement: float
+    """Adjusted Rand index of the assignments with those of `live`."""
+    truth: float | None
+    """The same with `labels`."""
+    cluster_summaries: list[Cluster]
+    """The largest ones."""
+    clusters_left_out: int
+
+
+class ShadowResult(Struct, kw_only=True):
+    """The parameters in force, and beside them what was tried on the same points."""
+
+    stream: str
+    start: str
+    first: int
+    """Offset of the first batch of the stream that was replayed; 0 for none."""
+    last: int
+    points: int
+    complete: bool
+    """False if the server's budget of time was used up before the last point."""
+    cpu_seconds: float
+    live: ShadowOutcome
+    configurations: list[ShadowOutcome]
+    """In the order in which they were asked for."""
 
 
 class ProcessBody(Struct, kw_only=True):

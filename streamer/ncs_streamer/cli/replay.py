@@ -5,33 +5,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import orjson
 import yaml
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from ncs_engine import EngineParams
 
 from ..archive import begin_replay, describe, entries_between
 from ..comparison import Comparison
-from ..replay import Divergence
+from ..replay import Divergence, Replay
 from ..settings import SettingsError
 from ..state_hash import engine_name
 from ..store import Store, StreamKey
+from .side_by_side import side_by_side
 from .stored import add_store_options, choose, offset, opened
 
 __all__ = ["add_to"]
-
-_ROWS = (
-    ("clusters", "{:,}"), ("quality", "{:.3f}"), ("stability", "{:.3f}"),
-    ("outlier_rate", "{:.2%}"), ("drifts", "{:,}"), ("changes", "{:,}"),
-    ("points", "{:,}"), ("points_per_second", "{:,.0f}"),
-)  # fmt: skip
 
 
 def add_to(commands: Any) -> None:
@@ -76,11 +70,11 @@ async def _run(args: argparse.Namespace) -> int:
         replay = await begin_replay(store, key, args.first)
         before = replay.entries, replay.model.offset
         try:
-            comparison = Comparison(replay, tried)
+            comparison = Comparison(replay.model, [tried] if tried else [])
         except ValueError as error:
             raise SettingsError(f"--params: {error}") from None
-        await _replay(store, key, comparison, last)
-    report = _report(key, comparison, before, tried)
+        await _replay(store, key, replay, comparison, last)
+    report = _report(key, replay, comparison, before)
     if args.json:
         print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
     else:
@@ -89,10 +83,9 @@ async def _run(args: argparse.Namespace) -> int:
 
 
 async def _replay(
-    store: Store, key: StreamKey, comparison: Comparison, last: int
+    store: Store, key: StreamKey, replay: Replay, comparison: Comparison, last: int
 ) -> None:
     """Replay up to `last`, and check the snapshots on the way as well."""
-    replay = comparison.replay
     first = replay.model.offset
     told = {}
     for at, payload in await store.snapshots.load(key):
@@ -104,7 +97,11 @@ async def _replay(
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("replaying", total=last - first)
         async for at, payload in entries_between(store, key, first, last):
-            comparison.step(at, payload)
+            began = time.thread_time()
+            entry, applied = replay.step(at, payload)
+            comparison.in_force.note(applied, time.thread_time() - began)
+            for _ in comparison.follow(at, entry, applied):
+                pass
             if checkpoint := told.get(at):
                 replay.check(checkpoint)
             progress.advance(task)
@@ -135,12 +132,8 @@ def _params(words: list[str]) -> dict[str, Any]:
 
 
 def _report(
-    key: StreamKey,
-    comparison: Comparison,
-    before: tuple[int, int],
-    tried: dict[str, Any],
+    key: StreamKey, replay: Replay, comparison: Comparison, before: tuple[int, int]
 ) -> dict[str, Any]:
-    replay = comparison.replay
     report: dict[str, Any] = {
         "tenant": key.tenant,
         "stream": key.stream,
@@ -153,10 +146,10 @@ def _report(
         "divergences": [_shown(divergence) for divergence in replay.divergences],
         "in_force": comparison.in_force.as_dict(),
     }
-    if comparison.tried is not None:
-        report["params"] = tried
-        report["tried"] = comparison.tried.as_dict()
-        report["agreement"] = comparison.agreement
+    for tried in comparison.tried:
+        report["params"] = tried.params
+        report["tried"] = tried.as_dict()
+        report["agreement"] = tried.agreement.value
     return report
 
 
@@ -176,17 +169,11 @@ def _print(report: dict[str, Any]) -> None:
         f"stream {report['stream']} of tenant {report['tenant']}: offsets"
         f" {report['from']:,} to {report['to']:,}"
     )
-    table = Table(box=SIMPLE)
-    table.add_column("")
-    table.add_column("in force", justify="right")
+    sides = [("in force", report["in_force"])]
     if "tried" in report:
-        table.add_column(
-            " ".join(f"{n}={v}" for n, v in report["params"].items()), justify="right"
-        )
-    for name, form in _ROWS:
-        cells = [form.format(report[side][name]) for side in _sides(report)]
-        table.add_row(name.replace("_", " "), *cells)
-    console.print(table)
+        name = " ".join(f"{n}={v}" for n, v in report["params"].items())
+        sides.append((name, report["tried"]))
+    console.print(side_by_side(sides))
     if "tried" in report:
         console.print(f"agreement of the assignments (ARI): {report['agreement']:.3f}")
     for found in report["divergences"]:
@@ -204,7 +191,3 @@ def _print(report: dict[str, Any]) -> None:
             f"the same as before: {report['checked']:,} hashes compared,"
             f" {report['hash']} at the end"
         )
-
-
-def _sides(report: dict[str, Any]) -> list[str]:
-    return [side for side in ("in_force", "tried") if side in report]

@@ -189,6 +189,9 @@ def _limit_principal(request: web.Request, route: Route, principal: Principal) -
     if route.tier == "process_points":
         most = min(_PROCESS_POINTS * factor, each_minute)
         _limit(request, Tier("endpoint", most, 60.0), caller)
+    if route.tier == "shadow":
+        each_minute = server_of(request).settings.shadows_per_minute
+        _limit(request, Tier("shadow", each_minute, 60.0), principal.tenant)
 
 
 def credential_of(request: web.Request) -> str | None:

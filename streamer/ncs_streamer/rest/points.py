@@ -40,6 +40,7 @@ from .shapes import (
 __all__ = [
     "algorithm_config",
     "algorithm_status",
+    "cluster_out",
     "clusters_summary",
     "configure",
     "list_streams",
@@ -110,7 +111,7 @@ async def process_points(request: web.Request) -> web.Response:
             clusters=inside,
             outliers=outside,
             results=result,
-            cluster_summaries=[_cluster_out(cluster) for cluster in clusters],
+            cluster_summaries=[cluster_out(cluster) for cluster in clusters],
             algorithm_quality=statistics["clustering_quality"],
             processing_time_ms=elapsed_ms,
             points_processed=entry.count,
@@ -126,7 +127,7 @@ async def clusters_summary(request: web.Request) -> web.Response:
     if stream is None:
         return reply([])
     view = await stream.ask(StreamModel.view)
-    return reply([_cluster_out(cluster) for cluster in view.clusters])
+    return reply([cluster_out(cluster) for cluster in view.clusters])
 
 
 async def algorithm_status(request: web.Request) -> web.Response:
@@ -319,7 +320,8 @@ def _by_verdict(
     return inside, outside
 
 
-def _cluster_out(cluster: ClusterInfo) -> ClusterOut:
+def cluster_out(cluster: ClusterInfo) -> ClusterOut:
+    """Return a cluster as the API tells it."""
     fields = {name: getattr(cluster, name) for name in cluster.__struct_fields__}
     fields["last_updated"] = datetime.fromtimestamp(cluster.last_updated, UTC)
     return ClusterOut(**fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import credentials, documents, events, health, pages, points
+from . import credentials, documents, events, health, pages, points, shadows
 from .event_query import PARAMETERS
 from .shapes import (
     AlgorithmStatus,
@@ -19,6 +19,8 @@ from .shapes import (
     ProcessResult,
     ResetReply,
     ResetRequest,
+    ShadowReply,
+    ShadowRequest,
     TokenReply,
 )
 from .table import Route
@@ -103,6 +105,16 @@ ROUTES: tuple[Route, ...] = (
         "admin",
         body=ConfigureRequest,
         answer=ConfigureReply,
+    ),
+    Route(
+        "POST",
+        "/api/v1/shadow",
+        shadows.shadow,
+        "Try other parameters beside a stream",
+        "read",
+        body=ShadowRequest,
+        answer=ShadowReply,
+        tier="shadow",
     ),
     Route(
         "POST",

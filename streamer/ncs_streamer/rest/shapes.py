@@ -28,6 +28,10 @@ __all__ = [
     "ProcessResult",
     "ResetReply",
     "ResetRequest",
+    "ShadowConfiguration",
+    "ShadowOutcome",
+    "ShadowReply",
+    "ShadowRequest",
     "TokenReply",
 ]
 
@@ -153,6 +157,98 @@ class ConfigureReply(_Reply, kw_only=True):
     stream: str
     offset: int
     params: dict[str, Any]
+
+
+class ShadowConfiguration(_Request, kw_only=True):
+    """Parameters to try: those in force, then the preset's, then `params`."""
+
+    name: Annotated[str, Meta(max_length=128)] = ""
+    """What the answer calls it; the preset or the parameters if left out."""
+    preset: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+class ShadowRequest(_Request, kw_only=True):
+    """What other parameters would make of a stream, which is not touched.
+
+    The points are the stream's last ones, or those given here, or first the former and
+    then the latter.
+    """
+
+    stream: str = "default"
+    configurations: Annotated[list[ShadowConfiguration], Meta(max_length=16)] = field(
+        default_factory=list
+    )
+    preset: str | None = None
+    """For one configuration: instead of `configurations`."""
+    params: dict[str, Any] | None = None
+    """See `preset`."""
+    last_points: Annotated[int, Meta(ge=0)] | None = None
+    """Of the stream, in whole batches; 10,000 unless points are given, at most
+    `shadow_points`."""
+    points: list[list[float]] | UnsetType = UNSET
+    """n lists of d numbers."""
+    array: NDArray[Any] | None = None
+    """Instead of `points`: a packed array of shape (n, d)."""
+    labels: list[int | str] | None = None
+    """Classes of these points, where they are known."""
+    start: Literal["model", "empty"] = "model"
+    """`model`: the parameters change in the stream's model as it was before the points.
+    `empty`: all engines begin without any; then `metric` can be tried, too."""
+    summaries: bool = True
+    """Whether clusters are told one by one."""
+
+
+class ShadowOutcome(_Reply, kw_only=True):
+    """What one configuration made of the points."""
+
+    name: str
+    params: dict[str, Any]
+    """All that were in force at the end."""
+    tried: dict[str, Any]
+    """Those that were tried; to put them in force, `PATCH /api/v1/algorithm/config`."""
+    clusters: int
+    quality: float
+    """`clustering_quality` at the end, [0, 1]."""
+    silhouette: float
+    """Of the last 500 points under the final model, without outliers, [-1, 1]."""
+    stability: float
+    threshold: float
+    """In force at the end."""
+    outlier_rate: float
+    """At arrival, [0, 1]."""
+    drifts: int
+    changes: int
+    """Clusters that came or went."""
+    points_per_second: float
+    """Of processor time."""
+    agreement: float
+    """Adjusted Rand index of the assignments with those of `live`."""
+    truth: float | None
+    """The same with `labels`."""
+    cluster_summaries: list[ClusterOut]
+    """The largest ones, by id."""
+    clusters_left_out: int
+    """Too many to be told."""
+
+
+class ShadowReply(_Reply, kw_only=True):
+    """The parameters in force, and beside them what was tried."""
+
+    stream: str
+    start: Literal["model", "empty"]
+    first: int
+    """Offset of the first batch of the stream that was replayed; 0 for none."""
+    last: int
+    points: int
+    """That every configuration learned."""
+    complete: bool
+    """False if the budget of time was used up before the last point."""
+    cpu_seconds: float
+    live: ShadowOutcome
+    """The parameters in force, in an engine that learned the same points."""
+    configurations: list[ShadowOutcome]
+    """In the order of the request."""
 
 
 class LoginRequest(_Request, kw_only=True):

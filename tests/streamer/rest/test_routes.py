@@ -30,6 +30,7 @@ BODIES: dict[str, Any] = {
     "configure": {"params": {"max_clusters": 7}},
     "reset": {"confirm": True},
     "create_key": {"name": "new"},
+    "shadow": {"params": {}, "points": [[1.0]]},
 }
 
 

@@ -247,6 +247,20 @@ export const CODES = {
     retry: 'never',
     meaning: 'An algorithm parameter is unknown or outside its range.',
   },
+  too_many_shadows: {
+    http: 409,
+    close: null,
+    blame: 'client',
+    retry: 'later',
+    meaning: 'The tenant has as many shadow engines at work as it may.',
+  },
+  shadow_too_long: {
+    http: 422,
+    close: null,
+    blame: 'client',
+    retry: 'never',
+    meaning: 'The processor time of a shadow engine was used up before anything could be compared.',
+  },
   confirmation_required: {
     http: 422,
     close: null,

@@ -89,6 +89,56 @@ export interface ResetReply {
   readonly clusters_removed: number;
 }
 
+/** What one configuration made of the points. */
+export interface ShadowOutcome {
+  readonly name: string;
+  /** All that were in force at the end. */
+  readonly params: Readonly<Record<string, unknown>>;
+  /** Those that were tried; to put them in force, `PATCH /api/v1/algorithm/config`. */
+  readonly tried: Readonly<Record<string, unknown>>;
+  readonly clusters: number;
+  /** `clustering_quality` at the end, [0, 1]. */
+  readonly quality: number;
+  /** Of the last 500 points under the final model, without outliers, [-1, 1]. */
+  readonly silhouette: number;
+  readonly stability: number;
+  /** In force at the end. */
+  readonly threshold: number;
+  /** At arrival, [0, 1]. */
+  readonly outlier_rate: number;
+  readonly drifts: number;
+  /** Clusters that came or went. */
+  readonly changes: number;
+  /** Of processor time. */
+  readonly points_per_second: number;
+  /** Adjusted Rand index of the assignments with those of `live`. */
+  readonly agreement: number;
+  /** The same with `labels`. */
+  readonly truth: number | null;
+  /** The largest ones, by id. */
+  readonly cluster_summaries: readonly ClusterOut[];
+  /** Too many to be told. */
+  readonly clusters_left_out: number;
+}
+
+/** The parameters in force, and beside them what was tried. */
+export interface ShadowReply {
+  readonly stream: string;
+  readonly start: 'empty' | 'model';
+  /** Offset of the first batch of the stream that was replayed; 0 for none. */
+  readonly first: number;
+  readonly last: number;
+  /** That every configuration learned. */
+  readonly points: number;
+  /** False if the budget of time was used up before the last point. */
+  readonly complete: boolean;
+  readonly cpu_seconds: number;
+  /** The parameters in force, in an engine that learned the same points. */
+  readonly live: ShadowOutcome;
+  /** In the order of the request. */
+  readonly configurations: readonly ShadowOutcome[];
+}
+
 /** A token for the `Authorization: Bearer` header. */
 export interface TokenReply {
   readonly access_token: string;
@@ -162,6 +212,35 @@ export const SHAPES = {
     stream: 'string',
     offset: 'number',
     clusters_removed: 'number',
+  },
+  ShadowOutcome: {
+    name: 'string',
+    params: '{any}',
+    tried: '{any}',
+    clusters: 'number',
+    quality: 'number',
+    silhouette: 'number',
+    stability: 'number',
+    threshold: 'number',
+    outlier_rate: 'number',
+    drifts: 'number',
+    changes: 'number',
+    points_per_second: 'number',
+    agreement: 'number',
+    truth: 'number?',
+    cluster_summaries: '[ClusterOut]',
+    clusters_left_out: 'number',
+  },
+  ShadowReply: {
+    stream: 'string',
+    start: 'string',
+    first: 'number',
+    last: 'number',
+    points: 'number',
+    complete: 'boolean',
+    cpu_seconds: 'number',
+    live: 'ShadowOutcome',
+    configurations: '[ShadowOutcome]',
   },
   TokenReply: {
     access_token: 'string',
