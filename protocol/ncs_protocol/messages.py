@@ -381,7 +381,8 @@ class Welcome(_ServerMessage, tag="welcome", kw_only=True):
     durability: str
     """The level at which an ack is durable: `memory` or `local`."""
     heartbeat_s: float
-    """WebSocket pings come this often; a peer that answers none is dropped."""
+    """Without a sign of life from the client for so long, the server sends a
+    WebSocket ping; after half as long again it drops it."""
     credit: int
     """Bytes of frames that may be in flight without an ack."""
     report_s: float = 0.0

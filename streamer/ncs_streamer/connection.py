@@ -1,17 +1,14 @@
 """One WebSocket connection: the thin adapter between a socket and its `Session`.
 
-It reads frames, decodes them and carries out the session's effects. Everything that is
-decided is decided in the session; what goes out is in `outgoing`, what is followed in
-`subscriptions`.
+It decodes messages and carries out the session's effects, by a task that lives as long
+as there is something to read. Everything that is decided is decided in the session; the
+socket is in `link`, what goes out in `outgoing`, what is followed in `subscriptions`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from aiohttp import WSMsgType, web
 
 from ncs_protocol import Code, Limits, NcsError
 from ncs_protocol.messages import (
@@ -25,6 +22,7 @@ from ncs_protocol.messages import (
 )
 
 from .auth import Principal
+from .door import Guard, Place
 from .effects import (
     Authenticate,
     Close,
@@ -42,7 +40,9 @@ from .effects import (
 )
 from .flag import Flag
 from .follower import Follower
+from .frame_reader import FrameReader, Opcode, Received
 from .gathering import Arrived, Gathering
+from .link import Link
 from .logs import get_log
 from .session import Session, State
 from .store.contracts import StoreError
@@ -63,44 +63,53 @@ log = get_log()
 
 
 class Connection(Follower):
-    """See the module.
+    """See the module. Implements `LinkUser`.
 
     Args:
         server: what the connection belongs to.
-        ws: the prepared WebSocket.
+        transport: of the socket, on which the handshake is done.
+        guard: of the socket.
+        place: that the connection takes.
         wire: how messages go out, with the codec that was negotiated.
         session: new, with the handshake's principal if there was one.
         peer: address of the client, for logs.
-        transport: of the socket, to cut it off.
-        admit: called with who it turns out to be; raises `NcsError` to refuse them.
+        window_bits: of permessage-deflate, or 0 without it.
+
+    Attributes:
+        link: the protocol of the transport.
     """
 
     def __init__(
         self,
         server: Server,
-        ws: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        guard: Guard,
+        place: Place,
         wire: WebSocketWire,
         session: Session,
         peer: str,
-        transport: asyncio.Transport,
-        admit: Callable[[Principal], None],
+        window_bits: int,
     ) -> None:
-        bits = int(ws.compress)
         kind = wire.codec.subprotocol
-        super().__init__(server, session, wire, transport, kind, window_bits=bits)
+        super().__init__(
+            server, session, wire, transport, kind, window_bits=window_bits
+        )
         self.codec = wire.codec
-        self._ws = ws
+        self._guard = guard
+        self._place = place
         self._peer = peer
-        self._admit = admit
         self._has_credit = Flag()
         self._answered = Flag()
         self._ended = Flag()
-        self._read_ended = Flag()
         self._reports = 0  # status requests that do
-        self._closing: asyncio.Task[None] | None = None
         self._acks_due = False
         self._gathering = Gathering(server.limits)
         self._gathering_ends = False
+        self._reading: asyncio.Task[None] | None = None
+        self._flushing: asyncio.Task[None] | None = None
+        reader = FrameReader(server.limits.max_frame_bytes, inflates=bool(window_bits))
+        now = server.clock.monotonic()
+        self.link = Link(transport, guard, reader, server.pulse, self, now)
 
     @property
     def _owner(self) -> str:
@@ -113,45 +122,49 @@ class Connection(Follower):
         assert self.session.principal is not None
         return self.session.principal.tenant
 
-    async def run(self) -> None:
-        """Serve the connection until it ends."""
-        try:
-            await self._read()
-        except Exception as error:  # a fault of ours; the peer shall not wait for ever
-            self._fail(error)
-        finally:
-            self._let_go()
-            if self.session.quota is not None:
-                self.session.quota.forget(self._has_credit.set)
-            self._read_ended.set()
-            if self._closing is not None:
-                await self._closing
-            self._server.metrics.count("ncs_closes_total", self.reason)
-            self._ended.set()
-
     # In
 
-    async def _read(self) -> None:
+    def readable(self) -> None:
+        """See `LinkUser.readable`."""
+        if self._reading is not None:
+            return
+        first = self.link.take()
+        if first is not None:
+            reading = self._read_on(first)
+            self._reading = asyncio.get_running_loop().create_task(reading)
+        elif self.link.is_over:
+            self._finish()
+
+    async def _read_on(self, frame: Received | None) -> None:
+        while frame is not None:
+            try:
+                await self._read(frame)
+            except Exception as error:  # a fault of ours; the peer shall be told
+                self.fail(error)
+            frame = self.link.take()
+        self._reading = None
+        if self.link.is_over:
+            self._finish()
+
+    async def _read(self, frame: Received | None) -> None:
         try:
-            async for frame in self._ws:
-                if self.session.state is State.CLOSED:
-                    continue  # see `_close_socket`
-                if frame.type is WSMsgType.ERROR:
-                    too_big = self._ws.close_code == Code.FRAME_TOO_LARGE.close_code
-                    self.reason = Code.FRAME_TOO_LARGE.wire if too_big else "broken"
-                    return
-                binary = frame.type is WSMsgType.BINARY
-                turns = self._server.backlog.of(self._owner).reading
-                await turns.begin()
-                began = self._server.clock.monotonic()
-                effects = self._received(frame.data, binary)
-                turns.end(self._server.clock.monotonic() - began)
-                if effects:
-                    await self._perform(effects)
-                if self.session.credit <= self._gathering.size:
-                    await self._until_credit()
+            while frame is not None:
+                if self.session.state is not State.CLOSED:  # else see `Link.close`
+                    await self._take(frame)
+                frame = self.link.take()
         finally:
             self._submit_gathered()
+
+    async def _take(self, frame: Received) -> None:
+        turns = self._server.backlog.of(self._owner).reading
+        await turns.begin()
+        began = self._server.clock.monotonic()
+        effects = self._received(frame.payload, frame.opcode == Opcode.BINARY)
+        turns.end(self._server.clock.monotonic() - began)
+        if effects:
+            await self._perform(effects)
+        if self.session.credit <= self._gathering.size:
+            await self._until_credit()
 
     async def _until_credit(self) -> None:
         """Wait, having said why, until more may be submitted."""
@@ -205,7 +218,7 @@ class Connection(Follower):
         try:
             self._submit_gathered()
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
         turns.end(self._server.clock.monotonic() - began)
 
     def _submit_gathered(self) -> None:
@@ -279,7 +292,8 @@ class Connection(Follower):
 
     def _admitted(self, request: Hello | Auth, principal: Principal) -> list[Effect]:
         try:
-            self._admit(principal)
+            self._server.join_place(self._place, principal.tenant)
+            self._guard.show_credential()
         except NcsError as error:
             return self.session.refused(request, error)
         return self.session.authenticated(request, principal)
@@ -373,7 +387,7 @@ class Connection(Follower):
         def deliver(result: AlgorithmStatus | Exception) -> None:
             self._reports -= 1
             if isinstance(result, Exception):
-                self._fail(result)
+                self.fail(result)
                 return
             reply = StatusReply(id=effect.id, stream=effect.stream, data=result)
             self._outgoing.send(reply)
@@ -388,34 +402,46 @@ class Connection(Follower):
 
     def _begin_to_close(self, close: Close) -> None:
         self._subscriptions.end()  # what waits for them is in the history
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close_socket(close))
+        self.link.end_by(self._server.clock.monotonic() + _CLOSE_S)
+        if self._outgoing.outbox.has_replies:
+            self._flushing = asyncio.create_task(self._close_flushed(close))
+        else:
+            self._close_link(close)
 
-    async def _close_socket(self, close: Close) -> None:
-        """Send what waits and the code, and read on until the peer has closed too.
+    async def _close_flushed(self, close: Close) -> None:
+        await self._outgoing.flushed()
+        self._close_link(close)
 
-        A socket that is closed while there is something to read is reset, and then the
-        peer may lose the last it was told: why.
-        """
+    def _close_link(self, close: Close) -> None:
         code = close.code.close_code or Code.INTERNAL_ERROR.close_code
         assert code is not None
-        reason = close.detail.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                await self._outgoing.flushed()
-                payload = code.to_bytes(2, "big") + reason
-                await self._ws.send_frame(payload, WSMsgType.CLOSE)
-                await self._read_ended.wait()
-        except (TimeoutError, ConnectionError):
-            self.abort()
-        else:
-            self._transport.close()
+        reason = close.detail.encode()[:_REASON_BYTES].decode(errors="ignore")
+        self.link.close(code, reason.encode())
+
+    def let_go(self, reason: str) -> None:
+        """See `LinkUser.let_go`."""
+        self.reason = reason
+        self._let_go()
+        self._has_credit.set()
+
+    def _finish(self) -> None:
+        self._let_go()
+        server, session = self._server, self.session
+        if session.quota is not None:
+            session.quota.forget(self._has_credit.set)
+        server.metrics.count("ncs_closes_total", self.reason)
+        server.discard(self)
+        self._place.leave()
+        log.info("session_closed", session=session.id, reason=self.reason)
+        self._ended.set()
 
     # What the server calls
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        self._perform_now(self._counted(self.session.tick(now)))
+        if effects := self.session.tick(now):
+            self._perform_now(self._counted(effects))
+        self.link.tick(self._server.clock.monotonic())
 
     async def drain(self, reconnect_after_ms: int) -> None:
         """Announce the end, answer what is in flight, close, and be gone."""

@@ -64,10 +64,10 @@ class Follower(abc.ABC):
             monotonic=server.clock.monotonic,
             on_waiting=server.fanout.wait,
             on_owed=lambda lanes: self._subscriptions.renew(lanes),
-            on_hopeless=self._cut_off,
+            on_hopeless=self.cut_off,
             **more,
         )
-        self._subscriptions = Subscriptions(server, self._outgoing, wire, self._fail)
+        self._subscriptions = Subscriptions(server, self._outgoing, wire, self.fail)
 
     @property
     def waiting_bytes(self) -> int:
@@ -89,12 +89,14 @@ class Follower(abc.ABC):
         self._outgoing.close()
         self._server.fanout.forget(self._outgoing)
 
-    def _cut_off(self) -> None:
+    def cut_off(self) -> None:
+        """End it because it does not read."""
         if self.session.state is not State.CLOSED:
             waiting = self.waiting_bytes
             log.warning("slow_consumer", session=self.session.id, waiting_bytes=waiting)
             self.end(Code.SLOW_CONSUMER)
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """End it because of a fault of ours."""
         log.error("session_failed", session=self.session.id, error=repr(error))
         self.end(Code.INTERNAL_ERROR)

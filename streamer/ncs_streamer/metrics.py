@@ -63,6 +63,7 @@ _CODES = tuple((code.wire,) for code in Code)
 _REASONS = (
     ("peer",),
     ("broken",),
+    ("heartbeat",),
     *((code.wire,) for code in Code if code.close_code is not None),
 )
 _AT_THE_DOOR = tuple(
@@ -192,7 +193,8 @@ METRICS = (
         "ncs_closes_total",
         "counter",
         ("reason",),
-        "WebSocket connections ended, by code; `peer` when the client closed.",
+        "Connections ended, by code; `peer` when the client closed, `heartbeat` when"
+        " nothing was heard of it, `broken` when it sent no WebSocket frames.",
         known=_REASONS,
     ),
     Metric(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import itertools
+import math
 import platform
 import random
 import secrets
@@ -28,6 +29,7 @@ from .event_stream import EventStream
 from .fanout import Fanout
 from .history import HistoryBounds
 from .limiter import STRANGERS, RateLimiter
+from .link import Pulse
 from .logs import get_log
 from .metrics import Metrics
 from .outbox import Patience
@@ -45,6 +47,7 @@ from .threads import FairThreads
 __all__ = ["Phase", "Server", "make_store"]
 
 _TICK_S = 1.0
+_PARTS = 20  # in which all connections have their tick
 _RECHECK_TICKS = 5
 _RECONNECT_SPREAD_MS = 5000
 _MIB = 1024 * 1024
@@ -101,6 +104,7 @@ class Server:
             settings.skipping_s,
             settings.hopeless_s,
         )
+        self.pulse = Pulse(settings.heartbeat_s, settings.hopeless_s)
         self.roll = Roll(
             FlappingLimit(settings.flapping_connects, settings.flapping_window_s)
         )
@@ -223,6 +227,8 @@ class Server:
                 )
         except TimeoutError:
             log.warning("drain_timed_out", connections=len(self.connections))
+        for connection in self.connections:
+            connection.abort()
         try:
             async with asyncio.timeout(self.settings.drain_timeout_s):
                 await self.streams.close()
@@ -250,16 +256,22 @@ class Server:
         self.metrics.set("ncs_ready", float(self.ready))
 
     async def _tick(self) -> None:
-        """One timer for the deadlines of all connections."""
+        """One timer for the deadlines of all connections, a few of them at a time."""
         for tick in itertools.count():
-            await asyncio.sleep(_TICK_S)
             if tick % _RECHECK_TICKS == 0:
                 await self.recheck_sessions()
                 self.roll.forget_old(self.clock.now())
-            now, waiting = self.clock.now(), 0
-            for connection in list(self.connections):
-                connection.tick(now)
-                waiting += connection.waiting_bytes
+            everyone, waiting = list(self.connections), 0
+            size = math.ceil(len(everyone) / _PARTS)
+            for part in range(_PARTS):
+                await asyncio.sleep(_TICK_S / _PARTS)
+                now = self.clock.now()
+                for connection in everyone[part * size : (part + 1) * size]:
+                    try:
+                        connection.tick(now)
+                    except Exception as error:  # the others shall have theirs
+                        connection.fail(error)
+                    waiting += connection.waiting_bytes
             self.metrics.set("ncs_outbox_bytes", waiting)
             self.metrics.set("ncs_slow_readers", self.fanout.waiting)
 

@@ -208,7 +208,11 @@ class Settings:
     idle_timeout_s: float = _setting(
         75.0, "Time between two requests on one connection."
     )
-    heartbeat_s: float = _setting(20.0, "Time between WebSocket pings.")
+    heartbeat_s: float = _setting(
+        20.0,
+        "A client of whom nothing is heard for so long is sent a WebSocket ping, and"
+        " dropped after half as long again.",
+    )
     event_tick_ms: float = _setting(
         20.0, "Shortest time between two updates of the same cluster."
     )

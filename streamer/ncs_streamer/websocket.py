@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import hdrs, web
 
 from ncs_protocol import CODECS, JSON, Code, NcsError
 
 from .auth import Principal
 from .connection import Connection
-from .door import Place, guard_of
+from .door import guard_of
 from .logs import get_log
+from .opening import open_websocket
 from .rest.context import REQUEST_ID, server_of
 from .rest.middleware import client_ip, credential_of
 from .server import Phase, Server
@@ -24,79 +27,117 @@ log = get_log()
 
 
 async def websocket(request: web.Request) -> web.StreamResponse:
-    """Serve one WebSocket connection."""
+    """Begin a WebSocket connection, and let it have the socket."""
     server = server_of(request)
     if server.phase is not Phase.SERVING:
         code = Code.DRAINING if server.draining else Code.STARTING
         raise NcsError(code, retry_after_s=1.0)
-    if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
-        raise NcsError(
-            Code.MALFORMED_FRAME,
-            "this address speaks WebSocket; connect with a WebSocket client",
-        )
-    wire = _WIRES[_subprotocol(request)]
+    name = _subprotocol(request)
+    opening = open_websocket(
+        request.headers, name, deflates=server.settings.compress_snapshots
+    )
     _check_origin(request)
     peer = client_ip(request)
     place = server.take_place(peer)
     try:
-        return await _serve(request, server, wire, peer, place)
-    finally:
-        place.leave()
-
-
-async def _serve(
-    request: web.Request, server: Server, wire: WebSocketWire, peer: str, place: Place
-) -> web.StreamResponse:
-    guard, principal = guard_of(request), None
-
-    def admit(who: Principal) -> None:
-        server.join_place(place, who.tenant)
-        if guard is not None:
-            guard.show_credential()
-
-    credential = credential_of(request)
-    if credential is not None:
+        principal = await _principal_of(request, server, peer)
+        if principal is not None:
+            server.join_place(place, principal.tenant)
+        guard = guard_of(request)
+        if guard is None:
+            raise ConnectionResetError("the client is gone already")
+        wire = _WIRES[name or JSON.subprotocol]
         now = server.clock.now()
-        try:
-            principal = await server.authenticator.authenticate(credential, now)
-        except NcsError as error:
-            server.note_auth_failure(error, peer, request[REQUEST_ID])
-            raise (server.limit_stranger(peer) or error) from None
-        admit(principal)
-    ws = web.WebSocketResponse(
-        heartbeat=server.settings.heartbeat_s,
-        protocols=tuple(CODECS),
-        autoclose=False,
-        compress=server.settings.compress_snapshots,
-        max_msg_size=server.limits.max_frame_bytes,
-        decode_text=False,
+        session = Session(
+            server.make_session_id(), server.session_config, principal, now
+        )
+        transport, unread = _taken_over(request, opening.response)
+    except BaseException:
+        place.leave()
+        raise
+    codec = wire.codec.subprotocol
+    log.info("session_opened", session=session.id, codec=codec, peer=peer)
+    connection = Connection(
+        server, transport, guard, place, wire, session, peer, opening.window_bits
     )
-    await ws.prepare(request)
-    transport = request.transport
-    if transport is None:  # gone meanwhile
-        return ws
-    session = Session(
-        server.make_session_id(), server.session_config, principal, server.clock.now()
-    )
-    connection = Connection(server, ws, wire, session, peer, transport, admit)
-    if guard is not None:
-        guard.begin_websocket(connection.end, is_known=principal is not None)
-    name = wire.codec.subprotocol
-    log.info("session_opened", session=session.id, codec=name, peer=peer)
     server.add(connection)
+    guard.hand_over(connection.link, is_known=principal is not None)
+    if unread:
+        connection.link.data_received(unread)
+    return _Opened(status=101)
+
+
+async def _principal_of(
+    request: web.Request, server: Server, peer: str
+) -> Principal | None:
+    """Return who the handshake's credential stands for, if it has one."""
+    credential = credential_of(request)
+    if credential is None:
+        return None
     try:
-        await connection.run()
-    finally:
-        server.discard(connection)
-        log.info("session_closed", session=session.id, reason=connection.reason)
-    return ws
+        now = server.clock.now()
+        return await server.authenticator.authenticate(credential, now)
+    except NcsError as error:
+        server.note_auth_failure(error, peer, request[REQUEST_ID])
+        raise (server.limit_stranger(peer) or error) from None
 
 
-def _subprotocol(request: web.Request) -> str:
-    """Return the subprotocol to speak: the client's first that is spoken here."""
+def _taken_over(
+    request: web.Request, response: bytes
+) -> tuple[asyncio.Transport, bytes]:
+    """Answer a request and take its socket away from aiohttp.
+
+    Returns:
+        The transport, and what has arrived behind the request.
+    """
+    handler = request.protocol
+    transport = handler.transport
+    assert transport is not None
+    transport.write(response)
+    unread = _Unread()
+    handler.set_parser(unread)  # type: ignore[arg-type]
+    handler.transport = None  # which it would close
+    handler.connection_lost(None)
+    return transport, bytes(unread.data)
+
+
+class _Unread:
+    """Takes what has arrived behind a request, in the place of a parser."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """Nothing more comes this way."""
+
+
+class _Opened(web.StreamResponse):
+    """The response to a handshake, for those who log and count: it is sent already."""
+
+    @property
+    def prepared(self) -> bool:
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write no head."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write no body."""
+
+
+def _subprotocol(request: web.Request) -> str | None:
+    """Return the client's first subprotocol that is spoken here; None if it has none.
+
+    Raises:
+        NcsError: ``unsupported_subprotocol``.
+    """
     header = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
     if header is None:
-        return JSON.subprotocol
+        return None
     offered = [name.strip() for name in header.split(",")]
     for name in offered:
         if name in CODECS:

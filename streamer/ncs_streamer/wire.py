@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from ncs_protocol import Codec
 from ncs_protocol.messages import DeliveryClass
 
-__all__ = ["Frame", "WebSocketWire", "Wire"]
+__all__ = ["Frame", "WebSocketWire", "Wire", "control_frame"]
 
 _FINAL, _COMPRESSED = 0x80, 0x40
 _TEXT, _BINARY = 1, 2
@@ -76,6 +76,11 @@ class WebSocketWire:
         packed = packed.removesuffix(_SYNC_TAIL)
         header = _header(self._first | _COMPRESSED, len(packed))
         return Frame(header + packed, len(payload))
+
+
+def control_frame(opcode: int, payload: bytes) -> bytes:
+    """Return a control frame; `payload` has at most 125 bytes."""
+    return _header(_FINAL | opcode, len(payload)) + payload
 
 
 def _header(first: int, length: int) -> bytes:

@@ -7,7 +7,7 @@ other modules, which know no socket and no clock.
 from __future__ import annotations
 
 from .files import raise_open_files, room_for_sockets
-from .guard import Door, DoorLimits, Guard, GuardedSite, guard_of, watched
+from .guard import Door, DoorLimits, Guard, GuardedSite, Watched, guard_of, watched
 from .places import HANDSHAKES, Place, Places
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "GuardedSite",
     "Place",
     "Places",
+    "Watched",
     "guard_of",
     "raise_open_files",
     "room_for_sockets",

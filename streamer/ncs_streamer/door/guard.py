@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import socket
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Protocol, cast
 
 import orjson
 from aiohttp import web
@@ -22,13 +23,21 @@ from ncs_protocol import Code
 from ..clock import Clock
 from ..logs import get_log
 from ..metrics import Metrics
-from .framing import Framing
 from .waits import Waits
 
-__all__ = ["Door", "DoorLimits", "Guard", "GuardedSite", "guard_of", "watched"]
+__all__ = [
+    "Door",
+    "DoorLimits",
+    "Guard",
+    "GuardedSite",
+    "Watched",
+    "guard_of",
+    "watched",
+]
 
 _SWEEP_S = 0.5
 _STRANGER_S = 2.0  # that everybody has for showing a credential
+_UNSENT_BYTES = 128 * 1024  # that the system keeps of a connection
 _BACKLOG = 2048  # all readers of a server that was restarted come at once
 _SLOWEST_BYTES_PER_S = 500  # of a frame; what is slower counts as standing still
 
@@ -83,7 +92,7 @@ class Door:
         for guard in self.headers.due(now):
             guard.refuse(Code.HEADER_TIMEOUT)
         for guard in self.frames.due(now):
-            if guard.is_read:
+            if guard.is_peers_turn:
                 guard.refuse(Code.FRAME_TIMEOUT)
             else:  # it is this server that takes no more just now
                 self.frames.begin(guard, now)
@@ -140,15 +149,28 @@ class Door:
         self._metrics.count("ncs_sockets_refused_total", code.wire)
 
 
+class Watched(Protocol):
+    """A WebSocket, for which its guard keeps the deadlines."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is the peer on whom the rest of a message waits."""
+
+    def refuse(self, code: Code) -> None:
+        """End the connection."""
+
+
 class Guard(asyncio.Protocol):
     """One socket: passes everything on to aiohttp's protocol, and watches.
+
+    A WebSocket is the protocol of its transport itself, and tells its guard.
 
     Args:
         door: what it belongs to.
         make_inner: makes the protocol behind it.
     """
 
-    __slots__ = ("_door", "_end", "_framing", "_inner", "_make_inner", "_transport")
+    __slots__ = ("_door", "_inner", "_make_inner", "_transport", "_watched")
 
     def __init__(
         self, door: Door, make_inner: Callable[[], asyncio.BaseProtocol]
@@ -157,8 +179,7 @@ class Guard(asyncio.Protocol):
         self._make_inner = make_inner
         self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.Transport
-        self._framing: Framing | None = None  # once it is a WebSocket
-        self._end: Callable[[Code], None] | None = None
+        self._watched: Watched | None = None  # once it is a WebSocket
 
     # What the transport calls
 
@@ -177,10 +198,7 @@ class Guard(asyncio.Protocol):
         """Pass on what has arrived."""
         if self._inner is None:
             return
-        if self._framing is not None:
-            if self._end is not None:
-                self._follow(self._framing, data)
-        elif self in self._door.idle:
+        if self in self._door.idle:
             self._door.idle.end(self)
             self._door.headers.begin(self, self._door.clock.monotonic())
         self._inner.data_received(data)
@@ -194,7 +212,6 @@ class Guard(asyncio.Protocol):
         inner, self._inner = self._inner, None
         if inner is not None:
             self._door.leave(self)
-            self._end = None
             inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -207,24 +224,12 @@ class Guard(asyncio.Protocol):
         if self._inner is not None:
             self._inner.resume_writing()
 
-    def _follow(self, framing: Framing, data: bytes) -> None:
-        was_inside = framing.is_inside
-        ended = framing.feed(data)
-        if not (was_inside or framing.is_inside):
-            return
-        frames = self._door.frames
-        if ended:
-            frames.end(self)
-        if framing.is_inside:
-            frames.begin(self, self._door.clock.monotonic())
-            frames.arrived(self, len(data))
-
     # What the server calls
 
     @property
-    def is_read(self) -> bool:
-        """Whether what the peer sends is taken at present."""
-        return self._transport.is_reading()
+    def is_peers_turn(self) -> bool:
+        """Whether it is the peer on whom the rest of a message waits."""
+        return self._watched is not None and self._watched.is_read
 
     @property
     def is_written(self) -> bool:
@@ -238,22 +243,8 @@ class Guard(asyncio.Protocol):
 
     def end_request(self) -> None:
         """Take note that its response is made; another request may follow."""
-        if self._inner is not None and self._framing is None:
+        if self._inner is not None:
             self._door.idle.begin(self, self._door.clock.monotonic())
-
-    def begin_websocket(self, end: Callable[[Code], None], *, is_known: bool) -> None:
-        """Watch frames from now on.
-
-        Args:
-            end: closes the connection with a code.
-            is_known: whether the handshake showed a credential.
-        """
-        if self._inner is None:
-            return
-        self._framing = Framing()
-        self._end = end
-        if not is_known:
-            self._door.doubt(self)
 
     def show_credential(self) -> None:
         """Take note that it has shown one."""
@@ -261,14 +252,45 @@ class Guard(asyncio.Protocol):
 
     def refuse(self, code: Code) -> None:
         """Close the socket and say why; once."""
-        end, self._end = self._end, None
-        if self._framing is None:
+        if self._inner is not None:
             self._answer(code)
-        elif end is not None:
-            end(code)
+        elif self._watched is not None:
+            watched, self._watched = self._watched, None
+            watched.refuse(code)
         else:
             return
         self._door.refused(code)
+
+    # What its WebSocket calls
+
+    def hand_over(self, watched: Watched, *, is_known: bool) -> None:
+        """Let go of aiohttp's protocol; somebody else is that of the transport.
+
+        Args:
+            watched: who that is; calls `leave` in the end.
+            is_known: whether the handshake showed a credential.
+        """
+        self._inner = None
+        self._watched = watched
+        if not is_known:
+            self._door.doubt(self)
+
+    def begin_frame(self) -> None:
+        """Give the rest of a message its time."""
+        self._door.frames.begin(self, self._door.clock.monotonic())
+
+    def go_on(self, size: int) -> None:
+        """Give it more, for so many bytes of it."""
+        self._door.frames.arrived(self, size)
+
+    def end_frame(self) -> None:
+        """Wait for it no longer."""
+        self._door.frames.end(self)
+
+    def leave(self) -> None:
+        """Forget the socket."""
+        self._watched = None
+        self._door.leave(self)
 
     def close(self) -> None:
         """Close the socket, without a word."""
@@ -322,6 +344,19 @@ class GuardedSite(web.BaseSite):
             backlog=self._backlog,
             reuse_address=True,
         )
+        for listening in self._server.sockets:
+            _bound_unsent(listening)
+
+
+def _bound_unsent(listening: socket.socket) -> None:
+    """Let the system keep little that is not sent yet; what it accepts inherits that.
+
+    Or megabytes would wait in there for a slow reader: too late for `outbox` to leave
+    out what is old, and to notice how slow it is.
+    """
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None:
+        listening.setsockopt(socket.IPPROTO_TCP, option, _UNSENT_BYTES)
 
 
 def guard_of(request: web.Request) -> Guard | None:
