@@ -130,7 +130,7 @@ async def test_ids_stand_still_for_messages_that_are_not_of_the_stream(
 ) -> None:
     api = await start()
     short = api.token("read", now=time.time() - 15 * 60 + 5)  # s left
-    async with follow(api, credential=short) as source:
+    async with follow(api, credential=short, events="drift_detection") as source:
         await source.receive()
         last_id = source.last_id
         await source.until(TokenExpiring)

@@ -189,7 +189,10 @@ export interface WelcomeMessage {
   readonly limits: Readonly<Record<string, number>>;
   /** The level at which an ack is durable: `memory` or `local`. */
   readonly durability: string;
-  /** WebSocket pings come this often; a peer that answers none is dropped. */
+  /**
+   * Without a sign of life from the client for so long, the server sends a WebSocket ping;
+   * after half as long again it drops it.
+   */
   readonly heartbeat_s: number;
   /** Bytes of frames that may be in flight without an ack. */
   readonly credit: number;
