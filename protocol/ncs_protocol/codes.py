@@ -123,6 +123,11 @@ class Code(enum.Enum):
         408, None, _C, Retry.LATER,
         "The body did not come in time.",
     )
+    RESPONSE_TIMEOUT = (
+        408, None, _C, Retry.LATER,
+        "The client took too little of the response for too long; it is only counted,"
+        " for who does not read cannot be told.",
+    )
     HEADER_TIMEOUT = (
         408, None, _C, Retry.LATER,
         "The header of the request did not come in time.",

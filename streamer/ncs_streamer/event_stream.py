@@ -50,6 +50,7 @@ class EventStream(Follower):
         super().__init__(server, session, wire, transport, "sse", _Outgoing)
         self._outgoing: _Outgoing
         self._wire = wire
+        self._unsent, self._sent_at = 0, server.clock.monotonic()
         self._beat_at = server.clock.monotonic() + server.settings.heartbeat_s
         self._ending = asyncio.Event()
         self._ended = asyncio.Event()
@@ -98,6 +99,11 @@ class EventStream(Follower):
         """Do what is due; also find out here whether the reader is gone."""
         self._perform(self.session.tick(now))
         monotonic = self._server.clock.monotonic()
+        unsent = self._transport.get_write_buffer_size()
+        if not unsent or unsent != self._unsent:
+            self._unsent, self._sent_at = unsent, monotonic
+        elif monotonic - self._sent_at >= self._server.patience.hopeless_s:
+            self.cut_off()
         if self._transport.is_closing():
             self._ending.set()
         elif monotonic >= self._beat_at:

@@ -74,6 +74,7 @@ _AT_THE_DOOR = tuple(
         Code.TOO_MANY_UNAUTHENTICATED,
         Code.HEADER_TIMEOUT,
         Code.FRAME_TIMEOUT,
+        Code.RESPONSE_TIMEOUT,
     )
 )
 _TIERS = tuple(

@@ -170,6 +170,7 @@ class Server:
                 max_unauthenticated=settings.max_unauthenticated,
                 header_timeout_s=settings.header_timeout_s,
                 frame_timeout_s=settings.frame_timeout_s,
+                response_timeout_s=settings.response_timeout_s,
                 idle_timeout_s=settings.idle_timeout_s,
             ),
             self.metrics,

@@ -202,6 +202,11 @@ class Settings:
 
     hello_timeout_s: float = _setting(5.0, "Time for the first message.")
     header_timeout_s: float = _setting(10.0, "Time for the header of a request.")
+    body_timeout_s: float = _setting(30.0, "Time for the body of a request.")
+    response_timeout_s: float = _setting(
+        30.0,
+        "Time for taking a response, beside what it takes at 500 bytes a second.",
+    )
     frame_timeout_s: float = _setting(
         30.0, "Time for a frame, beside what it takes at 500 bytes a second."
     )
@@ -454,6 +459,7 @@ _POSITIVE = (
     "session_credit_kb", "outbox_kb", "lagging_s", "skipping_s", "hopeless_s",
     "max_connections_per_address", "max_connections_per_tenant",
     "handshakes_per_minute", "max_unauthenticated", "header_timeout_s",
+    "body_timeout_s", "response_timeout_s",
     "frame_timeout_s", "idle_timeout_s", "hello_timeout_s", "heartbeat_s",
     "event_tick_ms", "status_interval_s", "report_interval_s", "flapping_connects",
     "flapping_window_s", "max_shadows", "shadow_points", "shadow_cpu_s",

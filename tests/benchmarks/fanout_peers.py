@@ -87,7 +87,7 @@ async def measure_peer(peer: Peer, load: Load) -> dict[str, Any]:
 async def measure_ours(name: str, ours: Ours, load: Load) -> dict[str, Any]:
     """Return a row of our server."""
     flags = ("--store=memory", "--event-tick-ms=1")
-    async with stage(*flags, clusters=ours.clusters) as on:
+    async with stage(*flags, clusters=ours.clusters, centroids=False) as on:
         await on.rest.open(load.subscribers)
         before = await Account.of(on.server, on.rest)
         pushing = asyncio.create_task(on.push(_MOST_S, _EVERY_S, ours.block))

@@ -97,12 +97,12 @@ async def _program(
         await process.wait()
 
 
-def _websocket_peer(*words: str) -> Callable[[Load], Any]:
+def _websocket_peer(*words: str, more: tuple[str, ...] = ()) -> Callable[[Load], Any]:
     """Return how to run a server that broadcasts when someone says something."""
 
     @contextlib.asynccontextmanager
     async def run(load: Load) -> AsyncIterator[Running]:
-        arguments = (*words, str(load.events), str(load.size))
+        arguments = (*words, str(load.events), str(load.size), *more)
         async with _program(*arguments) as process, asyncio.timeout(None) as limit:
             assert process.stdout is not None
             limit.reschedule(asyncio.get_running_loop().time() + _START_S)
@@ -167,8 +167,9 @@ def _has_ws() -> bool:
     return any(Path(folder, "ws").is_dir() for folder in folders if folder)
 
 
-def _python(name: str) -> Callable[[Load], Any]:
-    return _websocket_peer(sys.executable, str(_SERVERS / f"{name}_server.py"))
+def _python(name: str, *more: str) -> Callable[[Load], Any]:
+    server = str(_SERVERS / f"{name}_server.py")
+    return _websocket_peer(sys.executable, server, more=more)
 
 
 PEERS = (
@@ -193,6 +194,15 @@ PEERS = (
             _nats_peer(number),
             lambda: shutil.which("nats-server") is not None,
             _NATS,
+        )
+        for number in (1, 10, 100)
+    ),
+    *(
+        Peer(
+            f"nothing but send(), {number} in one go",
+            _python("floor", str(number)),
+            lambda: True,
+            "",
         )
         for number in (1, 10, 100)
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -167,6 +168,61 @@ async def test_fragments_and_pings_do_not_keep_a_message_alive(tmp_path: Path) -
             raw.writer.write(bytes([0x01, 0x81]) + bytes(4) + b"x")
             said = await raw.dribble((ping + fragment + b"x") * 100)
         assert b'"code":"frame_timeout"' in said
+
+
+async def test_an_upload_that_trickles_is_given_up(tmp_path: Path) -> None:
+    request = (
+        b"POST /api/v1/process_points HTTP/1.1\r\nHost: test\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 500\r\n"
+        b"X-API-Key: " + token().encode() + b"\r\n\r\n"
+    )
+    async with server_with(tmp_path, body_timeout_s=0.5) as server:
+        async with Raw.to(server) as raw:
+            raw.writer.write(request)
+            said = await raw.dribble(b" " * 400)
+        assert said.startswith(b"HTTP/1.1 408 ")
+        assert b"BODY_TIMEOUT" in said
+        assert await metric(server, 'ncs_errors_total{code="body_timeout"}') == 1
+
+
+@contextlib.asynccontextmanager
+async def asking_for_more(server: ServerProcess) -> AsyncIterator[socket.socket]:
+    """Ask for one long answer after the other, from a socket that takes little."""
+    host, port = server.url.removeprefix("http://").split(":")
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.sock_connect(sock, (host, int(port)))
+        request = b"GET /openapi.json HTTP/1.1\r\nHost: test\r\n\r\n"
+        await loop.sock_sendall(sock, request * 30)
+        yield sock
+    finally:
+        sock.close()
+
+
+async def test_a_response_that_nobody_reads_is_given_up(tmp_path: Path) -> None:
+    async with server_with(tmp_path, response_timeout_s=0.5) as server:
+        process = psutil.Process(server.process.pid)
+        before = process.num_fds()
+        async with asking_for_more(server), asyncio.timeout(20):
+            while await refused(server, Code.RESPONSE_TIMEOUT) != 1:
+                await asyncio.sleep(0.05)
+            while process.num_fds() > before:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_response_that_is_read_slowly_comes_whole(tmp_path: Path) -> None:
+    async with server_with(tmp_path, response_timeout_s=0.5) as server:
+        async with asking_for_more(server) as sock:
+            loop, said, turns = asyncio.get_running_loop(), b"", 0
+            while said.count(b"HTTP/1.1 200") < 30:
+                said += await loop.sock_recv(sock, 65536)
+                turns += 1
+                await asyncio.sleep(0.002)  # it is taken a piece at a time
+            assert turns > 30
+        assert await refused(server, Code.RESPONSE_TIMEOUT) == 0
 
 
 async def test_who_only_answers_pings_is_left_alone(tmp_path: Path) -> None:

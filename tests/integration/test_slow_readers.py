@@ -1,6 +1,9 @@
 """Readers that do not keep up with a real server are told, and lose nothing unheard."""
 
 import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +22,8 @@ from ncs_protocol.messages import (
     Subscribe,
     Subscribed,
 )
+from ncs_streamer.bench.light_reader import Chunks, LightReader, State
+from ncs_streamer.cli.child import ServerProcess
 
 pytestmark = mark.integration
 
@@ -170,3 +175,44 @@ async def metrics_of(url: str) -> str:
         headers = {"Authorization": f"Bearer {token()}"}
         async with http.get(f"{url}/metrics", headers=headers) as response:
             return await response.text()
+
+
+async def test_a_reader_that_takes_nothing_is_judged_by_its_patience_and_no_ping(
+    tmp_path: Path,
+) -> None:
+    """Heartbeats come and go meanwhile; who reads is told everything in time."""
+    flags = ("--heartbeat-s", "0.5", "--hopeless-s", "4", "--lagging-s", "0.5")
+    wide = [[float(i == j) for j in range(500)] for i in range(20)]
+    async with server_on(tmp_path, *flags) as server, client_of(server) as client:
+        async with client.stream() as session, reading_nothing(server) as stuck:
+            good = await session.subscribe("wide", ["cluster_update"])
+            began, ended = asyncio.get_running_loop().time(), b""
+            while not ended:
+                await session.send(wide, stream="wide")
+                said = b"".join(server.lines).splitlines()
+                ended = next((line for line in said if b"session_closed" in line), b"")
+            lasted = asyncio.get_running_loop().time() - began
+            stuck.close()
+            assert b'"slow_consumer"' in ended
+            assert lasted > 4.0, "several heartbeats without a pong"
+            assert good.gaps == 0
+
+
+@contextlib.asynccontextmanager
+async def reading_nothing(server: ServerProcess) -> AsyncIterator[socket.socket]:
+    """Subscribe, and read nothing from then on."""
+    host, port = server.url.removeprefix("http://").split(":")
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    reader = LightReader(token(), "wide", Chunks())
+    try:
+        await loop.sock_connect(sock, (host, int(port)))
+        await loop.sock_sendall(sock, reader.begin("test"))
+        while reader.state is not State.FOLLOWING:
+            if answer := reader.receive(await loop.sock_recv(sock, 4096)):
+                await loop.sock_sendall(sock, answer)
+        yield sock
+    finally:
+        sock.close()

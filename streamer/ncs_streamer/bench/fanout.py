@@ -91,30 +91,36 @@ async def bench_stuck(
 ) -> list[dict[str, Any]]:
     """Measure what a reader that reads nothing and a slow one cost the others.
 
-    Rounds without them and with them take turns on the same server, which sends no
-    heartbeats: it would end the connection of whoever does not answer them.
+    Two servers with as many readers and points work at the same time, so that whatever
+    else the machine has to do is the same for both; one has slow readers as well.
 
     Args:
-        subscribers: the others.
-        seconds: to push for, twice a round.
-        rounds: how often they take turns.
+        subscribers: of each, beside the slow ones.
+        seconds: to push for, in a round.
+        rounds: how often; with new slow readers each time.
 
     Returns:
         A row without the slow ones, and one with them.
     """
     ages: dict[bool, list[float]] = {False: [], True: []}
     slow: list[SlowReader] = []
-    async with stage("--store=memory", "--heartbeat-s=3600") as on:
-        await on.fill(subscribers)
+    async with (
+        stage("--store=memory") as calm,
+        stage("--store=memory") as disturbed,
+    ):
+        await asyncio.gather(calm.fill(subscribers), disturbed.fill(subscribers))
         for _ in range(rounds):
-            for is_disturbed in ages:
-                async with contextlib.AsyncExitStack() as stack:
-                    if is_disturbed:
-                        for bytes_per_s in SLOW_BYTES_PER_S:
-                            reader = slow_reader(on.url, on.token, STREAM, bytes_per_s)
-                            slow.append(await stack.enter_async_context(reader))
-                    measured = await on.measure(seconds, _STUCK_EVERY_S)
-                    ages[is_disturbed] += measured.ages_s
+            async with contextlib.AsyncExitStack() as stack:
+                for bytes_per_s in SLOW_BYTES_PER_S:
+                    url, token = disturbed.url, disturbed.token
+                    reader = slow_reader(url, token, STREAM, bytes_per_s)
+                    slow.append(await stack.enter_async_context(reader))
+                measured = await asyncio.gather(
+                    calm.measure(seconds, _STUCK_EVERY_S),
+                    disturbed.measure(seconds, _STUCK_EVERY_S),
+                )
+            ages[False] += measured[0].ages_s
+            ages[True] += measured[1].ages_s
     quiet = percentile_ms(ages[False], 99)
     return [
         {
@@ -149,6 +155,7 @@ async def bench_storm(*, subscribers: int, seconds: float) -> list[dict[str, Any
         pushing = asyncio.create_task(on.push(_FOR_EVER_S, _STORM_EVERY_S))
         await on.sample.tally()
         took_s = await on.rest.come_back()
+        await asyncio.sleep(2 * _STORM_EVERY_S)  # few are back before the next event
         storm = await on.sample.tally()
         pushing.cancel()
         await asyncio.gather(pushing, return_exceptions=True)

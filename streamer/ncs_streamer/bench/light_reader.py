@@ -122,12 +122,14 @@ class Wanted:
         stream: what they follow.
         is_checking: see `LightReader`.
         is_decoding: see `LightReader`.
+        centroids: whether they are told.
     """
 
     token: str
     stream: str
     is_checking: bool = False
     is_decoding: bool = False
+    centroids: bool = True
 
     def __call__(self, chunks: Chunks) -> LightReader:
         """Return a reader."""
@@ -137,6 +139,7 @@ class Wanted:
             chunks,
             is_checking=self.is_checking,
             is_decoding=self.is_decoding,
+            centroids=self.centroids,
         )
 
 
@@ -149,6 +152,7 @@ class LightReader:
         chunks: shared by all who get the same bytes.
         is_checking: whether to see that no offset is left out, which costs a little.
         is_decoding: whether to note when the cause of each event arrived.
+        centroids: whether they are told.
 
     Attributes:
         messages: that came, beside the answer to the subscription.
@@ -160,8 +164,9 @@ class LightReader:
     """
 
     __slots__ = (
-        "_chunks", "_is_checking", "_is_decoding", "_stream", "_tail", "_token",
-        "gaps", "ingests", "messages", "position", "recovered", "size", "state",
+        "_centroids", "_chunks", "_is_checking", "_is_decoding", "_stream", "_tail",
+        "_token", "gaps", "ingests", "messages", "position", "recovered", "size",
+        "state",
     )  # fmt: skip
 
     def __init__(
@@ -172,7 +177,9 @@ class LightReader:
         *,
         is_checking: bool = False,
         is_decoding: bool = False,
+        centroids: bool = True,
     ) -> None:
+        self._centroids = centroids
         self._token = token
         self._stream = stream
         self._chunks = chunks
@@ -222,6 +229,7 @@ class LightReader:
             stream=self._stream,
             events=["cluster_update", "drift_detection"],
             since=self.position,
+            centroids=self._centroids,
         )
         return client_frame(_BINARY, MSGPACK.encode(request))
 

@@ -146,13 +146,17 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def stage(
-    *flags: str, is_checking: bool = False, clusters: int = CLUSTERS
+    *flags: str,
+    is_checking: bool = False,
+    clusters: int = CLUSTERS,
+    centroids: bool = True,
 ) -> AsyncIterator[Stage]:
     """Give a new server with a stream that has its clusters, and nobody there yet.
 
     Args:
         flags: more flags of `ncs serve`.
         clusters: of the stream.
+        centroids: whether the rest of the readers are told them.
         is_checking: whether the rest of the readers see that nothing is left out.
     """
     cores = psutil.Process().cpu_affinity() or [0]
@@ -177,7 +181,7 @@ async def stage(
         pool = blobs(_DIMENSION, clusters)
         await session.send(pool[:_WARM_POINTS], stream=STREAM)
         sample = Wanted(token, STREAM, is_decoding=True)
-        rest = Wanted(token, STREAM, is_checking=is_checking)
+        rest = Wanted(token, STREAM, is_checking=is_checking, centroids=centroids)
         join = functools.partial(crowd, server.url, cores=others)
         yield Stage(
             server.url,

@@ -45,7 +45,10 @@ def add_to(benches: Any) -> None:
         "--stuck", action="store_true", help="what slow readers cost the others"
     )
     parser.add_argument(
-        "--rounds", type=positive(int), default=2, help="turns, with --stuck [2]"
+        "--rounds",
+        type=positive(int),
+        default=2,
+        help="with --stuck, each with new slow readers [2]",
     )
     modes.add_argument(
         "--storm", type=positive(int), metavar="N", help="N are cut off and come back"

@@ -1,9 +1,10 @@
 """Between the listening socket and aiohttp: no socket is held for nothing.
 
 aiohttp bounds the size of a header and of a frame, but not the time in which they have
-to come: a client that sends one byte now and then would hold its socket for ever. Here
-a header, a frame and the pause between two requests have a deadline each, all of them
-in a few tables that one timer looks through; and sockets are counted.
+to come, nor that in which a response has to be taken: a client that sends or reads one
+byte now and then would hold its socket for ever. Here a header, a frame, a response and
+the pause between two requests have a deadline each, all of them in a few tables that
+one timer looks through; and sockets are counted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ncs_protocol import Code
 from ..clock import Clock
 from ..logs import get_log
 from ..metrics import Metrics
+from .unsent import kernel_bytes
 from .waits import Waits
 
 __all__ = [
@@ -39,7 +41,7 @@ _SWEEP_S = 0.5
 _STRANGER_S = 2.0  # that everybody has for showing a credential
 _UNSENT_BYTES = 128 * 1024  # that the system keeps of a connection
 _BACKLOG = 2048  # all readers of a server that was restarted come at once
-_SLOWEST_BYTES_PER_S = 500  # of a frame; what is slower counts as standing still
+_SLOWEST_BYTES_PER_S = 500  # either way; what is slower counts as standing still
 
 log = get_log()
 
@@ -52,6 +54,7 @@ class DoorLimits:
     max_unauthenticated: int
     header_timeout_s: float
     frame_timeout_s: float
+    response_timeout_s: float
     idle_timeout_s: float
 
 
@@ -74,7 +77,11 @@ class Door:
         self.headers: Waits[Guard] = Waits(limits.header_timeout_s)
         self.idle: Waits[Guard] = Waits(limits.idle_timeout_s)
         self.frames: Waits[Guard] = Waits(limits.frame_timeout_s, _SLOWEST_BYTES_PER_S)
+        self.responses: Waits[Guard] = Waits(
+            limits.response_timeout_s, _SLOWEST_BYTES_PER_S
+        )
         self.strangers: dict[Guard, float] = {}
+        self._unsent: dict[Guard, int] = {}  # of the responses that are waited for
         self._sockets = 0
         self._metrics = metrics
 
@@ -101,9 +108,20 @@ class Door:
                 guard.close()
             else:  # a response is still on its way
                 self.idle.begin(guard, now)
+                self.begin_response(guard)
+        self._see_responses_taken(now)
         self._thin_out(now)
         self._metrics.set("ncs_sockets", self._sockets)
         self._metrics.set("ncs_unauthenticated_sockets", len(self.strangers))
+
+    def _see_responses_taken(self, now: float) -> None:
+        for guard, before in self._unsent.items():
+            left = self._unsent[guard] = guard.unsent_bytes
+            self.responses.arrived(guard, max(0, before - left))
+        for guard in self.responses.due(now):
+            del self._unsent[guard]
+            self.refused(Code.RESPONSE_TIMEOUT)
+            guard.abort()
 
     def _thin_out(self, now: float) -> None:
         """Close the oldest strangers, if there are too many.
@@ -135,6 +153,17 @@ class Door:
         self.strangers.pop(guard, None)
         for waits in (self.headers, self.idle, self.frames):
             waits.end(guard)
+        self.end_response(guard)
+
+    def begin_response(self, guard: Guard) -> None:
+        """Give the rest of a response its time to be taken."""
+        self.responses.begin(guard, self.clock.monotonic())
+        self._unsent.setdefault(guard, guard.unsent_bytes)
+
+    def end_response(self, guard: Guard) -> None:
+        """Wait for it no longer."""
+        self.responses.end(guard)
+        self._unsent.pop(guard, None)
 
     def doubt(self, guard: Guard) -> None:
         """Take a socket for a stranger's."""
@@ -170,7 +199,9 @@ class Guard(asyncio.Protocol):
         make_inner: makes the protocol behind it.
     """
 
-    __slots__ = ("_door", "_inner", "_make_inner", "_transport", "_watched")
+    __slots__ = (
+        "_door", "_inner", "_is_judged", "_make_inner", "_transport", "_watched",
+    )  # fmt: skip
 
     def __init__(
         self, door: Door, make_inner: Callable[[], asyncio.BaseProtocol]
@@ -180,6 +211,7 @@ class Guard(asyncio.Protocol):
         self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.Transport
         self._watched: Watched | None = None  # once it is a WebSocket
+        self._is_judged = True  # by how it takes responses
 
     # What the transport calls
 
@@ -217,11 +249,14 @@ class Guard(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Pass on that the peer reads slowly."""
         if self._inner is not None:
+            if self._is_judged:
+                self._door.begin_response(self)
             self._inner.pause_writing()
 
     def resume_writing(self) -> None:
         """Pass on that it has caught up."""
         if self._inner is not None:
+            self._door.end_response(self)
             self._inner.resume_writing()
 
     # What the server calls
@@ -236,6 +271,13 @@ class Guard(asyncio.Protocol):
         """Whether everything that was to be sent has left."""
         return not self._transport.get_write_buffer_size()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """How much the peer has yet to take, where the system tells that."""
+        sock = self._transport.get_extra_info("socket")
+        waiting = self._transport.get_write_buffer_size()
+        return waiting + (0 if sock is None else kernel_bytes(sock.fileno()))
+
     def begin_request(self) -> None:
         """Take note that a header has arrived whole."""
         self._door.headers.end(self)
@@ -245,6 +287,10 @@ class Guard(asyncio.Protocol):
         """Take note that its response is made; another request may follow."""
         if self._inner is not None:
             self._door.idle.begin(self, self._door.clock.monotonic())
+
+    def leave_to_others(self) -> None:
+        """Take note that somebody else judges how it takes its response."""
+        self._is_judged = False
 
     def show_credential(self) -> None:
         """Take note that it has shown one."""
@@ -295,6 +341,10 @@ class Guard(asyncio.Protocol):
     def close(self) -> None:
         """Close the socket, without a word."""
         self._transport.close()
+
+    def abort(self) -> None:
+        """Close the socket, whatever is still to be sent."""
+        self._transport.abort()
 
     def _answer(self, code: Code) -> None:
         """Answer a request that is not there, as aiohttp would."""

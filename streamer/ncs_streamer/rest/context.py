@@ -37,7 +37,6 @@ PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("principal", Principal)
 
 VERDICT: web.RequestKey[Verdict] = web.RequestKey("verdict", Verdict)
 
-_BODY_S = 30.0
 _CODEC_BY_TYPE: dict[str, Codec] = {
     "application/json": JSON,
     "application/msgpack": MSGPACK,
@@ -90,7 +89,7 @@ async def read_bytes(request: web.Request) -> bytes:
             content encoding that is not what it says.
     """
     try:
-        async with asyncio.timeout(_BODY_S):
+        async with asyncio.timeout(server_of(request).settings.body_timeout_s):
             return await request.read()
     except web.HTTPRequestEntityTooLarge:
         most = server_of(request).limits.max_frame_bytes

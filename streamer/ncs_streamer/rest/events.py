@@ -8,6 +8,7 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from ncs_protocol.messages import Subscribe
 
+from ..door import guard_of
 from ..event_stream import EventStream
 from ..logs import get_log
 from ..session import Session
@@ -74,6 +75,8 @@ async def _serve(
     request: web.Request, reader: EventStream, response: web.StreamResponse
 ) -> None:
     server, session = server_of(request), reader.session.id
+    if (guard := guard_of(request)) is not None:
+        guard.leave_to_others()  # how far a reader may fall behind is for its outbox
     log.info("session_opened", session=session, codec="sse", peer=client_ip(request))
     server.add(reader)
     try:

@@ -142,6 +142,13 @@ export const CODES = {
     retry: 'later',
     meaning: 'The body did not come in time.',
   },
+  response_timeout: {
+    http: 408,
+    close: null,
+    blame: 'client',
+    retry: 'later',
+    meaning: 'The client took too little of the response for too long; it is only counted, for who does not read cannot be told.',
+  },
   header_timeout: {
     http: 408,
     close: null,
