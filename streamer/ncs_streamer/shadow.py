@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -33,6 +31,7 @@ from .last_entries import last_entries
 from .metrics import Metrics
 from .recovery import read_ahead
 from .replay import Replay
+from .slices import Slices
 from .store.contracts import Store, StoreError, StreamKey
 from .stream import Stream
 from .stream_model import StreamModel
@@ -40,14 +39,10 @@ from .threads import FairThreads
 
 __all__ = ["Question", "ShadowBounds", "Shadows", "Verdict"]
 
-_SLICE_S = 0.004
-_ASKED_S = 0.5  # between two looks whether somebody still waits
 _PART = 1000  # points given that are learned in one step
 _MOST_AT_ONCE = 8
 _ATTEMPTS = 3
 _RETRY_S = 1.0
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -147,7 +142,7 @@ class Shadows:
             ConnectionError: if the asker is gone.
         """
         with self._place(question.key.tenant):
-            work = _Work(
+            work = Slices(
                 self._threads.behind(question.key.tenant),
                 self._bounds.cpu_s,
                 self._clock.monotonic() + self._bounds.patience_s,
@@ -192,89 +187,11 @@ class Shadows:
                 del self._running[tenant]
 
 
-class _Work:
-    """Works generators off in slices, as long as the budget lasts.
-
-    Attributes:
-        spent_s: processor time so far.
-    """
-
-    def __init__(
-        self,
-        threads: Executor,
-        cpu_s: float,
-        until: float,
-        clock: Clock,
-        gone: Callable[[], bool],
-    ) -> None:
-        self.spent_s = 0.0
-        self._threads = threads
-        self._cpu_s = cpu_s
-        self._until = until
-        self._clock = clock
-        self._gone = gone
-
-    async def do(self, steps: Iterator[bool]) -> bool:
-        """Work steps off; return whether all of them were done.
-
-        After one that yields True it may end before.
-        """
-        while (state := await self._turn(steps)) is None:
-            pass
-        return state
-
-    async def _turn(self, steps: Iterator[bool]) -> bool | None:
-        """Wait for a slice; it may not come as long as others are served first."""
-        loop = asyncio.get_running_loop()
-        turn = loop.run_in_executor(self._threads, self._slice, steps)
-        try:
-            while not turn.done():
-                if self._gone():
-                    raise ConnectionResetError("nobody waits for the answer")
-                await asyncio.wait((turn,), timeout=_ASKED_S)
-                if not turn.done() and self._is_late:
-                    raise NcsError(Code.OVERLOADED, retry_after_s=_RETRY_S)
-            return turn.result()
-        finally:
-            turn.cancel()
-
-    def _slice(self, steps: Iterator[bool]) -> bool | None:
-        """Work some steps off; return None if there are more."""
-        began, spent = time.thread_time(), 0.0
-        try:
-            for whole in steps:
-                spent = time.thread_time() - began
-                if whole and self._is_over(spent):
-                    return False
-                if spent >= _SLICE_S:
-                    return None
-            return True
-        finally:
-            self.spent_s += time.thread_time() - began
-
-    def _is_over(self, spent: float) -> bool:
-        return self._is_late or self.spent_s + spent >= self._cpu_s
-
-    @property
-    def _is_late(self) -> bool:
-        return self._clock.monotonic() >= self._until
-
-    def too_long(self) -> NcsError:
-        """Return why the work ended before anything could be compared."""
-        if self.spent_s >= self._cpu_s:
-            return NcsError(
-                Code.SHADOW_TOO_LONG,
-                f"{self._cpu_s:g} s of processor time were used up before the points"
-                " that were asked for; start empty, or ask for fewer of them",
-            )
-        return NcsError(Code.OVERLOADED, retry_after_s=_RETRY_S)
-
-
 class _Trial:
     """One question on its way."""
 
     def __init__(
-        self, store: Store, question: Question, work: _Work, bounds: ShadowBounds
+        self, store: Store, question: Question, work: Slices, bounds: ShadowBounds
     ) -> None:
         self._store = store
         self._question = question
@@ -287,7 +204,7 @@ class _Trial:
         model, entries = await self._beginning()
         if not entries and question.block is None:
             raise self._without_points()
-        comparison = await self._calculated(self._compared(model))
+        comparison = await work.call(self._compared, model)
         first, last = (entries[0][0], entries[-1][0]) if entries else (0, 0)
         verdict = Verdict(comparison, first, last)
         verdict.complete = await work.do(self._replayed(comparison, entries))
@@ -325,7 +242,7 @@ class _Trial:
         if stream is None:
             return StreamModel(question.key.stream, "", question.defaults), []
         snapshot = await stream.ask(StreamModel.snapshot)
-        return await self._calculated(_steps(StreamModel.restore, snapshot)), []
+        return await self._work.call(StreamModel.restore, snapshot), []
 
     async def _empty(
         self, entries: list[tuple[int, Entry]]
@@ -360,8 +277,7 @@ class _Trial:
         kept, found = await store.snapshots.load(key), None
         for offset, payload in kept:
             with contextlib.suppress(ValueError):  # damaged; another one may do
-                steps = _steps(StreamModel.restore, payload)
-                found = await self._calculated(steps)
+                found = await self._work.call(StreamModel.restore, payload)
                 if offset < first:
                     return found
         begin = await store.journal.read(key, 0, 1)
@@ -381,16 +297,25 @@ class _Trial:
                     return False
                 led = [(at, payload) for at, payload in chunk if at <= through]
                 if not await self._work.do(_led(replay, led)):
-                    raise self._work.too_long()
+                    raise self._too_long()
                 if model.offset >= through:
                     return True
         return False
 
+    def _too_long(self) -> NcsError:
+        if not self._work.is_spent:
+            return NcsError(Code.OVERLOADED, retry_after_s=_RETRY_S)
+        return NcsError(
+            Code.SHADOW_TOO_LONG,
+            f"{self._bounds.cpu_s:g} s of processor time were used up on the way from"
+            " the last snapshot to the first of the points; start empty",
+        )
+
     # What is done on a thread
 
-    def _compared(self, model: StreamModel) -> Iterator[Comparison]:
+    def _compared(self, model: StreamModel) -> Comparison:
         try:
-            yield Comparison(model, self._question.tried)
+            return Comparison(model, self._question.tried)
         except ValueError as error:
             what = f"{error}; or start empty"
             raise NcsError(Code.INVALID_PARAMETER, what, field="params") from None
@@ -425,22 +350,6 @@ class _Trial:
                     agreement.add(truth[part], side.last.result.cluster_ids)
                 verdict.truths = [agreement.value for agreement in agreements]
             yield True
-
-    async def _calculated(self, steps: Iterator[T]) -> T:
-        """Return what a generator yields as the only thing."""
-        found: list[T] = []
-        await self._work.do(_kept(steps, found))
-        return found[0]
-
-
-def _kept(steps: Iterator[T], found: list[T]) -> Iterator[bool]:
-    for one in steps:
-        found.append(one)
-        yield False
-
-
-def _steps(run: Callable[..., T], *args: Any) -> Iterator[T]:
-    yield run(*args)
 
 
 def _led(replay: Replay, payloads: list[tuple[int, bytes]]) -> Iterator[bool]:
