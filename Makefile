@@ -12,7 +12,7 @@ KILLS ?= 200
 CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo test check chaos bench bench-quality bench-engine bench-peers check-river generate javascript pictures format clean
+.PHONY: help demo test check chaos conformance bench bench-quality bench-engine bench-peers check-river generate javascript pictures format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ check: $(VENV)/.installed-tests $(JAVASCRIPT)/node_modules/.installed ## Lint, t
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(NPM) run check
+
+conformance: $(VENV)/.installed-tests javascript ## Hold both SDKs to clients/conformance, and print the table
+	$(BIN)/python clients/conformance
 
 chaos: $(VENV)/.installed ## Break things around a server: KILLS=200, CHAOS_SECONDS=300
 	$(BIN)/ncs verify --kills $(KILLS) --seconds $(CHAOS_SECONDS)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
+import conformance
 import typescript
 
 from ncs_engine import EngineParams, params
@@ -32,6 +33,7 @@ DOCUMENTS = (
     ROOT / "docs" / "benchmarks.md",
     ROOT / "docs" / "configuration.md",
     ROOT / "docs" / "metrics.md",
+    ROOT / "clients" / "conformance" / "README.md",
 )
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -242,6 +244,17 @@ def generated_streams() -> str:
     return table(("stream", "kind", "tasks"), rows)
 
 
+def scenarios() -> str:
+    """Return the table of the conformance suite."""
+    head = ("scenario", "proves", *conformance.sdk_names())
+    return table(head, conformance.scenario_rows())
+
+
+def steps() -> str:
+    """Return the table of what a scenario may do."""
+    return table(("step", "fields", "does"), conformance.step_rows())
+
+
 def table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
     """Return a Markdown table."""
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
@@ -259,6 +272,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "peers": peers,
     "generated_streams": generated_streams,
+    "scenarios": scenarios,
+    "steps": steps,
 }
 
 if __name__ == "__main__":

@@ -10,9 +10,14 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from ncs_client import AsyncNCSClient, ConnectionEndedError, StreamSession
+from ncs_client import (
+    AsyncNCSClient,
+    ConnectionEndedError,
+    RefusedError,
+    StreamSession,
+)
 from ncs_protocol import CODECS, MSGPACK, ScaledArray
-from ncs_protocol.messages import Ack, Hello, Points, TokenExpiring, Welcome
+from ncs_protocol.messages import Ack, Auth, Hello, Points, TokenExpiring, Welcome
 
 pytestmark = pytest.mark.unit
 
@@ -73,7 +78,7 @@ async def test_timestamps_may_be_an_array() -> None:
         async with ours.session() as session:
             for times in (np.array([1.5, 2.5]), np.array([10**18, 10**18 + 1])):
                 ack = await session.send([[1.0], [2.0]], timestamps=times)
-                assert ack.accepted == 1
+                assert ack.accepted == 2
 
 
 @pytest.mark.parametrize("codec", ["json", "msgpack"])
@@ -256,3 +261,127 @@ async def test_a_token_is_renewed_when_the_server_warns() -> None:
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="must be like http://host:port"):
         AsyncNCSClient(url, "k")
+
+
+async def test_a_token_may_come_later_and_is_asked_for_when_it_expires() -> None:
+    renewed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    given = iter(["first", "second"])
+
+    async def source() -> str:
+        await asyncio.sleep(0)
+        return next(given)
+
+    async def expire(socket: ServerConnection) -> None:
+        hello = MSGPACK.decode_client(await socket.recv(decode=False))
+        assert isinstance(hello, Hello) and hello.token == "first"
+        await socket.send(MSGPACK.encode(WELCOME))
+        await socket.send(MSGPACK.encode(TokenExpiring(expires_at=0.0)))
+        auth = MSGPACK.decode_client(await socket.recv(decode=False))
+        assert isinstance(auth, Auth)
+        renewed.set_result(auth.token)
+        await socket.wait_closed()
+
+    async for ours in talk(expire):
+        url = str(ours.client.base_url).replace("http", "ws") + "ws"
+        async with StreamSession(url, source), asyncio.timeout(10):
+            assert "second" == await renewed
+
+
+async def test_a_token_that_cannot_be_had_is_a_reason_not_to_begin() -> None:
+    def source() -> str:
+        raise OSError("the vault is locked")
+
+    async for ours in talk(ack_all):
+        url = str(ours.client.base_url).replace("http", "ws") + "ws"
+        with pytest.raises(ConnectionEndedError, match="no token: the vault is locked"):
+            await StreamSession(url, source).open()
+
+
+async def test_a_peer_that_falls_silent_is_left() -> None:
+    beat = msgspec.structs.replace(WELCOME, heartbeat_s=1.0)
+    connections = 0
+    again = asyncio.Event()
+
+    async def silent(socket: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        if connections > 1:
+            again.set()
+        await socket.recv()
+        await socket.send(MSGPACK.encode(beat))
+        socket.transport.pause_reading()  # so that no ping is answered
+        await socket.wait_closed()
+
+    async for ours in talk(silent):
+        async with ours.session(), asyncio.timeout(30):
+            await again.wait()
+
+
+async def test_every_batch_of_an_ack_has_its_own() -> None:
+    async def at_once(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(MSGPACK.encode(WELCOME))
+        for _ in range(3):
+            await socket.recv()
+        ack = Ack(
+            stream="default", seq=3, offset=8, model_version=8, accepted=6, credit=9
+        )
+        await socket.send(MSGPACK.encode(ack))
+        await socket.wait_closed()
+
+    async for ours in talk(at_once):
+        async with ours.session() as session:
+            batches = ([[1.0]], [[2.0], [3.0]], np.ones((3, 1)))
+            futures = [await session.submit(batch) for batch in batches]
+            acks = await asyncio.gather(*futures)
+    assert [(1, 1, 8), (2, 2, 8), (3, 3, 8)] == [
+        (ack.seq, ack.accepted, ack.offset) for ack in acks
+    ]
+
+
+async def test_who_asked_is_told_of_the_end() -> None:
+    ends: list[Exception | None] = []
+
+    async def replace(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(MSGPACK.encode(WELCOME))
+        await socket.close(4512, "another")
+
+    async for ours in talk(replace):
+        session = ours.client.stream(on_close=ends.append)
+        await session.open()
+        with pytest.raises(ConnectionEndedError):
+            async for _ in await session.subscribe():
+                pass
+        await session.abort()
+    (end,) = ends
+    assert isinstance(end, ConnectionEndedError)
+    assert (4512, "producer_replaced") == (end.close_code, end.code)
+
+
+async def test_a_batch_that_is_too_large_is_refused_before_it_ends_the_session() -> (
+    None
+):
+    limits = {"max_frame_bytes": 200.0}
+
+    async def small(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(
+            MSGPACK.encode(msgspec.structs.replace(WELCOME, limits=limits))
+        )
+        async for frame in socket:
+            message = MSGPACK.decode_client(frame)
+            assert isinstance(message, Points)
+            ack = Ack(
+                stream=message.stream, seq=message.seq, offset=1, model_version=1,
+                accepted=1, credit=1,
+            )  # fmt: skip
+            await socket.send(MSGPACK.encode(ack))
+
+    async for ours in talk(small):
+        async with ours.session() as session:
+            futures = [await session.submit([[1.0]] * n) for n in (1, 100, 1)]
+            first, large, last = await asyncio.gather(*futures, return_exceptions=True)
+    assert isinstance(large, RefusedError)
+    assert "frame_too_large" == large.code
+    assert (1, 2) == (first.seq, last.seq)  # type: ignore[union-attr]

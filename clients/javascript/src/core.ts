@@ -181,7 +181,8 @@ export class SessionCore {
   /** The socket is closed, or could not be opened. */
   closed(code: number | null, reason: string, now: number): Effect[] {
     const detail = reason && this.#lastDetail.startsWith(reason) ? this.#lastDetail : reason;
-    if (this.state !== 'ended') this.#lost(code, detail, now);
+    // What a platform says where no close frame came.
+    if (this.state !== 'ended') this.#lost(code === 1006 ? null : code, detail, now);
     return this.#done(now);
   }
 
@@ -362,8 +363,7 @@ export class SessionCore {
   #lost(code: number | null, reason: string, now: number): void {
     this.#effects.push({ do: 'disconnect', code: null });
     const silent = this.welcome ? 'the connection was lost' : 'cannot connect';
-    this.#lastFailure =
-      reason || (code === null || code === 1006 ? silent : `closed with ${code}`);
+    this.#lastFailure = reason || (code === null ? silent : `closed with ${code}`);
     this.welcome = null;
     this.#answerDue = Infinity;
     this.readers.disconnected();

@@ -76,7 +76,7 @@ export class ConnectionEndedError extends NCSError {
   readonly code: string | undefined;
 
   constructor(
-    /** WebSocket close code; null if no connection was ever made. */
+    /** WebSocket close code; null if none came, as from a server that is not there. */
     readonly closeCode: number | null,
     readonly reason: string,
   ) {

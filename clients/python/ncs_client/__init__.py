@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .client import AsyncNCSClient
     from .errors import (
         ConnectionEndedError,
+        GapError,
         LaggingError,
         NCSAPIException,
         NcsClientError,
@@ -51,6 +52,7 @@ __all__ = [
     "ConnectionEndedError",
     "Epsilon",
     "EventFilter",
+    "GapError",
     "GatewayClient",
     "Health",
     "Lagging",
@@ -84,6 +86,7 @@ _MODULES = {
     ),
     ".errors": (
         "ConnectionEndedError",
+        "GapError",
         "LaggingError",
         "NCSAPIException",
         "NcsClientError",

@@ -234,6 +234,7 @@ class AsyncNCSClient:
         streams: Sequence[str] = ("default",),
         reconnect_attempts: int | None = None,
         on_reconnect: Callable[[int], None] | None = None,
+        on_close: Callable[[Exception | None], None] | None = None,
         max_unacknowledged: int = 1024,
         event_credit: int | None = None,
     ) -> StreamSession:
@@ -255,6 +256,7 @@ class AsyncNCSClient:
             streams=streams,
             reconnect_attempts=reconnect_attempts,
             on_reconnect=on_reconnect,
+            on_close=on_close,
             max_unacknowledged=max_unacknowledged,
             event_credit=event_credit,
         )

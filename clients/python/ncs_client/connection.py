@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.frames import CloseCode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
@@ -31,12 +32,18 @@ from ncs_protocol.messages import (
 from .backoff import Backoff
 from .errors import ConnectionEndedError, close_is_final
 
-__all__ = ["Connection", "Core", "Outgoing"]
+__all__ = ["Connection", "Core", "Outgoing", "TokenSource"]
 
 _FRAMES_A_WRITE = 64
 _BYTES_A_WRITE = 64 * 1024
 _CLOSING_S = 5.0
 _STEADY_S = 5.0  # a connection that held this long was a success
+_WELCOME_S = 20.0  # for the answer to `hello`
+_PROBE_S = 10.0  # for an answer, when in doubt whether the peer is there
+_LONGEST_S = 3600.0  # whatever a draining server says
+
+TokenSource = Callable[[], str | Awaitable[str]]
+"""Returns a credential, at once or later."""
 
 Outgoing = ClientMessage | bytes
 """A message to be encoded, or a frame that is ready."""
@@ -65,7 +72,8 @@ class Connection:
 
     Args:
         url: `ws://` or `wss://` address of the server's `/ws`.
-        token: returns a credential, asked for every connection.
+        token: returns a credential, asked for every connection, and when the server
+            says that the present one expires.
         codec: how messages are encoded.
         core: decides what is sent.
         reconnect_attempts: how often in a row to try again; None for ever.
@@ -76,7 +84,7 @@ class Connection:
     def __init__(
         self,
         url: str,
-        token: Callable[[], str],
+        token: TokenSource,
         codec: Codec,
         core: Core,
         *,
@@ -98,6 +106,12 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._reconnect_after_s: float | None = None
         self._last_failure = "the connection was lost"
+        self._last_code: int | None = None  # of the close frame, if one came
+        self._expired_token: str | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._greeted = asyncio.Event()
+        self._welcomed_at = 0.0
+        self._heard = 0  # frames
 
     # For who builds on it
 
@@ -157,15 +171,18 @@ class Connection:
 
     async def _reconnect_until_ended(self) -> None:
         while self._ended is None:
-            began = time.monotonic()
+            self._greeted.clear()
             error = await self._connection()
-            if time.monotonic() - began > _STEADY_S:
+            if (
+                self._greeted.is_set()
+                and time.monotonic() - self._welcomed_at > _STEADY_S
+            ):
                 self._backoff.reset()
             if error is not None:
                 self._end(error)
                 return
             if self._attempts is not None and self._backoff.attempt >= self._attempts:
-                self._end(ConnectionEndedError(None, self._last_failure))
+                self._end(ConnectionEndedError(self._last_code, self._last_failure))
                 return
             wait = self._backoff.next_s()
             if self._reconnect_after_s is not None:
@@ -176,26 +193,26 @@ class Connection:
 
     async def _connection(self) -> ConnectionEndedError | None:
         """Run one connection to its end; return an error if it is the end of all."""
-        self._core.token = self._token()
+        self._last_code = None
+        try:
+            token = await self._credential()
+        except Exception as error:  # whatever the user's function raises
+            self._last_failure = f"no token: {error}"
+            return self._unreachable()
+        if token == self._expired_token:
+            why = "the token has expired, and there is no fresh one; log in again"
+            return ConnectionEndedError(Code.TOKEN_EXPIRED.close_code, why)
+        self._core.token, self._expired_token = token, None
         try:
             async with connect(
                 self._url,
                 subprotocols=[Subprotocol(self._codec.subprotocol)],
                 compression=None,
                 max_size=None,
+                ping_interval=None,  # see `_watch`
             ) as socket:
-                self._socket = socket
-                self._outgoing.clear()
-                self.send_now(self._core.connected())
-                writer = asyncio.create_task(self._write(socket))
-                try:
-                    await self._read(socket)
-                finally:
-                    self._socket = None
-                    self._core.welcome = None
-                    writer.cancel()
-                    await asyncio.gather(writer, return_exceptions=True)
-                return self._closed(socket.close_code, socket.close_reason)
+                await self._use(socket)
+            return self._closed(socket.close_code, socket.close_reason)
         except InvalidStatus as error:
             body = (error.response.body or b"")[:300].decode(errors="replace")
             status = error.response.status_code
@@ -207,30 +224,77 @@ class Connection:
             self._last_failure = f"cannot connect to {self._url}: {error}"
             return self._unreachable()
 
+    async def _use(self, socket: ClientConnection) -> None:
+        """Read and write until the connection is closed."""
+        self._socket = socket
+        self._outgoing.clear()
+        self.send_now(self._core.connected())
+        tasks = [
+            asyncio.create_task(self._write(socket)),
+            asyncio.create_task(self._watch(socket)),
+        ]
+        try:
+            await self._read(socket)
+        finally:
+            self._socket = None
+            self._core.welcome = None
+            if self._renewing is not None:
+                tasks.append(self._renewing)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _credential(self) -> str:
+        token = self._token()
+        return token if isinstance(token, str) else await token
+
     def _closed(
         self, code: int | None, reason: str | None
     ) -> ConnectionEndedError | None:
         self._last_failure = f"connection closed: {code} {reason or ''}".strip()
+        self._last_code = None if code == CloseCode.ABNORMAL_CLOSURE else code
         if close_is_final(code):
             return ConnectionEndedError(code, reason or "")
-        if code == Code.TOKEN_EXPIRED.close_code and self._token() == self._core.token:
-            return ConnectionEndedError(code, f"{reason}; log in again")
+        if code == Code.TOKEN_EXPIRED.close_code:
+            self._expired_token = self._core.token
         return self._unreachable()
+
+    async def _watch(self, socket: ClientConnection) -> None:
+        """Leave a peer that does not answer."""
+        try:
+            async with asyncio.timeout(_WELCOME_S):
+                await self._greeted.wait()
+            while True:
+                welcome, heard = self._core.welcome, self._heard
+                beat_s = max(1.0, welcome.heartbeat_s if welcome else _WELCOME_S)
+                await asyncio.sleep(beat_s)
+                if self._heard == heard:
+                    async with asyncio.timeout(min(_PROBE_S, beat_s)):
+                        await (await socket.ping())
+        except TimeoutError:
+            socket.transport.abort()
+        except ConnectionClosed:
+            pass
 
     async def _read(self, socket: ClientConnection) -> None:
         try:
             while True:
                 frame = await socket.recv(decode=False)
+                self._heard += 1
                 try:
                     message = self._codec.decode_server(frame)
                 except NcsError as error:
                     if error.code is Code.UNKNOWN_TYPE:
                         continue  # of a newer server; what it adds may be ignored
                     raise
+                if isinstance(message, Welcome):
+                    self._welcomed_at = time.monotonic()
+                    self._greeted.set()
                 if isinstance(message, TokenExpiring):
-                    self._renew_token()
+                    self._renewing = asyncio.create_task(self._renew_token())
                 if isinstance(message, Draining):
-                    self._reconnect_after_s = message.reconnect_after_ms / 1000
+                    wait_s = message.reconnect_after_ms / 1000
+                    self._reconnect_after_s = min(wait_s, _LONGEST_S)
                 if isinstance(message, Error):
                     self._wait_as_told(message, socket)
                 self._arriving(message, len(frame))
@@ -241,9 +305,9 @@ class Connection:
         except NcsError as error:
             self._end(ConnectionEndedError(None, f"not understood: {error}"))
 
-    def _renew_token(self) -> None:
+    async def _renew_token(self) -> None:
         """Give the server the token that replaces the present one, if there is one."""
-        token = self._token()
+        token = await self._credential()
         if token != self._core.token:
             self._core.token = token
             self.send_now([Auth(id="renewed", token=token)])

@@ -12,61 +12,32 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
-from ncs_protocol import MSGPACK, Codec, Retry
+import msgspec
+
+from ncs_protocol import MSGPACK, Code, Codec, Retry, ScaledArray
 from ncs_protocol.messages import (
     Ack,
     CaughtUp,
     Credit,
-    DeliveryClass,
-    Epsilon,
     Error,
     Event,
-    EventFilter,
-    EventType,
     Hello,
     Lagging,
     Points,
-    PointsSampleEvent,
-    Position,
-    Sample,
     ServerMessage,
     Skip,
     SlowDown,
-    Subscribe,
     Subscribed,
-    Unsubscribe,
     Welcome,
 )
 
 from .connection import Outgoing
-from .errors import RefusedError
+from .errors import RefusedError, refused
+from .readers import Incoming, Reader, Readers, Wanted
 
 __all__ = ["Batch", "ClientCore", "Incoming", "Reader", "Wanted"]
-
-Incoming = Subscribed | Event | Lagging | CaughtUp
-"""What a reader of a subscription gets."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a subscription wants of the events; see `subscribe` in the protocol."""
-
-    events: Sequence[EventType] | None = None
-    """None for all types."""
-    max_hz: float | None = None
-    epsilon: Epsilon | None = None
-    filter: EventFilter | None = None
-    centroids: bool = True
-    sample: Sample | None = None
-    """Asks for `points_sample` too, whatever `events` says."""
-
-    def includes(self, event: Any) -> bool:
-        """Return whether an event is of a type that is wanted."""
-        if isinstance(event, PointsSampleEvent):
-            return self.sample is not None or "points_sample" in (self.events or ())
-        return self.events is None or event.__struct_config__.tag in self.events
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -80,6 +51,29 @@ class Batch:
     """Under its present seq and id, while it is next and there is no credit for it."""
     size: int = 0
     """Of the frame, once it is in flight."""
+
+    @property
+    def count(self) -> int:
+        """How many points there are."""
+        message = self.message
+        if message.points is not None:
+            return len(message.points)
+        array = cast(Any, message.array)
+        values = array.values if isinstance(array, ScaledArray) else array
+        return int(values.shape[0])
+
+    def applied(self, ack: Ack) -> None:
+        """Settle it with an ack that may cover others too."""
+        own = ack.seq == self.message.seq
+        self.settle(
+            msgspec.structs.replace(
+                ack,
+                seq=self.message.seq,
+                accepted=self.count,
+                duplicate=own and ack.duplicate,
+                results=ack.results if own else None,
+            )
+        )
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -114,21 +108,6 @@ class _Lane:
         return size
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class Reader:
-    """A subscription."""
-
-    id: str
-    stream: str
-    wanted: Wanted
-    deliver: Callable[[Incoming], None]
-    fail: Callable[[RefusedError], None]
-    epoch: str | None = None
-    told: dict[DeliveryClass, int] = dataclasses.field(default_factory=dict)
-    gaps: int = 0
-    """Offsets that the server skipped without saying so; never seen to happen."""
-
-
 class ClientCore:
     """See the module.
 
@@ -144,6 +123,7 @@ class ClientCore:
         welcome: the last one; None while not connected.
         codec: how batches are encoded.
         paused: streams that wait for `resume`.
+        readers: the subscriptions.
     """
 
     def __init__(
@@ -165,7 +145,7 @@ class ClientCore:
         self._flying_bytes = 0
         self._credit = 0
         self._most_credit = 0  # ever told
-        self._readers: dict[str, Reader] = {}
+        self.readers = Readers()
         self._next_id = 1
         self._event_credit = event_credit
         self._read = 0  # bytes of events since credit was given last
@@ -181,6 +161,7 @@ class ClientCore:
     def connected(self) -> Sequence[Outgoing]:
         """Return what to send on a new connection."""
         self.welcome = None
+        self.readers.disconnected()
         for lane in self._lanes.values():
             lane.unsent.extendleft(reversed(lane.flying))
             lane.flying.clear()
@@ -208,18 +189,18 @@ class ClientCore:
         return self._send(lane)
 
     def subscribe(self, reader: Reader) -> Sequence[Outgoing]:
-        """Take a subscription, whose id is set here; return what to send."""
-        reader.id = f"s{self._next_id}"
-        self._next_id += 1
-        self._readers[reader.id] = reader
-        return [] if self.welcome is None else [self._subscription(reader)]
+        """Take a subscription; return what to send."""
+        self.readers.add(reader)
+        return self.ask()
 
     def unsubscribe(self, reader: Reader) -> Sequence[Outgoing]:
         """Give a subscription up; return what to send."""
-        known = self._readers.pop(reader.id, None)
-        if known is None or self.welcome is None:
-            return []
-        return [Unsubscribe(id=reader.id)]
+        messages = self.readers.remove(reader)
+        return [] if self.welcome is None else messages
+
+    def ask(self) -> Sequence[Outgoing]:
+        """Return the requests for subscriptions that are due."""
+        return [] if self.welcome is None else self.readers.requests()
 
     def read(self, size: int) -> Sequence[Outgoing]:
         """Take note that events of `size` bytes were read; return what to send."""
@@ -248,15 +229,13 @@ class ClientCore:
             case Error():
                 return self._refused(message)
             case Subscribed():
-                self._subscribed(message)
+                self.readers.subscribed(message)
             case Lagging() | CaughtUp():
-                for reader in list(self._readers.values()):
+                for reader in self.readers:
                     reader.deliver(message)
-            case Skip():
-                self._told(message.stream, message.delivery, message.from_, message.to)
             case _:
-                if isinstance(message, Event):
-                    self._event(message)
+                if isinstance(message, Event | Skip):
+                    return self.readers.follow(message)
         return []
 
     # Batches
@@ -274,14 +253,13 @@ class ClientCore:
             last_seq = resume.last_seq if resume is not None and known else 0
             self._applied_meanwhile(lane, last_seq)
             lane.rewind(last_seq + 1)
-        readers = [self._subscription(reader) for reader in self._readers.values()]
-        return [*credit, *self._send(*self._lanes.values()), *readers]
+        return [*credit, *self._send(*self._lanes.values()), *self.ask()]
 
     def _applied_meanwhile(self, lane: _Lane, last_seq: int) -> None:
         """Settle the batches whose acks were lost with the old connection."""
         while lane.unsent and lane.unsent[0].message.seq <= last_seq:
             batch = lane.unsent.popleft()
-            batch.settle(
+            batch.applied(
                 Ack(
                     stream=lane.stream,
                     seq=batch.message.seq,
@@ -298,7 +276,7 @@ class ClientCore:
         while lane and lane.flying and lane.flying[0].message.seq <= ack.seq:
             batch = lane.flying.popleft()
             self._flying_bytes -= batch.size
-            batch.settle(ack)
+            batch.applied(ack)
         self._take_credit(ack.credit)
         return self._send()
 
@@ -313,15 +291,13 @@ class ClientCore:
 
     def _refused(self, error: Error) -> Sequence[Outgoing]:
         if error.seq is None or error.stream not in self._lanes:
-            reader = self._readers.pop(error.id or "", None)
-            if reader is not None:
-                reader.fail(_as_exception(error))
+            self.readers.refused(error)
             return []
         lane = self._lanes[error.stream]
-        refused = next((b for b in lane.flying if b.message.id == error.id), None)
-        if refused is None:
+        batch = next((b for b in lane.flying if b.message.id == error.id), None)
+        if batch is None:
             return []  # the answer to a transmission that another has replaced since
-        seq = refused.message.seq
+        seq = batch.message.seq
         if error.retry == Retry.REWIND and error.expected_seq is not None:
             self._rewind(lane, error.expected_seq)
         elif error.retry in (Retry.LATER, Retry.RECONNECT):
@@ -329,10 +305,10 @@ class ClientCore:
             self.paused.add(error.stream)
             self._rewind(lane, seq)
         else:
-            lane.flying.remove(refused)
-            self._flying_bytes -= refused.size
+            lane.flying.remove(batch)
+            self._flying_bytes -= batch.size
             self._rewind(lane, seq)
-            refused.settle(_as_exception(error))
+            batch.settle(refused(error))
         return self._send(lane)
 
     def _rewind(self, lane: _Lane, expected: int) -> None:
@@ -350,6 +326,10 @@ class ClientCore:
                 continue
             batch = lane.unsent[0]
             frame = batch.frame or self.encode(batch)
+            if len(frame) > self.welcome.limits.get("max_frame_bytes", len(frame)):
+                self._give_up(lane, len(frame))
+                self._due.appendleft(lane)
+                continue
             if self._flying_bytes and self._flying_bytes + len(frame) > self._credit:
                 batch.frame = frame
                 self._due.appendleft(lane)
@@ -361,65 +341,16 @@ class ClientCore:
             self._due.append(lane)
         return frames
 
+    def _give_up(self, lane: _Lane, size: int) -> None:
+        """Refuse the next batch, whose frame would end the session."""
+        batch = lane.unsent.popleft()
+        lane.rewind(batch.message.seq)
+        limit = self.welcome.limits["max_frame_bytes"] if self.welcome else 0
+        detail = f"frame of {size} bytes, the limit is {limit:g}"
+        batch.settle(RefusedError(Code.FRAME_TOO_LARGE.wire, detail))
+
     def encode(self, batch: Batch) -> bytes:
         """Return the frame of a batch that is about to go out, under a new id."""
         batch.message.id = f"t{self._next_id}"
         self._next_id += 1
         return self.codec.encode(batch.message)
-
-    # Subscriptions
-
-    def _subscription(self, reader: Reader) -> Subscribe:
-        wanted = reader.wanted
-        message = Subscribe(
-            id=reader.id,
-            stream=reader.stream,
-            max_hz=wanted.max_hz,
-            epsilon=wanted.epsilon,
-            filter=wanted.filter,
-            centroids=wanted.centroids,
-            sample=wanted.sample,
-        )
-        if wanted.events is not None:
-            message.events = list(wanted.events)
-        if reader.epoch is not None:
-            message.since = Position(epoch=reader.epoch, offsets=dict(reader.told))
-        return message
-
-    def _subscribed(self, message: Subscribed) -> None:
-        reader = self._readers.get(message.id)
-        if reader is None:
-            return
-        reader.epoch = message.epoch
-        reader.told = dict(message.offsets)
-        if not message.recovered:
-            reader.deliver(message)
-
-    def _event(self, event: Any) -> None:
-        for reader in list(self._readers.values()):
-            if reader.stream == event.stream and reader.wanted.includes(event):
-                self._told_one(reader, event.delivery, event.first, event.last)
-                reader.deliver(event)
-
-    def _told(
-        self, stream: str, delivery: DeliveryClass, first: int, last: int
-    ) -> None:
-        for reader in self._readers.values():
-            if reader.stream == stream:
-                self._told_one(reader, delivery, first, last)
-
-    @staticmethod
-    def _told_one(
-        reader: Reader, delivery: DeliveryClass, first: int, last: int
-    ) -> None:
-        reader.gaps += max(0, first - reader.told.get(delivery, 0) - 1)
-        reader.told[delivery] = last
-
-
-def _as_exception(error: Error) -> RefusedError:
-    return RefusedError(
-        error.code,
-        error.detail,
-        index=error.index,
-        retry_after_s=error.retry_after,
-    )

@@ -5,6 +5,7 @@ NcsClientError
                       call it NCSAPIException
   UnreachableError    no answer to a request
   ConnectionEndedError  the session ended and reconnecting would not help
+  GapError            events are missing; a copy of the model would be wrong
   LaggingError        this program reads a subscription too slowly
   SpoolError          the spool of a gateway cannot be used
     SpoolFullError    there is no room for a batch, by its limits or on the disk
@@ -13,9 +14,11 @@ NcsClientError
 from __future__ import annotations
 
 from ncs_protocol import Code
+from ncs_protocol.messages import Error
 
 __all__ = [
     "ConnectionEndedError",
+    "GapError",
     "LaggingError",
     "NCSAPIException",
     "NcsClientError",
@@ -74,7 +77,9 @@ class ConnectionEndedError(NcsClientError):
     """The connection is over for good.
 
     Attributes:
-        close_code: WebSocket close code, or None if none was ever made.
+        close_code: WebSocket close code; None if none came, as from a server that is
+            not there.
+        code: name of the close code in the protocol's table, if it has one.
         reason: the server's sentence, or what kept the connection from being made.
     """
 
@@ -82,11 +87,16 @@ class ConnectionEndedError(NcsClientError):
         self.close_code = close_code
         self.reason = reason
         code = _CODE_OF.get(close_code)
+        self.code = None if code is None else code.wire
         if code is not None:
             reason = f"{code.wire}: {reason or code.meaning}"
         elif close_code is not None:
             reason = f"closed with {close_code}: {reason}"
         super().__init__(reason)
+
+
+class GapError(NcsClientError):
+    """An event does not follow the last that a copy of the model has."""
 
 
 class LaggingError(NcsClientError):
@@ -115,6 +125,16 @@ class SpoolFullError(SpoolError):
     def __init__(self, detail: str, *, disk: bool) -> None:
         self.disk = disk
         super().__init__(detail)
+
+
+def refused(error: Error) -> RefusedError:
+    """Return the error for a refusal that came over the WebSocket."""
+    return RefusedError(
+        error.code,
+        error.detail,
+        index=error.index,
+        retry_after_s=error.retry_after,
+    )
 
 
 def close_is_final(close_code: int | None) -> bool:

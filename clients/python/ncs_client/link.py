@@ -17,7 +17,7 @@ from ncs_protocol.messages import GatewayReport, Ping, Pong, ServerMessage, Welc
 
 from .backoff import Backoff
 from .clock import ClockOffset
-from .connection import Connection
+from .connection import Connection, TokenSource
 from .errors import ConnectionEndedError, SpoolError
 from .lane import DISK, HOLD_S, Lane
 
@@ -52,7 +52,7 @@ class Link(Connection):
     def __init__(
         self,
         url: str,
-        token: Callable[[], str],
+        token: TokenSource,
         lane: Lane,
         clock: ClockOffset,
         *,

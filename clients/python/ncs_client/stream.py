@@ -27,7 +27,7 @@ from ncs_protocol.messages import (
 )
 
 from .backoff import Backoff
-from .connection import Connection
+from .connection import Connection, TokenSource
 from .core import Batch, ClientCore, Wanted
 from .errors import ConnectionEndedError, RefusedError
 from .subscription import Subscription
@@ -42,14 +42,16 @@ class StreamSession(Connection):
 
     Args:
         url: `ws://` or `wss://` address of the server's `/ws`.
-        token: API key or access token, or a function that returns a fresh one for every
-            connection.
+        token: API key or access token, or a function, asynchronous or not, that returns
+            a fresh one: for every connection, and when the present one expires.
         codec: `msgpack` or `json`.
         producer: name of this sender. Its batches count exactly once under this name,
             whatever happens to the connection. Without one, a random name is used.
         streams: streams that will be pushed to; others may be too.
         reconnect_attempts: how often in a row to try again; None for ever.
         on_reconnect: called with the number of the attempt.
+        on_close: called when the session is over: with the error, or with None after
+            `close` and `abort`.
         max_unacknowledged: batches that may wait for their acks before `submit` blocks.
         max_queue: events that may wait in a subscription before it fails.
         event_credit: bytes of events that may be on their way or wait in subscriptions,
@@ -62,13 +64,14 @@ class StreamSession(Connection):
     def __init__(
         self,
         url: str,
-        token: str | Callable[[], str],
+        token: str | TokenSource,
         *,
         codec: str = "msgpack",
         producer: str | None = None,
         streams: Sequence[str] = ("default",),
         reconnect_attempts: int | None = None,
         on_reconnect: Callable[[int], None] | None = None,
+        on_close: Callable[[Exception | None], None] | None = None,
         max_unacknowledged: int = 1024,
         max_queue: int = 10_000,
         event_credit: int | None = None,
@@ -95,6 +98,7 @@ class StreamSession(Connection):
             backoff=backoff,
         )
         self.max_queue = max_queue
+        self._on_close = on_close
         self._aborted = False
         self._max_unacknowledged = max_unacknowledged
         self._subscriptions: set[Subscription] = set()
@@ -285,14 +289,23 @@ class StreamSession(Connection):
 
     def _received(self, message: ServerMessage) -> None:
         self._read_events(self._claim())  # of what nobody keeps to read later
+        readers = self.core.readers
+        if readers.rest_s is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(readers.rest_s, self._ask_again)
+            readers.rest_s = None
         if isinstance(message, Welcome) and self._welcomed is not None:
             if not self._welcomed.done():
                 self._welcomed.set_result(message)
 
+    def _ask_again(self) -> None:
+        self.core.readers.due()
+        self.send_now(self.core.ask())
+
     def _unreachable(self) -> ConnectionEndedError | None:
         """The first connection has to succeed; later ones are tried again."""
         if self._welcomed is not None and not self._welcomed.done():
-            return ConnectionEndedError(None, self._last_failure)
+            return ConnectionEndedError(self._last_code, self._last_failure)
         return None
 
     def _end(self, error: Exception) -> None:
@@ -313,6 +326,8 @@ class StreamSession(Connection):
             else:
                 subscription.fail(error)
         self._has_room.set()
+        if self._on_close is not None:
+            self._on_close(None if self._aborted else error)
 
     def _raise_if_ended(self) -> None:
         if self._ended is not None:

@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from .core import Incoming, Reader, Wanted
 from .errors import LaggingError
+from .readers import Incoming, Reader, Wanted
 
 __all__ = ["Subscription"]
 
@@ -16,8 +16,10 @@ class Subscription:
     """Events of one stream, as an async iterator.
 
     Iterating gives first a `Subscribed` with a snapshot of the model, then events;
-    after a reconnect that could not be bridged, and for a reader that was too far
-    behind, a `Subscribed` with a fresh snapshot. `Lagging` and `CaughtUp` tell that the
+    after a reconnect a `Subscribed` that is `recovered` and what was missed, or where
+    that could not be had, and for a reader that was too far behind, one with a fresh
+    snapshot. What is given has no gaps: what was left out is covered by the `from_` of
+    the next event of its class. `Lagging` and `CaughtUp` tell that the
     server has to leave updates out because they are not read fast enough.
 
     Attributes:
@@ -42,7 +44,7 @@ class Subscription:
 
     @property
     def gaps(self) -> int:
-        """Offsets that were lost without a word."""
+        """Times that an event was not the next one, and a snapshot was asked for."""
         return self.reader.gaps
 
     def _deliver(self, message: Incoming) -> None:

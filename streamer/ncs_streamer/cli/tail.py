@@ -159,6 +159,8 @@ def _words(message: Incoming, view: ClusterView) -> str:
             return f"{message.level:10} {message.behind_ms} ms behind"
         case CaughtUp():
             return f"caught up  {message.skipped} updates were left out"
+        case Subscribed(recovered=True):
+            return f"resumed    epoch {message.epoch}"
         case Subscribed():
             return f"snapshot   {len(view.clusters)} clusters, epoch {message.epoch}"
         case ClusterUpdateEvent(data=update):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
-__all__ = ["Proxy"]
+__all__ = ["Line", "Proxy"]
 
 _CHUNK = 16 * 1024
 
@@ -35,7 +35,7 @@ class Proxy:
         self._draw = draw
         self._flows = asyncio.Event()
         self._flows.set()
-        self._lines: set[_Line] = set()
+        self._lines: set[Line] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
 
@@ -78,27 +78,50 @@ class Proxy:
         assert task is not None
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
+        if not await self._admits(reader, writer):
+            return
         address = urlsplit(self._target())
         try:
             server = await asyncio.open_connection(address.hostname, address.port)
         except OSError:
             writer.transport.abort()
             return
-        line = _Line(writer, server[1])
+        line = Line(writer, server[1])
         self._lines.add(line)
+        self._made(line)
         try:
             await asyncio.gather(
-                self._pump(line, reader, server[1]), self._pump(line, server[0], writer)
+                self._pump(line, self._sent(line, reader), server[1]),
+                self._pump(line, self._told(line, server[0]), writer),
             )
         finally:
             line.abort()
             self._lines.discard(line)
 
+    # What a proxy that knows what it carries does otherwise
+
+    async def _admits(
+        self, client: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Return whether a connection goes on to the server."""
+        return True
+
+    def _made(self, line: Line) -> None:
+        """Take note of a new connection."""
+
+    def _sent(self, line: Line, client: asyncio.StreamReader) -> AsyncIterator[bytes]:
+        """Return what goes to the server of what the client sends."""
+        return _all_of(client)
+
+    def _told(self, line: Line, server: asyncio.StreamReader) -> AsyncIterator[bytes]:
+        """Return what goes to the client of what the server sends."""
+        return _all_of(server)
+
     async def _pump(
-        self, line: _Line, source: asyncio.StreamReader, sink: asyncio.StreamWriter
+        self, line: Line, source: AsyncIterator[bytes], sink: asyncio.StreamWriter
     ) -> None:
         with contextlib.suppress(ConnectionError):
-            while chunk := await source.read(_CHUNK):
+            async for chunk in source:
                 await self._flows.wait()
                 await asyncio.sleep(self.delay_s)
                 if self.truncating:
@@ -112,21 +135,35 @@ class Proxy:
         line.abort()
 
 
-class _Line:
-    """Both ends of a connection."""
+class Line:
+    """Both ends of a connection.
+
+    Attributes:
+        client: writes to the client.
+        server: writes to the server.
+    """
 
     def __init__(
         self, client: asyncio.StreamWriter, server: asyncio.StreamWriter
     ) -> None:
+        self.client = client
+        self.server = server
         self._ends = client.transport, server.transport
         self.half = asyncio.Event()  # cleared while one end must not notice
         self.half.set()
 
     def abort(self) -> None:
+        """Reset both ends."""
         self.half.set()
         for end in self._ends:
             end.abort()
 
     def half_open(self, at_server: bool) -> None:
+        """Reset one end; the other is not told until it is aborted."""
         self.half.clear()
         self._ends[at_server].abort()
+
+
+async def _all_of(source: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while chunk := await source.read(_CHUNK):
+        yield chunk

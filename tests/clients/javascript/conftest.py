@@ -4,18 +4,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from node_program import NODE, SDK, SDK_NAME, tool
+from node_program import SDK, SDK_NAME, tool
 
 
 @pytest.fixture(scope="session", autouse=True)
-def built() -> None:
-    """Build the SDK, if anything in it is newer than what was built."""
-    assert NODE.exists(), "there is no node beside this Python: run `make check` once"
-    made = SDK / "dist" / "ncs-client.js"
-    sources = [*(SDK / "src").rglob("*.ts"), *SDK.glob("*.json"), *SDK.glob("tools/*")]
-    newest = max(path.stat().st_mtime for path in sources)
-    if not made.exists() or made.stat().st_mtime < newest:
-        tool("npm", "run", "build")
+def _built(built: None) -> None:
+    """Everything here needs the SDK."""
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""One conformance suite for every SDK: see clients/conformance/README.md."""
