@@ -13,13 +13,15 @@ from aiohttp import web
 
 from .door import Door, GuardedSite, watched
 from .logs import get_log, without_what_was_sent
+from .redis_address import without_password
 from .rest.context import SERVER
 from .rest.health import metrics
 from .rest.middleware import middlewares
 from .rest.routes import ROUTES
 from .rest.table import ROUTE_TABLE
-from .server import Server, make_store
+from .server import Server
 from .settings import Settings
+from .stores import make_store
 from .websocket import websocket
 
 __all__ = ["ListenError", "make_app", "running", "serve"]
@@ -91,7 +93,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
             "serving",
             url=f"http://{settings.listen_host}:{port}",
             metrics_port=metrics_port,
-            store=settings.store,
+            store=without_password(settings.store),
             durability=server.store.durability,
             streams=len(server.streams),
         )

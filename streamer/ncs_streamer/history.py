@@ -77,6 +77,11 @@ class History:
             self._bytes -= oldest.size
             self.forgotten = oldest.encoded.event.last
 
+    @property
+    def kept(self) -> list[Encoded]:
+        """What is there, oldest first."""
+        return [kept.encoded for kept in self._kept]
+
     def between(self, after: int, last: int) -> list[Encoded] | None:
         """Return every event with an offset in (`after`, `last`], or None."""
         found = [k.encoded for k in self._kept if after < k.encoded.event.last <= last]

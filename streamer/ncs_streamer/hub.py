@@ -125,6 +125,13 @@ class Hub:
             self._offer(encoded)
         return kept
 
+    def kept(self) -> list[tuple[int, bytes]]:
+        """Return (offset, payload) of all events that the store has to have."""
+        return [
+            (encoded.event.last, encoded.payload(MSGPACK, _WHOLE, encoded.event.first))
+            for encoded in self.history.kept
+        ]
+
     def publish_status(self, status: AlgorithmStatus) -> bool:
         """Publish an `algorithm_status` if anything but the uptime changed.
 

@@ -132,6 +132,26 @@ METRICS = (
     Metric("ncs_journal_bytes_total", "counter", (), "Bytes made durable."),
     Metric("ncs_journal_errors_total", "counter", (), "Group commits that failed."),
     Metric(
+        "ncs_journal_restored_total",
+        "counter",
+        (),
+        "Entries that Redis had lost, as in a fail-over, and was given back.",
+    ),
+    Metric(
+        "ncs_journal_replaced_total",
+        "counter",
+        (),
+        "Journals whose end the store had lost, and in whose place the model was"
+        " saved.",
+    ),
+    Metric(
+        "ncs_acked_loss_total",
+        "counter",
+        (),
+        "Acknowledged entries that the store lost for good: another node went on"
+        " without them.",
+    ),
+    Metric(
         "ncs_snapshots_total",
         "counter",
         ("outcome",),

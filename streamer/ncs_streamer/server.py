@@ -39,12 +39,12 @@ from .services import Services
 from .session import SessionConfig, State
 from .settings import Settings
 from .shadow import ShadowBounds, Shadows
-from .store import MemoryStore, SqliteStore, Store, StoreError, lock_folder
+from .store import Store, StoreError, lock_folder
 from .stream_model import Applied
 from .streams import Streams
 from .threads import FairThreads
 
-__all__ = ["Phase", "Server", "make_store"]
+__all__ = ["Phase", "Server"]
 
 _TICK_S = 1.0
 _PARTS = 20  # in which all connections have their tick
@@ -61,13 +61,6 @@ class Phase(enum.Enum):
     STARTING = "starting"
     SERVING = "serving"
     DRAINING = "draining"
-
-
-def make_store(settings: Settings) -> Store:
-    """Return the store that the settings name, not opened yet."""
-    if settings.store == "memory":
-        return MemoryStore()
-    return SqliteStore(settings.data_dir / "ncs.db")
 
 
 class Server:
@@ -196,7 +189,7 @@ class Server:
         Raises:
             StoreError: if another server has it, or it cannot be used.
         """
-        if self.settings.store == "sqlite":
+        if self.settings.store_kind == "sqlite":
             self._lock = lock_folder(self.settings.data_dir)
 
     async def start(self) -> None:
@@ -274,6 +267,9 @@ class Server:
                         connection.fail(error)
                     waiting += connection.waiting_bytes
             self.metrics.set("ncs_outbox_bytes", waiting)
+            restored, lost = self.store.losses.take()
+            self.metrics.count("ncs_journal_restored_total", by=restored)
+            self.metrics.count("ncs_acked_loss_total", by=lost)
             self.metrics.set("ncs_slow_readers", self.fanout.waiting)
 
     async def _first_user(self) -> None:
@@ -433,7 +429,7 @@ def signing_secret(settings: Settings) -> str:
     """
     if settings.secret_key:
         return settings.secret_key
-    if settings.store == "memory":
+    if settings.store_kind == "memory":
         return secrets.token_urlsafe(48)
     path = Path(settings.data_dir) / "secret_key"
     try:

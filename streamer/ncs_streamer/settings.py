@@ -10,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,8 @@ from dotenv import dotenv_values
 
 from ncs_engine import EngineParams
 from ncs_protocol import Limits
+
+from .redis_address import Address, without_password
 
 __all__ = ["Loaded", "Settings", "SettingsError", "load_settings", "setting_rows"]
 
@@ -74,10 +77,39 @@ class Settings:
     )
     engine_threads: int = _setting(2, "Threads that apply points, for all streams.")
 
-    store: Literal["sqlite", "memory"] = _setting(
-        "sqlite", "Where journal, events, snapshots, users and keys are kept."
+    store: str = _setting(
+        "sqlite",
+        "Where journal, events, snapshots, users and keys are kept: `sqlite`, `memory`,"
+        " `redis://HOST:PORT`, `redis+sentinel://HOST,HOST/SERVICE` or"
+        " `redis+cluster://HOST,HOST`; `rediss` for TLS.",
+        shown=without_password,
     )
     data_dir: Path = _setting(Path("data"), "Folder of the SQLite store.")
+    redis_durability: Literal["redis-primary", "redis-all", "memory"] = _setting(
+        "redis-primary",
+        "What an ack promises: on the primary's disk, on those of all replicas too, or"
+        " nothing.",
+    )
+    redis_replicas: int | None = _setting(
+        None,
+        "Replicas that have to have each entry on disk, with `redis-all`; `off` for as"
+        " many as there are at the start.",
+    )
+    redis_username: str = _setting("", "ACL user, if it is not in `store`.")
+    redis_password: str = _setting(
+        "", "Its password, if it is not in `store`.", secret=True
+    )
+    redis_sentinel_password: str = _setting(
+        "", "Password of the Sentinels, if they have one.", secret=True
+    )
+    redis_ca_file: Path | None = _setting(
+        None, "Certificates to trust with TLS; `off` for those of the system."
+    )
+    redis_prefix: str = _setting("ncs", "What the names of all keys begin with.")
+    redis_timeout_s: float = _setting(5.0, "Longest time for an answer.")
+    redis_recent_mb: float = _setting(
+        64.0, "Entries that are remembered in case a fail-over loses them."
+    )
     snapshot_points: int = _setting(
         50_000, "Points of a stream after which its model is saved."
     )
@@ -248,6 +280,13 @@ class Settings:
     )
 
     @property
+    def store_kind(self) -> Literal["sqlite", "memory", "redis"]:
+        """Which store it is, without where."""
+        if self.store == "sqlite":
+            return "sqlite"
+        return "memory" if self.store == "memory" else "redis"
+
+    @property
     def listen_host(self) -> str:
         """The address to listen on, with the default worked out."""
         if self.host:
@@ -286,6 +325,14 @@ class Row:
     help: str
     env: tuple[str, ...]
     secret: bool
+    hide: Callable[[str], str] | None
+    """Takes what is secret out of a value that is shown."""
+
+    def shown(self, value: Any) -> Any:
+        """Return a value as anyone may see it."""
+        if self.secret:
+            return "***" if value else ""
+        return value if self.hide is None else self.hide(value)
 
     @property
     def flag(self) -> str:
@@ -312,6 +359,7 @@ def setting_rows() -> list[Row]:
             help=field.metadata["help"],
             env=(f"NCS_{field.name.upper()}", *field.metadata["env"]),
             secret=bool(field.metadata.get("secret")),
+            hide=field.metadata.get("shown"),
         )
         for field in dataclasses.fields(Settings)
     ]
@@ -464,6 +512,7 @@ _POSITIVE = (
     "event_tick_ms", "status_interval_s", "report_interval_s", "flapping_connects",
     "flapping_window_s", "max_shadows", "shadow_points", "shadow_cpu_s",
     "shadows_per_minute", "access_token_expire_minutes", "rate_limit_per_minute",
+    "redis_timeout_s", "redis_recent_mb",
 )  # fmt: skip
 
 
@@ -489,6 +538,7 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
             raise SettingsError(
                 f"{name} from {sources[name]}: {getattr(settings, name)} is no port"
             )
+    _check_store(settings, sources)
     for name in EngineParams().as_dict():
         try:
             EngineParams(**{name: getattr(settings, name)})
@@ -501,6 +551,23 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
             " connections here, more need a shared store, which this version lacks"
         )
     _check_secret(settings)
+
+
+def _check_store(settings: Settings, sources: Mapping[str, str]) -> None:
+    if settings.store_kind == "redis":
+        try:
+            Address.parse(settings.store)
+        except ValueError as error:
+            raise SettingsError(f"store from {sources['store']}: {error}") from None
+    if not re.fullmatch(r"[\w.:-]+", settings.redis_prefix):
+        raise SettingsError(
+            f"redis_prefix from {sources['redis_prefix']}: letters, digits and -_.:"
+            " only"
+        )
+    if settings.redis_replicas is not None and settings.redis_replicas < 1:
+        raise SettingsError(
+            f"redis_replicas from {sources['redis_replicas']}: must be positive or off"
+        )
 
 
 def _check_secret(settings: Settings) -> None:

@@ -226,6 +226,8 @@ class Stream:
         journal = self._services.store.journal
         while True:
             try:
+                if await journal.tail(self.key) < self._durable.offset:
+                    await self._give_back()
                 found = await journal.read(self.key, self._durable.offset, 100_000)
                 break
             except StoreError:
@@ -243,6 +245,21 @@ class Stream:
             self._apply_later(self._batch(entry, payload, admitted, 0, _nobody))
         self._admission = self._durable.copy()
         self._suspended = False
+
+    async def _give_back(self) -> None:
+        """Save the model in the place of a journal whose end the store has lost.
+
+        Raises:
+            StoreError: if it cannot be; the model stays the only one to have it.
+        """
+        if self.broken:
+            raise StoreError("the model that could be saved is half of one")
+        store = self._services.store
+        offset, snapshot = await self.ask(self._take_snapshot)
+        await store.replace(self.key, offset, snapshot)
+        await store.history.record(self.key, self.hub.kept(), 0)
+        log.error("journal_replaced", stream=self.key.stream, offset=offset)
+        self._services.metrics.count("ncs_journal_replaced_total")
 
     # The model
 

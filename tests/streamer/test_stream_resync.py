@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +25,15 @@ pytestmark = pytest.mark.integration
 KEY = StreamKey("acme", "s")
 
 
-async def outcome(server: Server) -> object:
-    """Submit a batch of ten points and return what became of it."""
-    entry = Entry(kind="points", ingest_ns=1, points=np.arange(20.0).reshape(10, 2))
+TEN = np.arange(20.0).reshape(10, 2)
+BLOBS = np.concatenate(
+    [np.random.default_rng(3).normal(n, 0.1, (2000, 2)) for n in (0, 9)]
+)
+
+
+async def outcome(server: Server, points: np.ndarray[Any, Any] = TEN) -> object:
+    """Submit a batch of points and return what became of it."""
+    entry = Entry(kind="points", ingest_ns=time.time_ns(), points=points)
     done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     server.streams.open(*KEY).submit(entry, 100, done.set_result)
     return await done
@@ -66,3 +74,32 @@ async def test_what_was_kept_is_applied_unless_it_is_damaged(
         else:
             await wait_until(lambda: stream._durable.offset == 3)
             assert await stream.ask(lambda model: model.engine.points_learned) == 20
+
+
+async def test_a_journal_that_was_lost_is_replaced_by_the_model(
+    tmp_path: Path,
+) -> None:
+    flags = {
+        "environment": "production", "secret_key": SECRET, "host": "127.0.0.1",
+        "port": 0, "metrics_port": "off", "data_dir": tmp_path, "store": "memory",
+    }  # fmt: skip
+    settings = load_settings(flags, {}, folder=tmp_path).settings
+    async with running(settings) as (server, _):
+        for _ in range(3):
+            await outcome(server, BLOBS)
+        store = server.store
+        stream = server.streams.open(*KEY)
+        await wait_until(lambda: stream.hub.history.kept)
+        while not (told := await store.history.recent(KEY, 99)):
+            await asyncio.sleep(0.01)
+        await store.replace(KEY, 1, b"")  # entries 2 to 4 are gone, events too
+        refused = await outcome(server)
+        assert isinstance(refused, NcsError)
+        assert refused.code is Code.STORE_UNAVAILABLE
+        await wait_until(lambda: not stream._suspended)
+        assert await store.journal.tail(KEY) == 4
+        ((offset, snapshot),) = await store.snapshots.load(KEY)
+        assert (offset, len(snapshot) > 0) == (4, True)
+        assert await store.history.recent(KEY, 99) == told
+        assert not isinstance(await outcome(server), NcsError)
+        assert await store.journal.tail(KEY) == 5

@@ -36,9 +36,7 @@ def _show(args: argparse.Namespace) -> None:
     loaded = settings_of(args)
     rows = []
     for row in setting_rows():
-        value = getattr(loaded.settings, row.name)
-        if row.secret:
-            value = "***" if value else ""
+        value = row.shown(getattr(loaded.settings, row.name))
         rows.append((row.name, value, loaded.sources[row.name], row.env))
     source = KERNEL_ENV if os.environ.get(KERNEL_ENV) else "default"
     rows.append(("engine_kernel", str(kernel_info()), source, (KERNEL_ENV,)))

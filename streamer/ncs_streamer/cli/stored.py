@@ -31,7 +31,7 @@ def offset(text: str) -> int:
 def file_of(args: argparse.Namespace) -> Path:
     """Return the file of the SQLite store."""
     settings = settings_of(args).settings
-    if settings.store == "memory":
+    if settings.store_kind == "memory":
         raise SettingsError("the memory store ends with the server; nothing is kept")
     return settings.data_dir / "ncs.db"
 

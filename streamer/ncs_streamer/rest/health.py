@@ -35,13 +35,17 @@ async def health(request: web.Request) -> web.Response:
             version=__version__,
             algorithm_ready=server.phase is Phase.SERVING,
             components={
-                "database": {"status": store, "type": server.settings.store},
-                "redis": {"status": "not_configured"},
+                "database": {"status": store, "type": server.settings.store_kind},
+                "redis": {
+                    "status": store
+                    if server.settings.store_kind == "redis"
+                    else "not_configured"
+                },
                 "engine": {
                     "status": _engine_status(server),
                     "kernel": str(kernel_info()),
                 },
-                "journal": _journal(server),
+                "journal": _journal(server) | {"durability": server.store.durability},
             },
         ),
         status=503 if condition == "unhealthy" else 200,

@@ -7,6 +7,7 @@ bytes to the store.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -20,6 +21,7 @@ __all__ = [
     "EventHistory",
     "FencedError",
     "Journal",
+    "Losses",
     "LostError",
     "Node",
     "Owner",
@@ -264,6 +266,22 @@ class Channel(Protocol):
         """How long ago a message of its own came back on the way that events take."""
 
 
+@dataclasses.dataclass(slots=True)
+class Losses:
+    """What a store had lost although it was acknowledged, in journal entries."""
+
+    restored: int = 0
+    """Given back by the node that had appended them."""
+    lost: int = 0
+    """Not given back: somebody else went on without them."""
+
+    def take(self) -> tuple[int, int]:
+        """Return (restored, lost) since the last time."""
+        taken = self.restored, self.lost
+        self.restored = self.lost = 0
+        return taken
+
+
 class Store(Protocol):
     """All of it, opened and closed together."""
 
@@ -278,6 +296,7 @@ class Store(Protocol):
     directory: Directory
     ownership: Ownership
     channel: Channel
+    losses: Losses
 
     async def open(self) -> None:
         """Make it usable, checking that it can keep its level of durability.
@@ -291,6 +310,12 @@ class Store(Protocol):
 
     async def streams(self) -> list[StreamKey]:
         """Return every stream that has entries or a snapshot, sorted."""
+
+    async def replace(self, key: StreamKey, offset: int, snapshot: bytes) -> None:
+        """Let the stream consist of one snapshot; what it had is gone. All or nothing.
+
+        The journal goes on behind `offset`.
+        """
 
     async def close(self) -> None:
         """Finish what was begun and let go."""

@@ -13,6 +13,7 @@ from .contracts import (
     Directory,
     EventHistory,
     Journal,
+    Losses,
     Ownership,
     SnapshotStore,
     StoreError,
@@ -175,6 +176,7 @@ class MemoryStore:
         self.directory: Directory = kept.directory
         self.ownership: Ownership = ownership
         self.channel: Channel = LocalChannel(self._nodes)
+        self.losses = Losses()
 
     def beside(self) -> MemoryStore:
         """Return the store of another node: the same state, its own ownership."""
@@ -191,6 +193,15 @@ class MemoryStore:
     async def streams(self) -> list[StreamKey]:
         """See `Store.streams`."""
         return sorted(self._kept.tails.keys() | self._kept.saved.keys())
+
+    async def replace(self, key: StreamKey, offset: int, snapshot: bytes) -> None:
+        """See `Store.replace`."""
+        await self.snapshots.save(key, offset, snapshot)  # fenced
+        kept = self._kept
+        kept.saved[key] = {offset: snapshot}
+        kept.tails[key] = offset
+        kept.entries.pop(key, None)
+        kept.events.pop(key, None)
 
     async def close(self) -> None:
         """Do nothing, so that a test can open the same state again."""

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis_servers import VALKEY, RedisServer, redis_cluster
 
+from ncs_streamer.redis_address import Address
 from ncs_streamer.store import MemoryStore, Node, SqliteStore, Store
 from ncs_streamer.store.nodes import LocalNodes
+from ncs_streamer.store.redis.call import Call
+from ncs_streamer.store.redis.options import RedisOptions
+from ncs_streamer.store.redis.store import RedisStore
 
 LOOKS = (
     "read",
@@ -70,17 +76,72 @@ class _Part:
         )
 
 
-FACTORIES: dict[str, Callable[[Path], Any]] = {
-    "memory": lambda path: MemoryStore(),
-    "sqlite": SqliteStore,
-    "sqlite, reopened": lambda path: Reopened(lambda: SqliteStore(path)),
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis that any test may use, under a prefix of its own."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Valkey that any test may use, under a prefix of its own."""
+    with RedisServer(tmp_path_factory.mktemp("valkey"), program=VALKEY) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_of_three(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[list[RedisServer]]:
+    """A cluster that any test may use, under a prefix of its own."""
+    with redis_cluster(tmp_path_factory.mktemp("cluster")) as servers:
+        yield servers
+
+
+Make = Callable[[], Any]
+
+
+def redis_factory(
+    name: str, request: pytest.FixtureRequest, **more: Any
+) -> Callable[[], RedisStore]:
+    """Return what makes stores on a server of the session, all on the same prefix."""
+    found = request.getfixturevalue(name)
+    url = found.url if isinstance(found, RedisServer) else cluster_url(found)
+    prefix = f"t{secrets.token_hex(8)}"
+    options = RedisOptions(address=Address.parse(url), prefix=prefix, **more)
+    return lambda: RedisStore(options)
+
+
+def cluster_url(servers: list[RedisServer]) -> str:
+    return "redis+cluster://" + ",".join(f"127.0.0.1:{s.port}" for s in servers)
+
+
+FACTORIES: dict[str, Callable[[pytest.FixtureRequest, Path], Make]] = {
+    "memory": lambda request, path: MemoryStore,
+    "sqlite": lambda request, path: lambda: SqliteStore(path),
+    "sqlite, reopened": lambda request, path: (
+        lambda: Reopened(lambda: SqliteStore(path))
+    ),
+    "redis": lambda request, path: redis_factory("redis_server", request),
+    "redis, reopened": lambda request, path: _reopened(
+        redis_factory("redis_server", request)
+    ),
+    "redis cluster": lambda request, path: redis_factory(
+        "redis_cluster_of_three", request
+    ),
+    "valkey": lambda request, path: redis_factory("valkey_server", request),
 }
+
+
+def _reopened(make: Make) -> Make:
+    return lambda: Reopened(make)
 
 
 @pytest.fixture(params=FACTORIES.values(), ids=[*FACTORIES])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """Return an open store of each kind that there is."""
-    store = request.param(tmp_path / "ncs.db")
+    store: Store = request.param(request, tmp_path / "ncs.db")()
     await store.open()
     yield store
     await store.close()
@@ -89,20 +150,51 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 class Pair:
     """Two nodes on the same state, and a hand on the clock of their store."""
 
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.a: Store = MemoryStore(LocalNodes(lambda: self.now))
-        self.b: Store = self.a.beside()  # type: ignore[attr-defined]
+    a: Store
+    b: Store
 
     async def let_leases_end(self) -> None:
         """Bring it about that the leases of both nodes have ended."""
-        self.now += self.a.ownership.lease_s
+        raise NotImplementedError
 
 
-@pytest.fixture(params=[Pair], ids=["memory"])
+class _InMemory(Pair):
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._now = 0.0
+        one = MemoryStore(LocalNodes(lambda: self._now))
+        self.a, self.b = one, one.beside()
+
+    async def let_leases_end(self) -> None:
+        self._now += self.a.ownership.lease_s
+
+
+class _InRedis(Pair):
+    server = "redis_server"
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        make = redis_factory(self.server, request)
+        self.a, self.b = self.stores = make(), make()
+
+    async def let_leases_end(self) -> None:
+        state = self.stores[0]._state
+        leases = state.keys.leases
+        found = await state.links.call(Call.of("HGETALL", leases))
+        for name, lease in found.items():
+            ended = b" ".join((b"1", *lease.split(b" ", 1)[1:]))
+            await state.links.call(Call.of("HSET", leases, name, ended))
+
+
+class _InCluster(_InRedis):
+    server = "redis_cluster_of_three"
+
+
+PAIRS = {"memory": _InMemory, "redis": _InRedis, "redis cluster": _InCluster}
+
+
+@pytest.fixture(params=PAIRS.values(), ids=[*PAIRS])
 async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
     """Return two nodes that have joined, of each kind of store that is shared."""
-    pair = request.param()
+    pair: Pair = request.param(request)
     for store, name in ((pair.a, "a"), (pair.b, "b")):
         await store.open()
         await store.ownership.join(Node(name, f"{name}:8000", 1))

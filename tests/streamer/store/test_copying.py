@@ -64,16 +64,6 @@ async def test_a_folder_that_is_there_is_not_written_into(
         copy_stream(tmp_path / "ncs.db", B, target)
 
 
-async def test_a_stream_that_is_replaced_is_its_snapshot_and_goes_on_behind_it(
-    store: SqliteStore,
-) -> None:
-    other = await everything(store, B)
-    await store.replace(A, 9, b"model")
-    assert await everything(store, A) == [[], 9, [(9, b"model")], []]
-    await store.journal.append([Append(A, 10, b"next")])
-    assert await everything(store, B) == other
-
-
 async def test_a_store_for_reading_is_not_written(
     store: SqliteStore, tmp_path: Path
 ) -> None:

@@ -174,7 +174,8 @@ WRITES: dict[str, Callable[[Store], Awaitable[Any]]] = {
     "append": lambda s: s.journal.append([Append(KEY, 2, b"two")]),
     "truncate": lambda s: s.journal.truncate(KEY, 1),
     "save": lambda s: s.snapshots.save(KEY, 1, b"model"),
-    "record": lambda s: s.history.record(KEY, [(1, b"event")], 0),
+    "record": lambda s: s.history.record(KEY, [(8, b"event")], 0),
+    "replace": lambda s: s.replace(KEY, 5, b"model"),
     "clear": lambda s: s.history.clear(KEY),
 }
 

@@ -56,7 +56,7 @@ async def test_a_stream_whose_first_entry_was_refused_is_not_listed(
     store: Store,
 ) -> None:
     with pytest.raises(StoreError):
-        await store.journal.append([Append(A, 1, b""), Append(B, 2, b"")])
+        await store.journal.append([Append(B, 2, b"")])
     assert await store.streams() == []
 
 
@@ -69,6 +69,32 @@ async def test_a_check_passes_and_leaves_nothing_to_be_seen(store: Store) -> Non
     await store.check(4096)
     await store.check(4096)
     assert (await store.streams(), await store.directory.users()) == ([], [])
+
+
+async def test_a_stream_that_is_replaced_is_its_snapshot_and_goes_on_behind_it(
+    store: Store,
+) -> None:
+    for key in (A, B):
+        await store.journal.append([Append(key, n, b"%d" % n) for n in range(1, 6)])
+        await store.snapshots.save(key, 2, b"two")
+        await store.history.record(key, [(7, b"seven")], 0)
+    await store.replace(A, 9, b"model")
+    assert (await store.journal.read(A, 0, 99), await store.journal.tail(A)) == ([], 9)
+    assert await store.snapshots.load(A) == [(9, b"model")]
+    assert await store.history.recent(A, 99) == []
+    await store.journal.append([Append(A, 10, b"next")])
+    await store.history.record(A, [(3, b"three")], 0)
+    assert await store.journal.read(A, 0, 99) == [(10, b"next")]
+    assert await store.history.recent(A, 99) == [(3, b"three")]
+    assert await store.snapshots.load(B) == [(2, b"two")]
+    assert len(await store.journal.read(B, 0, 99)) == 5
+
+
+async def test_a_stream_can_be_set_back_by_replacing_it(store: Store) -> None:
+    await store.journal.append([Append(A, n, b"old") for n in range(1, 6)])
+    await store.replace(A, 2, b"model")
+    await store.journal.append([Append(A, 3, b"new")])
+    assert await store.journal.read(A, 0, 9) == [(3, b"new")]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ..contracts import (
     Directory,
     EventHistory,
     Journal,
+    Losses,
     Ownership,
     SnapshotStore,
     StreamKey,
@@ -44,6 +45,7 @@ class SqliteStore:
         self.directory: Directory = SqliteDirectory(self._connections)
         self.ownership: Ownership = LocalOwnership()
         self.channel: Channel = LocalChannel()
+        self.losses = Losses()
 
     async def open(self) -> None:
         """See `Store.open`."""
@@ -67,10 +69,7 @@ class SqliteStore:
         return [StreamKey(*row) for row in rows]
 
     async def replace(self, key: StreamKey, offset: int, snapshot: bytes) -> None:
-        """Let the stream consist of one snapshot; what it had is gone. All or nothing.
-
-        The journal goes on behind `offset`.
-        """
+        """See `Store.replace`."""
         await self._connections.write(
             lambda c: replace_stream(c, key, offset, snapshot)
         )
