@@ -86,7 +86,7 @@ $(VENV)/.installed: $(VENV)/.made $(PROJECTS) $(KERNEL)
 	@touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	@sh deploy/setup/system-parts.sh chromium prometheus redis-server redis-sentinel
+	@sh deploy/setup/system-parts.sh chromium prometheus redis-server redis-sentinel mosquitto systemd
 	@sh deploy/setup/compiler.sh $(BIN)/python
 	@echo "installing the tools of the tests"
 	@$(PIP) $(PACKAGES) -e ".[test]"

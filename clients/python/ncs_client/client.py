@@ -102,20 +102,24 @@ class AsyncNCSClient:
         stream: str = "default",
         timestamps: Sequence[float] | None = None,
         metadata: dict[str, Any] | None = None,
+        idempotency_key: str | None = None,
     ) -> ProcessResult:
         """Cluster a batch and say what became of each point.
 
-        It is not repeated when the connection breaks: the batch might count twice. For
-        exactly-once delivery push it through `stream`.
+        Without a key it is not repeated when the connection breaks: the batch might
+        count twice.
 
         Args:
             points: n lists of d numbers, or an array of shape (n, d).
             stream: name of the stream.
             timestamps: event time per point.
             metadata: echoed in the events that this batch causes.
+            idempotency_key: names this batch, which counts once however often it is
+                sent, for as long as the server remembers its key.
 
         Raises:
             RefusedError: if the server refuses; nothing was applied.
+            UnreachableError: if no answer came.
         """
         rows = points.tolist() if isinstance(points, np.ndarray) else points
         request = {"points": rows, "stream": stream}
@@ -124,7 +128,12 @@ class AsyncNCSClient:
         if metadata is not None:
             request["metadata"] = metadata
         body = await self._request(
-            "POST", "api/v1/process_points", ProcessBody, json=request
+            "POST",
+            "api/v1/process_points",
+            ProcessBody,
+            json=request,
+            safe=idempotency_key is not None,
+            key=idempotency_key,
         )
         return ProcessResult.from_body(body)
 
@@ -273,12 +282,13 @@ class AsyncNCSClient:
         form: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
         safe: bool = False,
+        key: str | None = None,
     ) -> _T:
         safe = safe or method == "GET"
         for attempt in range(self._max_retries + 1):
             last = attempt == self._max_retries
             try:
-                return await self._once(method, path, kind, json, form, query)
+                return await self._once(method, path, kind, json, form, query, key)
             except RefusedError as error:
                 untouched = error.status == 429 or error.code in _NOTHING_DONE
                 if last or not (untouched or (safe and error.status == 503)):
@@ -300,12 +310,15 @@ class AsyncNCSClient:
         json: Any,
         form: dict[str, str] | None,
         query: dict[str, str] | None,
+        key: str | None,
     ) -> _T:
         if self._http is None:
             self._http = aiohttp.ClientSession(timeout=self._timeout)
         headers = {}
         if self._credential is not None:
             headers["Authorization"] = f"Bearer {self._credential}"
+        if key is not None:
+            headers["Idempotency-Key"] = key
         if json is not None:
             headers["Content-Type"] = "application/json"
         data: Any = form if json is None else orjson.dumps(json)
