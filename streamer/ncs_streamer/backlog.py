@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .precedence import Precedence, Standing
 from .read_turns import ReadTurns
 
 __all__ = ["Backlog", "Quota"]
@@ -29,6 +30,7 @@ class Backlog:
     Attributes:
         bytes: that wait.
         points: that wait.
+        precedence: among its tenants.
     """
 
     def __init__(self, max_bytes: float, max_tenant_bytes: float) -> None:
@@ -36,6 +38,7 @@ class Backlog:
         self.max_tenant_bytes = min(max_tenant_bytes, max_bytes)
         self.bytes = 0
         self.points = 0
+        self.precedence = Precedence()
         self._quotas: dict[str, Quota] = {}
         self._short = False  # somebody waits for room of the whole
 
@@ -71,12 +74,14 @@ class Quota:
 
     Attributes:
         bytes: that wait.
+        standing: among the tenants.
         reading: turns of its connections.
     """
 
     def __init__(self, whole: Backlog) -> None:
         self.bytes = 0
-        self.reading = ReadTurns()
+        self.standing = Standing(whole.precedence)
+        self.reading = ReadTurns(self.standing)
         self._whole = whole
         self._waiting: set[Callable[[], None]] = set()
         self._per_s = 0.0  # bytes answered
@@ -106,6 +111,7 @@ class Quota:
         """Count a batch; return the bytes to give back for it."""
         size += _PER_BATCH
         self.bytes += size
+        self.standing.resize(self.bytes)
         self._whole.bytes += size
         self._whole.points += points
         return size
@@ -114,6 +120,7 @@ class Quota:
         """Count a batch as answered; `now` is monotonic seconds."""
         whole = self._whole
         self.bytes -= size
+        self.standing.resize(self.bytes)
         whole.bytes -= size
         whole.points -= points
         self._answered += size

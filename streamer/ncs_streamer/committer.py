@@ -1,8 +1,8 @@
-"""Group commit: everything that waits, of all streams, in one append to the journal.
+"""Group commit: everything that waits of a tenant, in one append to the journal.
 
-While one group is being written the next gathers: idle, a single batch passes at once;
-loaded, the cost of the fsync is shared. Every tenant has its part of every group, up to
-a size, so a tenant that floods cannot keep others out.
+While a tenant's group is being written its next one gathers: idle, a single batch
+passes at once; loaded, the cost of the fsync is shared. Tenants do not wait for each
+other's groups to come back: the store has all of them, and joins those that wait.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from .backlog import Backlog
 from .clock import Clock
 from .logs import get_log
 from .metrics import Metrics
@@ -20,9 +21,9 @@ from .store.contracts import Append, Store, StoreError, StreamKey
 
 __all__ = ["Committable", "Committer"]
 
-_BYTES_A_TENANT = 256 * 1024  # of a group
-_BATCHES_A_TENANT = 128
-_ALONE = 4  # times that, while nobody else has anything to commit
+_GROUP_BYTES = 256 * 1024
+_GROUP_BATCHES = 128
+_ALONE = 4  # times that, while no other tenant has anything to commit
 _ALONE_AFTER_S = 1.0
 _SWITCH_S = 0.00005
 """How long a thread waits for the interpreter's lock before it is given up for it, for
@@ -61,6 +62,7 @@ class Committer:
         store: whose journal to append to.
         metrics: where to count.
         clock: for durations.
+        backlog: where tenants have their standing.
         on_health: called with False when the store fails and True when it works again.
     """
 
@@ -69,14 +71,16 @@ class Committer:
         store: Store,
         metrics: Metrics,
         clock: Clock,
+        backlog: Backlog,
         on_health: Callable[[bool], None],
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._clock = clock
+        self._backlog = backlog
         self._on_health = on_health
-        self._waiting: dict[Committable, None] = {}
-        self._wakeup = asyncio.Event()
+        self._waiting: dict[str, dict[Committable, None]] = {}  # by tenant
+        self._tasks: set[asyncio.Task[None]] = set()
         self._shared_at = -math.inf  # when several tenants last had something
         self._switch_s = sys.getswitchinterval()
         self._too_large = 0  # bytes that the store has failed to take
@@ -84,49 +88,62 @@ class Committer:
 
     def wake(self, stream: Committable) -> None:
         """Say that `stream` has entries."""
-        self._waiting[stream] = None
-        self._wakeup.set()
+        tenant = stream.key.tenant
+        waiting = self._waiting.get(tenant)
+        if waiting is None:
+            waiting = self._waiting[tenant] = {}
+            task = asyncio.get_running_loop().create_task(self._commit(tenant, waiting))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        waiting[stream] = None
 
     async def run(self) -> None:
-        """Commit until cancelled."""
-        probe = asyncio.create_task(self._probe())
+        """Watch over the store until cancelled; then nothing more is committed."""
         try:
-            while True:
-                await self._wakeup.wait()
-                self._wakeup.clear()
-                while self._waiting:
-                    await self._commit_group()
+            await self._probe()
         finally:
-            probe.cancel()
+            for task in self._tasks:
+                task.cancel()
             sys.setswitchinterval(self._switch_s)
 
-    async def _commit_group(self) -> None:
+    async def _commit(self, tenant: str, waiting: dict[Committable, None]) -> None:
+        """Commit what a tenant's streams have, group after group."""
+        standing = self._backlog.of(tenant).standing
+        try:
+            while waiting:
+                if standing.gives_way:
+                    await standing.clear()
+                elif group := self._take_group(waiting):
+                    await self._append(group)
+        finally:
+            del self._waiting[tenant]
+
+    def _take_group(
+        self, waiting: dict[Committable, None]
+    ) -> dict[Committable, list[Append]]:
+        """Return what to append by stream, and leave the rest in `waiting`."""
         group: dict[Committable, list[Append]] = {}
-        taken: dict[str, tuple[int, int]] = {}  # bytes and batches by tenant
-        waiting, self._waiting = self._waiting, {}
+        times = self._times()
+        size, batches = times * _GROUP_BYTES, times * _GROUP_BATCHES
         had_their_turn = []
-        most = self._share(waiting)
-        for stream in waiting:
-            size, batches = taken.get(stream.key.tenant, (0, 0))
-            left = most * _BYTES_A_TENANT - size, most * _BATCHES_A_TENANT - batches
-            if min(left) <= 0:
-                self._waiting[stream] = None
-                continue
-            entries = stream.take_pending(*left)
+        for stream in list(waiting):
+            if min(size, batches) <= 0:
+                break
+            del waiting[stream]
+            entries = stream.take_pending(size, batches)
             if entries:
                 group[stream] = entries
-                size += sum(len(entry.payload) for entry in entries)
-                taken[stream.key.tenant] = size, batches + len(entries)
+                size -= _bytes_of(entries)
+                batches -= len(entries)
             if stream.has_pending():
                 had_their_turn.append(stream)
-        self._waiting |= dict.fromkeys(had_their_turn)
-        if group:
-            await self._append(group)
+        waiting |= dict.fromkeys(had_their_turn)
+        return group
 
-    def _share(self, waiting: Iterable[Committable]) -> int:
-        """Return how many times its part of a group a tenant may take."""
+    def _times(self) -> int:
+        """Return how many times the size of a group one may have."""
         now = self._clock.monotonic()
-        if len({stream.key.tenant for stream in waiting}) > 1:
+        if len(self._waiting) > 1:
             self._shared_at = now
         is_shared = now - self._shared_at < _SWITCH_FOR_S
         sys.setswitchinterval(_SWITCH_S if is_shared else self._switch_s)
@@ -138,7 +155,7 @@ class Committer:
         try:
             await self._store.journal.append(entries)
         except Exception as error:
-            # Whatever it is, it must not end the only task that commits.
+            # Whatever it is, what else the tenant has must still be committed.
             self._metrics.count("ncs_journal_errors_total")
             if len(group) > 1:  # one stream's trouble shall not be another's
                 for stream, own in group.items():
@@ -147,7 +164,7 @@ class Committer:
             self._too_large = max(self._too_large, _bytes_of(entries))
             self._set_health(False, error)
             for stream in group:
-                self._waiting.pop(stream, None)
+                self._waiting[stream.key.tenant].pop(stream, None)
                 await stream.rejected(error)
             return
         size = _bytes_of(entries)

@@ -83,12 +83,16 @@ class Server:
         self.phase = Phase.STARTING
         self.started_at = self.clock.monotonic()
         self.connections: set[Connection | EventStream] = set()
-        self.committer = Committer(
-            store, self.metrics, self.clock, lambda _: self._note_readiness()
-        )
         self._threads = FairThreads(settings.engine_threads, "ncs-engine")
         self.backlog = Backlog(
             settings.max_backlog_mb * _MIB, settings.tenant_backlog_mb * _MIB
+        )
+        self.committer = Committer(
+            store,
+            self.metrics,
+            self.clock,
+            self.backlog,
+            lambda _: self._note_readiness(),
         )
         self.fanout = Fanout(settings.event_tick_ms / 1000, self.clock.monotonic)
         self.patience = Patience(

@@ -74,7 +74,9 @@ class Stream:
         self._services = services
         self._quota = services.backlog.of(key.tenant)
         threads = services.threads.of(key.tenant)
-        self._turns = Turns(model, threads, services.clock, self._after_turn)
+        self._turns = Turns(
+            model, threads, services.clock, self._quota.standing, self._after_turn
+        )
         self._admission = Admission.after(model, services.max_producers)
         self._durable = Admission.after(model, services.max_producers)
         self._applied = model.offset

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from .clock import Clock
 from .logs import get_log
+from .precedence import Standing
 
 __all__ = ["Operation", "Turns"]
 
@@ -46,6 +47,7 @@ class Turns(Generic[M]):
         model: touched by nothing else.
         threads: shared with other models.
         clock: for durations.
+        standing: of its tenant.
         after_turn: called on the event loop after each turn with its seconds.
     """
 
@@ -54,36 +56,43 @@ class Turns(Generic[M]):
         model: M,
         threads: Executor,
         clock: Clock,
+        standing: Standing,
         after_turn: Callable[[float], None],
     ) -> None:
         self._model = model
         self._threads = threads
         self._clock = clock
+        self._standing = standing
         self._after_turn = after_turn
         self._waiting: deque[Operation[M]] = deque()
-        self._running = False
+        self._is_busy = False
 
     def add(self, operation: Operation[M]) -> None:
         """Queue an operation."""
         self._waiting.append(operation)
-        if not self._running:
+        if not self._is_busy:
             self._begin_turn()
 
     def _begin_turn(self) -> None:
+        self._is_busy = bool(self._waiting)
+        if not self._is_busy:
+            return
+        if self._standing.gives_way:
+            self._standing.call_when_over(self._begin_turn)
+            return
         count = min(len(self._waiting), _TURN_OPERATIONS)
         turn = [self._waiting.popleft() for _ in range(count)]
-        if turn:
-            self._running = True
-            loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._threads, self._work_off, turn)
-            future.add_done_callback(lambda done: self._hand_out(turn, done.result()))
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, self._work_off, turn)
+        future.add_done_callback(lambda done: self._hand_out(turn, done.result()))
 
     def _work_off(self, turn: list[Operation[M]]) -> tuple[list[Any], float]:
         """Return the results of the first operations, at least one, and the seconds."""
         began = self._clock.monotonic()
         results: list[Any] = []
         for operation in turn:
-            if results and self._clock.monotonic() - began > _TURN_S:
+            is_up = self._clock.monotonic() - began > _TURN_S
+            if results and (is_up or self._standing.gives_way):
                 break
             try:
                 results.append(operation.run(self._model))
@@ -103,5 +112,4 @@ class Turns(Generic[M]):
                 log.exception("delivery_failed")
         self._after_turn(seconds)
         # Only now: whoever added operations meanwhile must not begin a turn beside it.
-        self._running = False
         self._begin_turn()

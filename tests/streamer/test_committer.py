@@ -1,10 +1,12 @@
 import asyncio
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from ncs_streamer import committer
+from ncs_streamer.backlog import Backlog
 from ncs_streamer.clock import Clock
 from ncs_streamer.committer import Committer
 from ncs_streamer.metrics import Metrics
@@ -51,7 +53,7 @@ class Broken(MemoryStore):
 async def commit(store: MemoryStore, *writers: Writer) -> list[bool]:
     """Commit what the writers have; return what was told about health."""
     told: list[bool] = []
-    committer = Committer(store, Metrics(), Clock(), told.append)
+    committer = Committer(store, Metrics(), Clock(), Backlog(1e9, 1e9), told.append)
     for writer in writers:
         committer.wake(writer)
     task = asyncio.create_task(committer.run())
@@ -62,11 +64,77 @@ async def commit(store: MemoryStore, *writers: Writer) -> list[bool]:
     return told
 
 
-async def test_one_group_commits_the_entries_of_all_streams() -> None:
-    store, a, b = MemoryStore(), Writer("a"), Writer("b")
+class Groups(MemoryStore):
+    """A store that notes what comes together, and can be held up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.groups: list[list[Append]] = []
+        self.held: dict[str, asyncio.Event] = {}  # by tenant
+        self._append = self.journal.append
+        self.journal.append = self._note  # type: ignore[method-assign]
+
+    async def _note(self, entries: Sequence[Append]) -> None:
+        self.groups.append(list(entries))
+        if (held := self.held.get(entries[0].key.tenant)) is not None:
+            await held.wait()
+        await self._append(entries)
+
+    def sizes(self, tenant: str) -> list[int]:
+        return [len(g) for g in self.groups if g[0].key.tenant == tenant]
+
+
+@contextlib.asynccontextmanager
+async def running(store: MemoryStore, backlog: Backlog) -> AsyncIterator[Committer]:
+    committer = Committer(store, Metrics(), Clock(), backlog, lambda _: None)
+    task = asyncio.create_task(committer.run())
+    await asyncio.sleep(0)
+    yield committer
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_one_group_commits_the_entries_of_all_streams_of_a_tenant() -> None:
+    store, a, b = Groups(), Writer("a"), Writer("b")
     await commit(store, a, b)
     assert (a.outcome, b.outcome) == (["committed"], ["committed"])
+    assert [2] == store.sizes("acme")
     assert [await store.journal.tail(w.key) for w in (a, b)] == [1, 1]
+
+
+async def test_a_tenant_does_not_wait_for_the_group_of_another() -> None:
+    store, backlog = Groups(), Backlog(1e9, 1e9)
+    store.held["slow"] = asyncio.Event()
+    slow, other = Writer("s", tenant="slow"), Writer("o", tenant="other")
+    async with asyncio.timeout(10), running(store, backlog) as full:
+        full.wake(slow)
+        while not store.groups:
+            await asyncio.sleep(0)
+        full.wake(other)
+        while not other.outcome:
+            await asyncio.sleep(0)
+        assert not slow.outcome
+        store.held["slow"].set()
+        while not slow.outcome:
+            await asyncio.sleep(0)
+
+
+async def test_a_tenant_that_gives_way_is_committed_after_the_other() -> None:
+    store, backlog = Groups(), Backlog(1e9, 1e9)
+    flood, quiet = Writer("f", tenant="flood"), Writer("q", tenant="quiet")
+    backlog.of("flood").take(1_000_000, 1)
+    taken = backlog.of("quiet").take(100, 1)
+    async with asyncio.timeout(10), running(store, backlog) as full:
+        full.wake(flood)
+        await asyncio.sleep(0)
+        full.wake(quiet)
+        while not quiet.outcome:
+            await asyncio.sleep(0)
+        assert not flood.outcome
+        backlog.of("quiet").give_back(taken, 1, 0.0)
+        while not flood.outcome:
+            await asyncio.sleep(0)
+    assert ["quiet", "flood"] == [group[0].key.tenant for group in store.groups]
 
 
 async def test_an_entry_that_is_refused_is_not_the_trouble_of_other_streams() -> None:
@@ -110,7 +178,9 @@ async def test_a_store_that_takes_only_little_is_not_well_again(
     large, small = Writer("large"), Writer("small")
     large.waiting = [Append(large.key, 1, bytes(100))]
     task = asyncio.create_task(
-        (full := Committer(store, Metrics(), Clock(), told.append)).run()
+        (
+            full := Committer(store, Metrics(), Clock(), Backlog(1e9, 1e9), told.append)
+        ).run()
     )
     async with asyncio.timeout(10):
         full.wake(large)
@@ -127,26 +197,11 @@ async def test_a_store_that_takes_only_little_is_not_well_again(
     task.cancel()
 
 
-async def test_a_tenant_that_floods_has_only_its_part_of_a_group() -> None:
-    class Groups(MemoryStore):
-        def __init__(self) -> None:
-            super().__init__()
-            self.sizes: list[dict[str, int]] = []
-            self._append = self.journal.append
-            self.journal.append = self._note  # type: ignore[method-assign]
-
-        async def _note(self, entries: Sequence[Append]) -> None:
-            tenants = [entry.key.tenant for entry in entries]
-            self.sizes.append({name: tenants.count(name) for name in set(tenants)})
-            await self._append(entries)
-
+async def test_groups_are_smaller_while_others_commit() -> None:
     store = Groups()
     flood = [Writer(f"f{i}", tenant="flood", count=100) for i in range(4)]
-    quiet = Writer("q", tenant="quiet")
-    await commit(store, *flood, quiet)
-    assert store.sizes[0] == {"flood": 128, "quiet": 1}
-    assert sum(sizes.get("flood", 0) for sizes in store.sizes) == 400
-    assert max(sizes.get("flood", 0) for sizes in store.sizes) <= 128
+    await commit(store, *flood, Writer("q", tenant="quiet"))
+    assert [128, 128, 128, 16] == store.sizes("flood")
 
 
 @pytest.mark.parametrize(("tenant", "is_shorter"), [("acme", False), ("other", True)])

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ncs_streamer.backlog import Backlog, Quota
 from ncs_streamer.clock import Clock
 from ncs_streamer.turns import Operation, Turns
 
@@ -34,8 +35,12 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
+def quota() -> Quota:
+    return Backlog(1e9, 1e9).of("acme")
+
+
 def turns(model: Model, threads: ThreadPoolExecutor, log: list[float]) -> Turns[Model]:
-    return Turns(model, threads, Clock(), log.append)
+    return Turns(model, threads, Clock(), quota().standing, log.append)
 
 
 async def idle(turns: Turns[Model]) -> None:
@@ -63,7 +68,7 @@ async def test_a_turn_ends_when_its_time_is_up_and_nothing_is_lost(
     threads: ThreadPoolExecutor,
 ) -> None:
     model, delivered, log = Model(), list[int](), list[float]()
-    queue = Turns(model, threads, ticking(), log.append)
+    queue = Turns(model, threads, ticking(), quota().standing, log.append)
     for number in range(20):
         queue.add(Operation(lambda m, n=number: m.use(n), delivered.append))
     await idle(queue)
@@ -83,7 +88,7 @@ async def test_what_a_delivery_or_a_turn_adds_never_runs_beside_a_turn(
             for _ in range(2):
                 queue.add(Operation(lambda m: m.use(0), more))
 
-    queue = Turns(model, threads, Clock(), more)
+    queue = Turns(model, threads, Clock(), quota().standing, more)
     more()
     while left[0] > 0:
         await asyncio.sleep(0)
@@ -115,9 +120,61 @@ async def test_a_delivery_that_fails_does_not_stop_the_model(
 async def test_many_small_operations_let_another_model_in_between() -> None:
     order: list[str] = []
     with ThreadPoolExecutor(1) as one:
-        flooded, calm = (Turns(Model(), one, Clock(), lambda _: None) for _ in "12")
+        flooded, calm = (
+            Turns(Model(), one, Clock(), quota().standing, lambda _: None) for _ in "12"
+        )
         for _ in range(1000):
             flooded.add(Operation(lambda m: None, lambda _: order.append("flood")))
         calm.add(Operation(lambda m: None, lambda _: order.append("calm")))
         await idle(flooded)
     assert order.index("calm") < 600
+
+
+async def test_a_tenant_that_gives_way_has_no_turn_meanwhile(
+    threads: ThreadPoolExecutor,
+) -> None:
+    backlog, order = Backlog(1e9, 1e9), list[str]()
+    backlog.of("flood").take(1_000_000, 1)
+    taken = backlog.of("quiet").take(100, 1)
+    flood, quiet = (
+        Turns(Model(), threads, Clock(), backlog.of(name).standing, lambda _: None)
+        for name in ("flood", "quiet")
+    )
+    flood.add(Operation(lambda m: m.use(1), lambda _: order.append("flood")))
+    for _ in range(3):
+        quiet.add(Operation(lambda m: m.use(1), lambda _: order.append("quiet")))
+        await idle(quiet)
+    backlog.of("quiet").give_back(taken, 1, 0.0)
+    await idle(flood)
+    assert ["quiet", "quiet", "quiet", "flood"] == order
+
+
+async def test_a_turn_ends_early_when_its_tenant_has_to_give_way(
+    threads: ThreadPoolExecutor,
+) -> None:
+    backlog, log = Backlog(1e9, 1e9), list[float]()
+    backlog.of("flood").take(1_000_000, 1)
+    standing = backlog.of("flood").standing
+    # By its clock no time passes: it could do all of them in one turn.
+    still = Clock(monotonic=lambda: 0.0)
+    queue = Turns(Model(), threads, still, standing, log.append)
+    done, begun = list[int](), threading.Event()
+
+    def first(model: Model) -> int:
+        begun.wait()
+        return model.use(0)
+
+    queue.add(Operation(lambda m: m.use(0), done.append))  # for the others to gather
+    queue.add(Operation(first, done.append))
+    for number in range(1, 5):
+        queue.add(Operation(lambda m, n=number: m.use(n), done.append))
+    while not done:
+        await asyncio.sleep(0)
+    taken = backlog.of("quiet").take(100, 1)
+    begun.set()
+    while len(done) < 2:
+        await asyncio.sleep(0)
+    assert [0, 0] == done
+    backlog.of("quiet").give_back(taken, 1, 0.0)
+    await idle(queue)
+    assert [0, 0, 1, 2, 3, 4] == done

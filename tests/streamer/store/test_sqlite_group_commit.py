@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -113,16 +114,67 @@ async def test_a_group_is_bounded(watched: Watched) -> None:
     assert 4 <= watched.commits <= 5
 
 
-async def test_writes_of_all_kinds_share_a_commit(watched: Watched) -> None:
+async def test_writes_of_all_other_kinds_share_a_commit(watched: Watched) -> None:
     store, key = watched.store, StreamKey("acme", "a")
     await watched.together(
-        watched.append(1),
         store.snapshots.save(key, 1, b""),
         store.history.record(key, [(1, b"")], 0),
         store.directory.delete_user("ada"),
-        store.check(4096),
     )
     assert watched.commits <= 2
+
+
+async def test_what_is_appended_does_not_wait_for_other_writes(
+    watched: Watched,
+) -> None:
+    store, key, order = watched.store, StreamKey("acme", "a"), list[str]()
+
+    async def note(name: str, write: Any) -> None:
+        await write
+        order.append(name)
+
+    await watched.together(
+        note("saved", store.snapshots.save(key, 1, b"")),
+        note("truncated", store.journal.truncate(key, 1)),
+        note("appended", watched.append(1)),
+        note("appended", watched.append(2)),
+    )
+    assert order == ["appended", "appended", "saved", "truncated"]
+
+
+async def test_other_writes_do_not_wait_for_ever(watched: Watched) -> None:
+    store, key = watched.store, StreamKey("acme", "a")
+
+    async def append_for_ever() -> None:
+        for offset in itertools.count(1):
+            await asyncio.gather(watched.append(1, offset), watched.append(2, offset))
+
+    appending = asyncio.create_task(append_for_ever())
+    async with asyncio.timeout(10):
+        for offset in range(1, 6):
+            await store.snapshots.save(key, offset, b"")
+    appending.cancel()
+
+
+async def test_only_what_is_lazy_does_not_wait_for_the_disk(watched: Watched) -> None:
+    levels: list[tuple[str, int]] = []
+    writing = watched.connections[0]
+
+    def look(statement: str) -> None:
+        kind = statement.split()[0]
+        if kind in ("INSERT", "DELETE"):
+            writing.set_trace_callback(None)
+            (level,) = writing.execute("PRAGMA synchronous").fetchone()
+            writing.set_trace_callback(look)
+            levels.append((kind, level))
+
+    store, key = watched.store, StreamKey("acme", "1")
+    await watched.append(1)
+    writing.set_trace_callback(look)
+    await store.journal.truncate(key, 1)
+    await watched.append(1, 2)
+    assert ("DELETE", 1) in levels
+    assert {level for kind, level in levels if kind == "INSERT"} == {2}
 
 
 async def test_writes_to_one_stream_keep_their_order(watched: Watched) -> None:

@@ -1,7 +1,8 @@
 """The threads that talk to SQLite: one writes, by group commit, and one reads.
 
-The writer commits everything that has gathered meanwhile in one transaction: idle, a
-write passes at once; loaded, many share one fsync. WAL lets the reader run beside it.
+The writer commits what has gathered meanwhile together: idle, a write passes at once;
+loaded, many share one fsync. Rows that somebody waits for come before other jobs, and
+those that gather are inserted at once. WAL lets the reader run beside it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..contracts import StoreError
 from ..file_system import check_file_system
@@ -25,13 +27,24 @@ __all__ = ["Connections"]
 
 _BUSY_S = 5.0
 _MAX_GROUP = 256
-_FULL = 2  # of PRAGMA synchronous: an fsync before a commit returns
+_PASS_BY = 4  # groups of rows, before jobs have to wait no more
+_ROWS = 333  # inserted by one statement: three values each, of 999 that may be
+_NORMAL, _FULL = 1, 2  # of PRAGMA synchronous: FULL is an fsync before a commit returns
 _DAMAGED = ("database disk image is malformed", "file is not a database")
 _SIZE = 64 * 1024  # of what a job writes that does not say
 
 _T = TypeVar("_T")
-_Job = Callable[[sqlite3.Connection], Any]
-_Write = tuple[_Job, asyncio.Future[Any], bool, int]
+
+
+class _Write(NamedTuple):
+    """A job to run, or rows to insert by it."""
+
+    future: asyncio.Future[Any]
+    size: int
+    job: Callable[..., Any]
+    is_lazy: bool = False
+    rows: Sequence[Any] = ()
+    """To call `job` with, together with those of others; or none."""
 
 
 class Connections:
@@ -50,9 +63,10 @@ class Connections:
         self._read_only = read_only
         self._is_open = False
         self.rollbacks = 0
-        self._jobs: queue.SimpleQueue[_Write | None]
-        self._jobs = queue.SimpleQueue()  # bounded by its callers, who await each job
+        self._arriving: queue.SimpleQueue[_Write | None]
+        self._arriving = queue.SimpleQueue()  # bounded by its callers, who await each
         self._writer: threading.Thread | None = None  # while it is open
+        self._level = _FULL  # of PRAGMA synchronous, for the writing thread
         self._reader = ThreadPoolExecutor(1, "ncs-store-read")
         self._cleaner = WalCleaner(self._connect)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -76,7 +90,7 @@ class Connections:
         if was_open:
             assert self._loop is not None
             if self._writer is not None:
-                self._jobs.put(None)
+                self._arriving.put(None)
                 await asyncio.to_thread(self._writer.join)
             await self._loop.run_in_executor(self._reader, self._reading.close)
         self._reader.shutdown()
@@ -85,22 +99,43 @@ class Connections:
         self,
         job: Callable[[sqlite3.Connection], _T],
         *,
-        is_atomic: bool = False,
+        is_lazy: bool = False,
         size: int = _SIZE,
     ) -> _T:
         """Run `job` in a transaction; return when it is on disk.
 
         Args:
             job: called on the writing thread.
-            is_atomic: whether it may do without, because one statement does it all.
+            is_lazy: whether it may be undone by a crash of the machine.
             size: bytes that it writes, roughly.
         """
+        future = self._future()
+        self._arriving.put(_Write(future, size, job, is_lazy))
+        result: _T = await future
+        return result
+
+    async def insert(
+        self,
+        job: Callable[[sqlite3.Connection, Sequence[_T]], None],
+        rows: Sequence[_T],
+        size: int,
+    ) -> None:
+        """Insert rows, all or none, before other jobs; return when they are on disk.
+
+        Args:
+            job: does it in one statement, or begins a transaction; always the same.
+            rows: one at least; those of others may come with them.
+            size: bytes that they take, roughly.
+        """
+        future = self._future()
+        self._arriving.put(_Write(future, size, job, rows=rows))
+        await future
+
+    def _future(self) -> asyncio.Future[Any]:
         loop = self._open_loop()
         if self._writer is None:
             raise StoreError(f"{self._path}: opened for reading only")
-        future: asyncio.Future[_T] = loop.create_future()
-        self._jobs.put((job, future, is_atomic, size))
-        return await future
+        return loop.create_future()
 
     async def read(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `job` on the reading connection."""
@@ -179,32 +214,31 @@ class Connections:
         return version
 
     def _write_loop(self, connection: sqlite3.Connection) -> None:
-        closing = False
-        while not closing:
-            group = []
-            job = self._jobs.get()
-            while job is not None:
-                group.append(job)
-                if len(group) >= _MAX_GROUP or self._jobs.empty():
-                    break
-                job = self._jobs.get()
-            closing = job is None
-            if group:
-                self._commit(connection, group)
-                size = sum(size for *_, size in group)
-                self._cleaner.written(connection, size)
+        inserts, jobs = deque[_Write](), deque[_Write]()
+        closing, passed_by = False, 0
+        while True:
+            while not self._arriving.empty() or not (inserts or jobs or closing):
+                write = self._arriving.get()
+                if write is None:
+                    closing = True
+                else:
+                    (inserts if write.rows else jobs).append(write)
+            if inserts and (not jobs or passed_by < _PASS_BY):
+                passed_by += 1
+                group = _next(inserts)
+            elif jobs:
+                passed_by = 0
+                group = _next(jobs)
+            else:
+                break
+            self._commit(connection, group)
+            self._cleaner.written(connection, sum(write.size for write in group))
         self._cleaner.close()
         connection.close()
 
     def _commit(self, connection: sqlite3.Connection, group: list[_Write]) -> None:
-        job, future, is_atomic, _ = group[0]
         try:
-            if len(group) == 1 and is_atomic:  # each statement waits for other threads
-                results = [job(connection)]
-            else:
-                connection.execute("BEGIN IMMEDIATE")
-                results = [job(connection) for job, *_ in group]
-                connection.execute("COMMIT")
+            results = self._run(connection, group)
         except Exception as error:
             self.rollbacks += 1
             with contextlib.suppress(sqlite3.Error):  # SQLite may have done so already
@@ -214,10 +248,36 @@ class Connections:
                 for one in group:
                     self._commit(connection, [one])
             else:
-                self._answer(future, None, _store_error(self._path, error))
+                self._answer(group[0].future, None, _store_error(self._path, error))
             return
-        for (_, future, *_), result in zip(group, results, strict=True):
-            self._answer(future, result, None)
+        for write, result in zip(group, results, strict=True):
+            self._answer(write.future, result, None)
+
+    def _run(self, connection: sqlite3.Connection, group: list[_Write]) -> list[Any]:
+        """Run the jobs, or insert the rows; return what came of each once it is safe.
+
+        After each statement the thread has to wait for the interpreter's lock. So rows
+        that one statement takes need no transaction beside it.
+        """
+        self._wait_for_disk(connection, level=_NORMAL if group[0].is_lazy else _FULL)
+        rows = [row for write in group for row in write.rows]
+        if not 0 < len(rows) <= _ROWS:
+            connection.execute("BEGIN IMMEDIATE")
+        if rows:
+            results = [None] * len(group)
+            for start in range(0, len(rows), _ROWS):
+                group[0].job(connection, rows[start : start + _ROWS])
+        else:
+            results = [write.job(connection) for write in group]
+        if connection.in_transaction:  # a job may have begun one
+            connection.execute("COMMIT")
+        return results
+
+    def _wait_for_disk(self, connection: sqlite3.Connection, level: int) -> None:
+        """Let commits wait for the disk, or not, from here on."""
+        if level != self._level:
+            connection.execute(f"PRAGMA synchronous={level}")
+            self._level = level
 
     def _answer(
         self, future: asyncio.Future[Any], result: Any, error: StoreError | None
@@ -232,6 +292,18 @@ class Connections:
 
         assert self._loop is not None
         self._loop.call_soon_threadsafe(settle)
+
+
+def _next(waiting: deque[_Write]) -> list[_Write]:
+    """Take what can be committed together; what is lazy may take long, and is alone."""
+    group = [waiting.popleft()]
+    while (
+        waiting
+        and len(group) < _MAX_GROUP
+        and not (group[0].is_lazy or waiting[0].is_lazy)
+    ):
+        group.append(waiting.popleft())
+    return group
 
 
 def _store_error(path: Path, error: Exception) -> StoreError:

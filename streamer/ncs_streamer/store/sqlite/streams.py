@@ -11,7 +11,6 @@ from .connections import Connections
 
 __all__ = ["SqliteHistory", "SqliteJournal", "SqliteSnapshots", "replace_stream"]
 
-_ROWS = 333  # inserted by one statement: three values each, of 999 that may be
 _PAGES_BYTES = 16 * 1024  # of pages that an append changes beside those it fills
 _ROWS_DELETED = 16  # in a first transaction: those of many points are large
 _DELETE_S = 0.002  # that a transaction of deletions may take
@@ -42,13 +41,15 @@ class _Ids:
         self._rollbacks = 0
 
     def of(self, connection: sqlite3.Connection, key: StreamKey) -> int:
-        """Return the id of a stream, which is made if it is new."""
+        """Return the id of a stream; if it is new it is made, in a transaction."""
         if self._rollbacks != self._connections.rollbacks:
             # Some of the ids may never have come to be, and another stream get them.
             self._known.clear()
             self._rollbacks = self._connections.rollbacks
         found = self._known.get(key)
         if found is None:
+            if not connection.in_transaction:
+                connection.execute("BEGIN IMMEDIATE")
             found = self._known[key] = _stream_id_made(connection, key)
         return found
 
@@ -61,32 +62,24 @@ class SqliteJournal:
         self._ids = _Ids(connections)
 
     async def append(self, entries: Sequence[Append]) -> None:
-        await self._connections.write(
-            lambda c: self._append(c, entries),
-            is_atomic=len(entries) <= _ROWS,
-            size=sum(len(entry.payload) for entry in entries) + _PAGES_BYTES,
-        )
+        if entries:
+            size = sum(len(entry.payload) for entry in entries) + _PAGES_BYTES
+            await self._connections.insert(self._insert, entries, size)
 
-    def _append(
+    def _insert(
         self, connection: sqlite3.Connection, entries: Sequence[Append]
     ) -> None:
-        """Append by as few statements as can be, one as a rule; see `Connections`.
-
-        After each the thread has to wait for the interpreter's lock: with six for each
-        stream, one tenant's flood made another's commit wait for tens of milliseconds.
-        """
-        rows = [
+        """Append by one statement; a trigger does what goes with it."""
+        marks = ",".join(("(?,?,?)",) * len(entries))
+        values = [
             value
             for key, offset, payload in entries
             for value in (self._ids.of(connection, key), offset, payload)
         ]
-        for start in range(0, len(rows), 3 * _ROWS):
-            some = rows[start : start + 3 * _ROWS]
-            marks = ",".join(("(?,?,?)",) * (len(some) // 3))
-            connection.execute(
-                f"INSERT INTO journal (stream, offset, payload) VALUES {marks}",  # noqa: S608 - question marks
-                some,
-            )
+        connection.execute(
+            f"INSERT INTO journal (stream, offset, payload) VALUES {marks}",  # noqa: S608 - question marks
+            values,
+        )
 
     async def read(
         self, key: StreamKey, after: int, limit: int, max_bytes: int | None = None
@@ -125,7 +118,7 @@ class SqliteJournal:
             return deleted, time.perf_counter() - began
 
         while True:
-            deleted, seconds = await self._connections.write(job)
+            deleted, seconds = await self._connections.write(job, is_lazy=True)
             if deleted < rows:
                 return
             # Many of a point each, or few of a thousand.
