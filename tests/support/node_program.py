@@ -14,7 +14,16 @@ from typing import Any
 
 from real_server import wait_until
 
-__all__ = ["ENVIRONMENT", "NODE", "SDK", "SDK_NAME", "NodeProgram", "node", "tool"]
+__all__ = [
+    "ENVIRONMENT",
+    "NODE",
+    "SDK",
+    "SDK_NAME",
+    "NodeProgram",
+    "node",
+    "run_node",
+    "tool",
+]
 
 SDK = Path(__file__).parents[2] / "clients" / "javascript"
 SDK_NAME = "ncs-javascript-sdk"
@@ -22,18 +31,34 @@ NODE = Path(sys.executable).with_name("node")
 ENVIRONMENT = {**os.environ, "PATH": f"{NODE.parent}:{os.environ['PATH']}"}
 
 
-def tool(name: str, *words: str) -> str:
+def tool(name: str, *words: str, cwd: Path = SDK) -> str:
     """Run npm or a tool of the SDK to its end, and return what it said."""
     folder = NODE.parent if name == "npm" else SDK / "node_modules" / ".bin"
     ran = subprocess.run(
         [folder / name, *words],
-        cwd=SDK,
+        cwd=cwd,
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
     )
     assert 0 == ran.returncode, ran.stdout + ran.stderr
     return ran.stdout
+
+
+async def run_node(program: Path, cwd: Path, **env: str) -> str:
+    """Run a program to its end, which has to be a good one; return what it said."""
+    process = await asyncio.create_subprocess_exec(
+        NODE,
+        program,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=cwd,
+        env={**ENVIRONMENT, **env},
+    )
+    async with asyncio.timeout(90):
+        output, _ = await process.communicate()
+    assert 0 == process.returncode, output.decode()
+    return output.decode()
 
 
 class NodeProgram:

@@ -105,6 +105,10 @@ export class NCSStream extends SessionTarget {
   readonly #waiting = new Set<() => void>();
   #begun: { resolve: () => void; reject: (error: Error) => void } | null = null;
   #ended: Error | null = null;
+  /** Whether its user has ended it; then `onMessage` is not called any more. */
+  #isStopped = false;
+  /** Until `onMessage` has been given everything. */
+  #passing: Promise<void> | null = null;
 
   /** @internal Use `NCSClient.startStreaming`. */
   constructor(core: CoreOptions, connection: ConnectionOptions, options: StreamOptions) {
@@ -149,7 +153,7 @@ export class NCSStream extends SessionTarget {
     const { signal, onMessage } = this.#options;
     onAbort(signal, () => this.#end());
     this.#connection.start();
-    if (onMessage) void this.#pass(this.subscribe(), onMessage);
+    if (onMessage) this.#passing = this.#pass(this.subscribe(), onMessage);
     return begun;
   }
 
@@ -281,6 +285,7 @@ export class NCSStream extends SessionTarget {
   }
 
   #end(): void {
+    this.#isStopped = true;
     this.#connection.perform(this.#core.stop(this.#connection.now));
   }
 
@@ -296,6 +301,7 @@ export class NCSStream extends SessionTarget {
   async #pass(subscription: Subscription, onMessage: (event: StreamEvent) => unknown) {
     try {
       for await (const event of subscription) {
+        if (this.#isStopped) break;
         await this.#call(onMessage, event);
       }
     } catch (error) {
@@ -337,7 +343,9 @@ export class NCSStream extends SessionTarget {
         this.#begun?.reject(this.#ended);
         this.#wake();
         if (news.error) void this.#call(onError, news.error);
-        void this.#call(onClose, news.error);
+        if (this.#passing && !this.#isStopped)
+          void this.#passing.then(() => this.#call(onClose, news.error)); // the last one
+        else void this.#call(onClose, news.error);
         this.dispatchEvent(new SessionEvent('close', news));
         return;
     }

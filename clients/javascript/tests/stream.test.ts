@@ -378,6 +378,39 @@ describe('messages', () => {
     expect(seen).toEqual(['begin snapshot', 'end', 'begin cluster_update', 'end']);
   });
 
+  test('get nothing more once the session was stopped, also by one of them', async () => {
+    const world = new World();
+    const seen: string[] = [];
+    const stream = await world.stream({
+      onMessage: async (event) => {
+        seen.push(event.type);
+        await stream.stop();
+      },
+      onClose: () => seen.push('closed'),
+    });
+    world.socket.hear(subscribed('s1'));
+    world.socket.hear(update('lossless', 1));
+    for (let turn = 0; turn < 6; turn += 1) await settled();
+    expect(seen).toEqual(['snapshot', 'closed']);
+  });
+
+  test('get everything that had come before they hear that the session is over', async () => {
+    const world = new World();
+    const seen: string[] = [];
+    await world.stream({
+      onMessage: async (event) => {
+        await settled();
+        seen.push(event.type);
+      },
+      onClose: (error) => seen.push(`${(error as ConnectionEndedError).closeCode}`),
+    });
+    world.socket.hear(subscribed('s1'));
+    world.socket.hear(update('lossless', 1));
+    world.socket.lose(4512, 'another');
+    for (let turn = 0; turn < 8; turn += 1) await settled();
+    expect(seen).toEqual(['snapshot', 'cluster_update', '4512']);
+  });
+
   test('that make the callback throw are told to onError, and do not end anything', async () => {
     const world = new World();
     const onError = vi.fn();

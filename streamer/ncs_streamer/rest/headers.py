@@ -11,7 +11,7 @@ from .context import REQUEST_ID, VERDICT, server_of
 __all__ = ["finish_headers", "is_preflight"]
 
 _COMPRESS_FROM_BYTES = 1000
-_METHODS = "GET, POST, PUT, PATCH, DELETE"
+_METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 _EXPOSED = (
     "X-Request-ID, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 )
@@ -27,9 +27,10 @@ _SECURITY = {
 
 
 def is_preflight(request: web.Request) -> bool:
-    """Return whether a browser asks if it may send a request."""
+    """Return whether a browser, or a page itself, asks if it may send a request."""
     return request.method == hdrs.METH_OPTIONS and (
         hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+        or hdrs.ORIGIN in request.headers  # as `fetch` does: it may not set the other
     )
 
 

@@ -1,10 +1,9 @@
 """The JavaScript SDK as it is published: built, packed, and put into a project."""
 
-import tarfile
 from pathlib import Path
 
 import pytest
-from node_program import SDK, SDK_NAME, tool
+from node_program import SDK, tool
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,13 +22,17 @@ def tarball(built: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def project(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project that has the package, its dependency, and `ws`."""
+    """Return a project into which npm has installed the package, and `ws`.
+
+    Without a network: the dependencies are packed from those of the SDK.
+    """
     folder = tmp_path_factory.mktemp("project")
-    modules = folder / "node_modules"
-    with tarfile.open(tarball) as packed:
-        packed.extractall(modules)
-    (modules / "package").rename(modules / SDK_NAME)
-    for name in ("@msgpack", "ws"):
-        (modules / name).symlink_to(SDK / "node_modules" / name)
     (folder / "package.json").write_text('{"type": "module"}')
+    others = tmp_path_factory.mktemp("dependencies")
+    for name in ("@msgpack/msgpack", "ws"):
+        tool("npm", "pack", "--ignore-scripts", "--pack-destination", str(others),
+             cwd=SDK / "node_modules" / name)  # fmt: skip
+    tarballs = map(str, (tarball, *sorted(others.iterdir())))
+    quiet = ("--offline", "--ignore-scripts", "--no-audit", "--no-fund")
+    tool("npm", "install", *quiet, *tarballs, cwd=folder)
     return folder

@@ -130,3 +130,100 @@ async def test_a_worker_keeps_a_session_of_its_own(
         ],
     )
     assert [[0, 0], [30, 30]] == centroids
+
+
+async def test_a_page_of_another_origin_may_ask_what_it_may(
+    server: ServerProcess, site: str, page: Page
+) -> None:
+    """What the guides tell to type into the console, when a page is refused."""
+    await page.goto(f"{site}/examples/page.html")
+    status = await page.evaluate(
+        """(url) => fetch(`${url}/api/v1/process_points`, {
+          method: 'OPTIONS',
+          headers: {
+            'Access-Control-Request-Method': 'POST',
+            'Access-Control-Request-Headers': 'authorization, content-type',
+          },
+        }).then((response) => response.status)""",
+        server.url,
+    )
+    assert 204 == status
+
+
+async def test_requests_go_through_from_a_page_of_another_origin(
+    server: ServerProcess, site: str, page: Page
+) -> None:
+    await page.goto(f"{site}/examples/page.html")
+    found = await page.evaluate(
+        """async ([source, baseUrl, apiKey]) => {
+          const { NCSClient } = await import(source);
+          const client = new NCSClient({ baseUrl, apiKey });
+          const result = await client.processPoints([[1, 2], [40, 50]]);
+          const health = await client.healthCheck();
+          const error = await client.processPoints([[1], [1, 2]]).catch((e) => e);
+          return [result.clusters.length, health.status, error.code, error.index];
+        }""",
+        [f"{site}/dist/ncs-client.js", server.url, token("acme-page")],
+    )
+    assert [2, "healthy", "ragged_points", 1] == found
+
+
+async def test_a_page_without_a_network_says_so_and_is_back_at_once_with_it(
+    server: ServerProcess, site: str, browser: Browser
+) -> None:
+    async with await browser.new_context() as context:
+        page = await context.new_page()
+        await page.goto(f"{site}/examples/page.html")
+        await page.evaluate(
+            """async ([source, baseUrl, apiKey]) => {
+              const { NCSClient } = await import(source);
+              const client = new NCSClient({ baseUrl, apiKey });
+              window.states = [];
+              window.stream = await client.startStreaming({ stream: 'offline' });
+              window.stream.addEventListener('state', ({ detail }) => {
+                window.states.push(detail.state);
+              });
+            }""",
+            [f"{site}/dist/ncs-client.js", server.url, token()],
+        )
+        await context.set_offline(True)
+        await page.wait_for_function("states.includes('offline')", timeout=60_000)
+        await context.set_offline(False)
+        await page.wait_for_function("states.at(-1) === 'open'", timeout=60_000)
+        accepted = await page.evaluate("stream.sendPoint([1]).then((r) => r.accepted)")
+        assert 1 == accepted
+
+
+async def test_subscriptions_of_a_hidden_page_rest_and_go_on_when_it_is_seen(
+    server: ServerProcess, site: str, page: Page
+) -> None:
+    await page.goto(f"{site}/examples/page.html")
+    await page.evaluate(
+        """async ([source, baseUrl, apiKey]) => {
+          const { NCSClient } = await import(source);
+          const client = new NCSClient({ baseUrl, apiKey });
+          const options = { stream: 'hidden', pauseWhenHidden: true };
+          window.stream = await client.startStreaming(options);
+          await stream.sendPoint([1, 2]);
+          window.events = stream.subscribe();
+          window.got = [];
+          (async () => {
+            for await (const { type } of events)
+              if (!/status|metrics/.test(type)) got.push(type); // they come any time
+          })();
+          window.look = (state) => {
+            Object.defineProperty(document, 'visibilityState',
+              { value: state, configurable: true });
+            document.dispatchEvent(new Event('visibilitychange'));
+          };
+        }""",
+        [f"{site}/dist/ncs-client.js", server.url, token()],
+    )
+    await page.wait_for_function("events.state === 'live'")
+    await page.evaluate("look('hidden')")
+    await page.wait_for_function("events.state === 'paused'")
+    await page.evaluate("stream.sendPoint([90, 80])")
+    assert ["snapshot"] == await page.evaluate("got")
+    await page.evaluate("look('visible')")
+    await page.wait_for_function("got.includes('cluster_update')")
+    assert ["snapshot", "resumed"] == await page.evaluate("got.slice(0, 2)")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from node_program import ENVIRONMENT, NODE, SDK, SDK_NAME
+from node_program import SDK, SDK_NAME, run_node
 from real_server import server_on
 
 from ncs_streamer.cli.child import ServerProcess
@@ -34,27 +33,12 @@ async def server(
         yield server
 
 
-async def run(program: Path, server: ServerProcess, cwd: Path) -> str:
-    process = await asyncio.create_subprocess_exec(
-        NODE,
-        program,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        cwd=cwd,
-        env={**ENVIRONMENT, "NCS_URL": server.url},
-    )
-    async with asyncio.timeout(60):
-        output, _ = await process.communicate()
-    assert 0 == process.returncode, output.decode()
-    return output.decode()
-
-
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 async def test_an_example_runs(
     server: ServerProcess, project: Path, example: Path
 ) -> None:
-    output = await run(project / "node_modules" / SDK_NAME / "examples" / example.name,
-                       server, project)  # fmt: skip
+    program = project / "node_modules" / SDK_NAME / "examples" / example.name
+    output = await run_node(program, project, NCS_URL=server.url)
     expected = {
         "high_volume": "10000 points are in the model",
         "push_and_follow": r"40 points in \d+ clusters\ncluster \d+: \d+ points around",
@@ -68,7 +52,7 @@ async def test_a_block_of_a_readme_runs(
 ) -> None:
     program = project / f"block{number}.js"
     program.write_text(BLOCKS[number].replace(ADDRESS, server.url))
-    assert await run(program, server, project)
+    assert await run_node(program, project)
 
 
 async def test_there_are_blocks_and_examples_to_run() -> None:

@@ -17,6 +17,7 @@ from ncs_streamer.verify.proxy import Proxy
 pytestmark = pytest.mark.integration
 
 GATEWAY = SDK / "tests" / "live" / "gateway.js"
+OTHERS = SDK / "tests" / "live" / "samples_and_presence.js"
 SLOW_READER = SDK / "tests" / "live" / "slow_reader.js"
 
 
@@ -224,3 +225,38 @@ async def test_a_slow_reader_is_told_what_it_misses_and_its_copy_is_exact_again(
         assert [True] == program.all("bare")
         assert [] == program.all("state")  # it was the same connection all the time
         assert 0 == await program.ended()
+
+
+@pytest.mark.parametrize("codec", ["json", "msgpack"])
+async def test_samples_of_points_and_presence_are_followed(
+    tmp_path: Path, codec: str
+) -> None:
+    async with (
+        server_on(tmp_path) as server,
+        node(OTHERS, NCS_URL=server.url, NCS_TOKEN=token(), NCS_CODEC=codec) as program,
+    ):
+        async with asyncio.timeout(60):
+            await program.process.wait()
+        assert 0 == await program.ended()
+    samples = program.all("sample")
+    shown = [value for sample in samples for value in sample["points"]["data"]]
+    assert {(n, -n) for n in range(6)} == {*zip(shown[::2], shown[1::2], strict=True)}
+    assert 6 == sum(sample["learned"] for sample in samples)
+    for sample in samples:
+        count = sample["learned"]
+        assert {
+            "points": ("Float32Array", [count, 2]),
+            "cluster_ids": ("Int32Array", [count]),
+            "is_outlier": ("Uint8Array", [count]),
+        }.items() <= {
+            name: (value["type"], value["shape"])
+            for name, value in sample.items()
+            if isinstance(value, dict)
+        }.items()
+    components = [sample["components"]["data"] for sample in samples
+                  if "components" in sample]  # fmt: skip
+    assert [[1, 0, 0, 0, 0, 1]] == components
+    (gateway,) = program.all("presence")[-1]["gateways"]
+    assert ("plant-7", True, 6) == (
+        gateway["producer"], gateway["is_connected"], gateway["last_seq"],
+    )  # fmt: skip

@@ -138,9 +138,13 @@ async def test_origins_can_be_set_in_every_documented_way(
     assert cors_headers(await preflight(api, FOREIGN)) == set()
 
 
-async def test_options_that_is_no_preflight_is_a_method_like_others(
-    shared: Api,
-) -> None:
+async def test_a_page_may_ask_by_itself_what_it_may(shared: Api) -> None:
     answer = await shared.call("OPTIONS", PROCESS, headers={"Origin": FRIEND})
+    assert answer.status == 204
+    assert "OPTIONS" in answer.headers["Access-Control-Allow-Methods"].split(", ")
+
+
+async def test_options_of_no_page_is_a_method_like_others(shared: Api) -> None:
+    answer = await shared.call("OPTIONS", PROCESS)
     assert answer.status == 405
     assert answer.headers["Allow"] == "POST"
