@@ -317,7 +317,7 @@ class _Trial:
         try:
             return Comparison(model, self._question.tried)
         except ValueError as error:
-            what = f"{error}; or start empty"
+            what = f"{error}, or let the shadow start empty"
             raise NcsError(Code.INVALID_PARAMETER, what, field="params") from None
 
     def _replayed(

@@ -403,9 +403,10 @@ async def test_shadow_prints_what_other_parameters_would_make_of_a_stream(
         code, out, err = await ncs(*words, NCS_API_KEY=token())
         assert 0 == code, err
         assert "stream live: the last 600 points, offsets 1 to 2\n" in out
-        heads, clusters = out.splitlines()[2], out.splitlines()[4]
-        assert ["in", "force", "max_clusters=1", "max_clusters=2"] == heads.split()[:4]
-        assert ["clusters", str(len(before)), "1"] == clusters.split()[:3]
+        rows = [line.split() for line in out.splitlines()[4:8]]
+        names = ["in", "max_clusters=1", "max_clusters=2", "streaming_iot"]
+        assert names == [row[0] for row in rows]
+        assert [str(len(before)), "1"] == [rows[0][2], rows[1][1]]
         code, out, _ = await ncs(*words, "--json", NCS_API_KEY=token())
         assert 1 == len(orjson.loads(out)["configurations"][0]["cluster_summaries"])
         assert before == await client.get_clusters("live")
