@@ -19,6 +19,7 @@ import signal
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 import paho.mqtt.client as mqtt
@@ -58,7 +59,6 @@ class Broker:
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.lost = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._messages: deque[Message] = deque()
         self._arrived = asyncio.Event()
@@ -104,13 +104,20 @@ class Broker:
 
     # Called on the thread of the session
 
-    def _connected(self, client: mqtt.Client, *about: object) -> None:
-        log.info("connected to the broker: %s", about[2])
+    def _connected(self, client: mqtt.Client, *about: Any) -> None:
+        _, _, code, _ = about
+        if code.is_failure:
+            log.error("the broker refuses the connection: %s", code)
+            return
         # The broker sends again all that is not acked: what waits here would be double.
         self._loop.call_soon_threadsafe(self._messages.clear)
         client.subscribe([(topic, 1) for topic in self._args.topic])
 
-    def _subscribed(self, client: mqtt.Client, *about: object) -> None:
+    def _subscribed(self, client: mqtt.Client, *about: Any) -> None:
+        _, _, codes, _ = about
+        for topic, code in zip(self._args.topic, codes, strict=True):
+            if code.is_failure:
+                log.error("the broker refuses %s: %s", topic, code)
         print("subscribed", flush=True)
 
     def _received(

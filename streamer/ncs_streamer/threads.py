@@ -4,6 +4,9 @@ Start-time fair queueing (Goyal, Vin and Cheng 1996) with the time that work has
 the tenant that has been served least is next. However much one queues, another that
 comes waits for what runs already, and for nothing else. Within a tenant it is first
 come, first served.
+
+What is done in the background runs only while nothing else waits, and on half of the
+threads at most; among itself it is shared by the same rule.
 """
 
 from __future__ import annotations

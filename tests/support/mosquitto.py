@@ -37,13 +37,19 @@ class Broker:
 
 
 @contextlib.asynccontextmanager
-async def broker_on(folder: Path) -> AsyncIterator[Broker]:
-    """Run mosquitto; it keeps sessions for as long as it runs."""
+async def broker_on(folder: Path, *, strangers: bool = True) -> AsyncIterator[Broker]:
+    """Run mosquitto; it keeps sessions for as long as it runs.
+
+    Args:
+        folder: for its configuration.
+        strangers: whether it lets everybody in.
+    """
     program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
     assert program, "mosquitto is missing: sudo apt-get install mosquitto"
     port, config = free_port(), folder / "mosquitto.conf"
     config.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+        f"listener {port} 127.0.0.1\nallow_anonymous {str(strangers).lower()}\n"
+        "persistence false\n"
         "max_queued_messages 100000\n"
     )
     process = await asyncio.create_subprocess_exec(

@@ -146,3 +146,17 @@ async def test_the_broker_that_is_gone_for_a_while_is_found_again(
                 await broker.publish(numbered(range(5, 10)))
                 await learned(client, 10)
     assert await in_the_journal(data) == list(range(10))
+
+
+async def test_a_broker_that_does_not_let_it_in_is_told_in_the_log(
+    tmp_path: Path,
+) -> None:
+    async with broker_on(tmp_path, strangers=False) as broker:
+        async with server_on(tmp_path / "data") as server:
+            words = ("--broker", "127.0.0.1", "--port", str(broker.port))
+            words = (*words, "--topic", "plant/+/v")
+            program = Program("mqtt_bridge.py", *words, folder=tmp_path, url=server.url)
+            async with program as running:
+                refused = "the broker refuses the connection: Not authorized"
+                await wait_until(lambda: refused in running.log)
+                assert await running.stop() == 0
