@@ -6,32 +6,40 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := -e ./protocol -e ./engine -e ./clients/python
 PROJECTS := pyproject.toml protocol/pyproject.toml engine/pyproject.toml clients/python/pyproject.toml
 JAVASCRIPT := clients/javascript
+DASHBOARD := clients/dashboard
+PAGE := streamer/ncs_streamer/web/index.html
+PAGE_SOURCES := $(shell find $(DASHBOARD) $(JAVASCRIPT)/src -type f -not -path '*/node_modules/*')
+WITH_NODE := PATH="$(abspath $(BIN)):$$PATH"
 # Not with --prefix, which moves the place of the machine's own settings of npm too.
-NPM := cd $(JAVASCRIPT) && PATH="$(abspath $(BIN)):$$PATH" npm --silent
+NPM := cd $(JAVASCRIPT) && $(WITH_NODE) npm --silent
+PAGE_NPM := cd $(DASHBOARD) && $(WITH_NODE) npm --silent
 KILLS ?= 200
 CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo test check chaos conformance bench bench-quality bench-engine bench-peers check-river generate javascript pictures format clean
+.PHONY: help demo test check chaos conformance bench bench-quality bench-engine bench-peers check-river generate javascript page pictures format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/.installed ## Run server, gateways, page and live table; Ctrl-C stops all
+demo: $(VENV)/.installed ## Run server, gateways, dashboard and live table; Ctrl-C stops all
+	@$(MAKE) --no-print-directory page || echo "the demo goes on without the dashboard" >&2
 	@$(BIN)/ncs demo
 
 test: check ## Run everything: lint, types, import laws, documents, all tests
 	$(NPM) test
+	$(PAGE_NPM) test
 	$(BIN)/python -m pytest
 	NCS_ENGINE_KERNEL=numpy $(BIN)/python -m pytest tests/engine
 
-check: $(VENV)/.installed-tests $(JAVASCRIPT)/node_modules/.installed ## Lint, types, import laws, generated documents
+check: $(VENV)/.installed-tests $(JAVASCRIPT)/node_modules/.installed $(PAGE) ## Lint, types, import laws, generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(NPM) run check
+	$(PAGE_NPM) run check
 
 conformance: $(VENV)/.installed-tests javascript ## Hold both SDKs to clients/conformance, and print the table
 	$(BIN)/python clients/conformance
@@ -64,17 +72,21 @@ generate: $(VENV)/.installed-tests ## Write the generated parts of the documents
 javascript: $(JAVASCRIPT)/node_modules/.installed ## Build the JavaScript SDK: clients/javascript/dist
 	$(NPM) run build
 
+page: $(PAGE) ## Build the dashboard, as the server gives it
+
 pictures: $(VENV)/.installed ## Draw the pictures of docs/algorithm.md
 	$(BIN)/python docs/pictures.py
 
-format: $(VENV)/.installed-tests $(JAVASCRIPT)/node_modules/.installed ## Format the code
+format: $(VENV)/.installed-tests $(JAVASCRIPT)/node_modules/.installed $(PAGE) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(NPM) run format
+	$(PAGE_NPM) run format
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/dist
+	rm -rf $(DASHBOARD)/node_modules $(dir $(PAGE))
 
 $(VENV)/.made:
 	@sh deploy/setup/venv.sh $(VENV)
@@ -106,4 +118,9 @@ $(JAVASCRIPT)/node_modules/.installed: $(VENV)/.installed-tests $(JAVASCRIPT)/pa
 	@sh deploy/setup/node.sh $(BIN)
 	@echo "installing the tools of the JavaScript SDK"
 	@$(NPM) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(PAGE): $(PAGE_SOURCES) deploy/setup/page.sh | $(VENV)/.installed
+	@test -x $(BIN)/npm || sh deploy/setup/node.sh $(BIN)
+	@$(WITH_NODE) sh deploy/setup/page.sh
 	@touch $@

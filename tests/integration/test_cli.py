@@ -344,7 +344,7 @@ async def test_the_demo_ends_when_its_server_does(tmp_path: Path) -> None:
     demo = await start("demo", "--port", "0", cwd=tmp_path)
     assert demo.stdout is not None
     async with asyncio.timeout(60):
-        while b"Live page" not in await demo.stdout.readline():
+        while b"Dashboard" not in await demo.stdout.readline():
             pass
         children_of(demo)[0].kill()
         _, err = await demo.communicate()

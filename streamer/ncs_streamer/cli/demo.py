@@ -193,7 +193,7 @@ class _Board:
 async def _draw(boards: dict[str, _Board], link: str, log: Path) -> None:
     """Keep a table on a terminal; elsewhere print a line now and then."""
     console = Console()
-    console.print(f"\n  Live page:  [link={link}]{link}[/link]", soft_wrap=True)
+    console.print(f"\n  Dashboard:  [link={link}]{link}[/link]", soft_wrap=True)
     console.print(f"  Server log: {log}    Ctrl-C stops everything.")
     console.print(
         "  A key to push:  ncs keys create me --data-dir"

@@ -32,7 +32,7 @@ def _run(args: argparse.Namespace) -> None:
 
     def greet(port: int) -> None:
         if sys.stdout.isatty():
-            print(f"  Live page: http://{settings.listen_host}:{port}/")
+            print(f"  Dashboard: http://{settings.listen_host}:{port}/")
             if settings.environment == "development" and settings.is_loopback:
                 print("  A new development server knows the user admin, admin123.")
 

@@ -1,20 +1,23 @@
-"""The files of the live page: those, and no others."""
+"""The files of the dashboard: those, and no others."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
+import re
 from pathlib import Path
 
 import pytest
+from page_build import ASSETS, WEB, build_page
 
-import ncs_streamer
+from ncs_streamer.rest import pages
 
 from .client import Api
+from .conftest import Start
 
 pytestmark = pytest.mark.integration
 
-FOLDER = Path(ncs_streamer.__file__).parent / "web"
-FILES = {path.name: path.read_bytes() for path in FOLDER.iterdir()}
+MOST_BYTES = 120_000  # of all files together, compressed
 FOLDERS = ("/assets", "/docs/assets")
 PATHS = (
     "../app.py",
@@ -43,26 +46,86 @@ def http(path: str) -> bytes:
     return head.encode()
 
 
-async def test_the_live_page_opens_without_a_credential(api: Api) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def built() -> None:
+    build_page()
+
+
+def script() -> str:
+    """Return the name of the page's script."""
+    return next(path.name for path in ASSETS.glob("index-*.js"))
+
+
+async def test_the_page_opens_without_a_credential(api: Api) -> None:
     answer = await api.get("/", credential=None)
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/html")
 
 
+def rules_of(policy: str) -> dict[str, str]:
+    parts = (rule.strip().partition(" ") for rule in policy.split(";"))
+    return {name: value for name, _, value in parts}
+
+
 @pytest.mark.security
-async def test_the_live_page_has_a_strict_policy(api: Api) -> None:
-    policy = (await api.get("/")).headers["Content-Security-Policy"]
-    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
-    assert rules["default-src"] == "'none'"
-    assert rules["script-src"] == rules["style-src"] == "'self'"
-    assert "unsafe" not in policy
+async def test_page_and_files_have_a_strict_policy(api: Api) -> None:
+    for path in ("/", f"/assets/{script()}"):
+        policy = (await api.get(path)).headers["Content-Security-Policy"]
+        rules = rules_of(policy)
+        assert "'none'" == rules.pop("default-src")
+        assert {"'none'"} == {
+            rules.pop(name) for name in ("base-uri", "form-action", "frame-ancestors")
+        }
+        assert {"'self'"} == set(rules.values()), rules
+        assert {"script-src", "worker-src", "style-src", "connect-src"} < rules.keys()
 
 
-@pytest.mark.parametrize("name", sorted(FILES))
-async def test_a_file_of_the_page_is_given_as_it_is(api: Api, name: str) -> None:
-    answer = await api.get(f"/assets/{name}", credential=None)
-    assert answer.status == 200
-    assert answer.body == FILES[name]
+@pytest.mark.security
+async def test_only_the_page_that_is_to_be_embedded_can_be(start: Start) -> None:
+    api = await start(cors_origins="https://board.example")
+    policy = (await api.get("/?embed")).headers["Content-Security-Policy"]
+    assert "'self' https://board.example" == rules_of(policy)["frame-ancestors"]
+    policy = (await api.get("/?stream=embed")).headers["Content-Security-Policy"]
+    assert "'none'" == rules_of(policy)["frame-ancestors"]
+
+
+@pytest.mark.security
+def test_nothing_is_inline_and_no_other_place_is_named() -> None:
+    page = (WEB / "index.html").read_text()
+    assert not re.search(r"<script(?![^>]* src=)|<style| style=|\son\w+=", page)
+    for path in ASSETS.iterdir():
+        text = path.read_text()
+        assert "sourceMappingURL" not in text
+        assert not re.search(r"\beval\(|new Function\(", text)
+        found = re.findall(r"https?://[\w-]+\.[\w./]+", text)
+        assert {"http://www.w3.org/2000/svg"} >= set(found)
+
+
+def test_all_of_it_is_small() -> None:
+    files = [path for path in WEB.rglob("*") if path.is_file()]
+    assert len(files) > 3
+    assert MOST_BYTES > sum(len(gzip.compress(f.read_bytes())) for f in files)
+
+
+async def test_each_file_is_given_as_it_is_and_kept_for_ever(api: Api) -> None:
+    page = (WEB / "index.html").read_text()
+    for path in ASSETS.iterdir():
+        answer = await api.get(f"/assets/{path.name}", credential=None)
+        assert (200, path.read_bytes()) == (answer.status, answer.body)
+        assert "immutable" in answer.headers["Cache-Control"]
+        assert re.search(r"-[\w-]{8}\.\w+$", path.name), "a hash in its name"
+    assert script() in page
+    assert "no-cache" == (await api.get("/")).headers["Cache-Control"]
+
+
+async def test_a_tree_without_a_built_page_says_so(
+    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pages, "_WEB", tmp_path)
+    monkeypatch.setattr(pages, "_ASSETS", tmp_path / "assets")
+    answer = await api.get("/", credential=None)
+    assert (503, True) == (answer.status, b"make page" in answer.body)
+    assert 404 == (await api.get("/assets/index.js")).status
 
 
 @pytest.mark.security
@@ -76,7 +139,7 @@ async def test_no_other_file_can_be_had(api: Api, folder: str, path: str) -> Non
 
 
 async def test_what_the_caller_has_already_is_not_sent_again(api: Api) -> None:
-    for path in ("/", "/assets/app.js"):
+    for path in ("/", f"/assets/{script()}"):
         first = await api.get(path, credential=None)
         tag = first.headers["ETag"]
         for known in (tag, f"W/{tag}", f'"other", {tag}'):
@@ -89,8 +152,9 @@ async def test_what_the_caller_has_already_is_not_sent_again(api: Api) -> None:
 
 async def test_a_connection_stays_usable_after_a_304(api: Api) -> None:
     # Compressed and not modified: a body here would be taken for the next response.
-    tag = (await api.get("/assets/axis.js")).headers["ETag"]
-    head = "GET /assets/axis.js HTTP/1.1\r\nHost: here\r\nAccept-Encoding: gzip\r\n"
+    path = f"/assets/{script()}"
+    tag = (await api.get(path)).headers["ETag"]
+    head = f"GET {path} HTTP/1.1\r\nHost: here\r\nAccept-Encoding: gzip\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
     for _ in range(3):
         writer.write(f"{head}If-None-Match: {tag}\r\n\r\n".encode())

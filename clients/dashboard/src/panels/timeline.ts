@@ -1,0 +1,238 @@
+/**
+ * What happened, when: a lane for births, splits, merges, deaths and drift, with the times of
+ * which nothing is known. It is also the handle with which one goes back in time.
+ */
+
+import { colourOf } from '../model/looks';
+import type { Gap } from '../model/series';
+import { byId } from '../ui/dom';
+import { clock } from '../ui/format';
+import type { Happening } from '../worker/bridge';
+
+export interface TimelineShown {
+  readonly happenings: readonly Happening[];
+  readonly gaps: readonly Gap[];
+  readonly source: string | null;
+  readonly from: number;
+  readonly to: number;
+  /** The moment that is shown; null for now. */
+  readonly at: number | null;
+  /** Since when there is something to go back to. */
+  readonly since: number;
+}
+
+const LANES = ['created', 'split', 'merged', 'removed', 'drift'] as const;
+const NAMES = ['born', 'split', 'merged', 'gone', 'drift'] as const;
+const LEFT = 76;
+const RIGHT = 10;
+const BOTTOM = 18;
+const STEP_S = 5;
+const LATEST_S = 1; // as near to now is now
+
+export class Timeline {
+  readonly #element = byId('scrub');
+  readonly #canvas = this.#element.querySelector('canvas')!;
+  #shown: TimelineShown | null = null;
+
+  /** `went` is called with a moment, or null for now. */
+  constructor(readonly went: (at: number | null) => void) {
+    const element = this.#element;
+    const go = (event: PointerEvent) => {
+      const shown = this.#shown;
+      if (!shown) return;
+      const box = element.getBoundingClientRect();
+      const share = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT);
+      this.#go(shown.from + share * (shown.to - shown.from));
+    };
+    element.addEventListener('pointerdown', (event) => {
+      element.setPointerCapture(event.pointerId);
+      go(event);
+    });
+    element.addEventListener('pointermove', (event) => {
+      if (event.buttons) go(event);
+    });
+    element.addEventListener('keydown', (event) => this.#key(event));
+  }
+
+  show(shown: TimelineShown): void {
+    this.#shown = shown;
+    const { from, to, at, since } = shown;
+    const element = this.#element;
+    element.setAttribute('aria-valuemin', String(Math.round(Math.max(from, since))));
+    element.setAttribute('aria-valuemax', String(Math.round(to)));
+    element.setAttribute('aria-valuenow', String(Math.round(at ?? to)));
+    element.setAttribute('aria-valuetext', at === null ? 'now' : clock(at));
+    this.#draw(shown);
+  }
+
+  /** Go so many seconds from the moment that is shown. */
+  step(seconds: number): void {
+    const shown = this.#shown;
+    if (shown) this.#go((shown.at ?? shown.to) + seconds);
+  }
+
+  #go(time: number): void {
+    const { to, since } = this.#shown!;
+    this.went(time > to - LATEST_S ? null : Math.max(since, time));
+  }
+
+  #key(event: KeyboardEvent): void {
+    const far = event.shiftKey ? 6 : 1;
+    const steps: Readonly<Record<string, number>> = {
+      ArrowLeft: -STEP_S * far,
+      ArrowRight: STEP_S * far,
+      PageUp: 60,
+      PageDown: -60,
+      Home: -Infinity,
+    };
+    const step = steps[event.key];
+    if (event.key === 'End') this.went(null);
+    else if (step !== undefined) this.step(step);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  #draw({ happenings, gaps, source, from, to, at, since }: TimelineShown): void {
+    const canvas = this.#canvas;
+    const { clientWidth: width, clientHeight: height } = this.#element;
+    if (width === 0) return;
+    const pixels = Math.min(2, window.devicePixelRatio || 1);
+    const [w, h] = [Math.round(width * pixels), Math.round(height * pixels)];
+    if (canvas.width !== w) canvas.width = w;
+    if (canvas.height !== h) canvas.height = h;
+    const pen = canvas.getContext('2d')!;
+    const style = getComputedStyle(this.#element);
+    const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
+    pen.setTransform(pixels, 0, 0, pixels, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    pen.font = `11px ${style.fontFamily}`;
+    pen.textBaseline = 'middle';
+    const right = width - RIGHT;
+    const lane = (height - BOTTOM) / LANES.length;
+    const xOf = (time: number) => LEFT + ((time - from) / (to - from)) * (right - LEFT);
+    const clip = (x: number) => Math.min(right, Math.max(LEFT, x));
+
+    // Times of which nothing is known
+    pen.fillStyle = colour('void');
+    const gapsShown = [...gaps];
+    if (since > from) gapsShown.push({ from, to: since, why: '' });
+    for (const gap of gapsShown) {
+      const [a, b] = [clip(xOf(gap.from)), clip(xOf(Math.min(to, gap.to)))];
+      if (b - a < 1) continue;
+      pen.fillRect(a, 0, b - a, height - BOTTOM);
+      if (gap.why && b - a > 60) {
+        pen.fillStyle = colour('quiet');
+        pen.textAlign = 'center';
+        pen.fillText(gap.why, (a + b) / 2, (height - BOTTOM) / 2);
+        pen.fillStyle = colour('void');
+      }
+    }
+
+    // Lanes with their names and how often each happened
+    const seen = happenings.filter(
+      (h) => h.at >= from && h.at <= to && (source === null || h.source === source),
+    );
+    pen.strokeStyle = colour('grid');
+    pen.lineWidth = 1;
+    LANES.forEach((kind, k) => {
+      const y = Math.round((k + 0.5) * lane) + 0.5;
+      pen.beginPath();
+      pen.moveTo(LEFT, y);
+      pen.lineTo(right, y);
+      pen.stroke();
+      const many = seen.filter((h) => h.kind === kind).length;
+      pen.textAlign = 'left';
+      pen.fillStyle = colour('quiet');
+      pen.fillText(NAMES[k]!, 12, y);
+      pen.textAlign = 'right';
+      pen.fillStyle = many ? colour('text') : colour('quiet');
+      pen.fillText(String(many), LEFT - 10, y);
+    });
+    pen.fillStyle = colour('quiet');
+    pen.textAlign = 'center';
+    const step =
+      [15, 30, 60, 120, 300].find((s) => (to - from) / s < (right - LEFT) / 70) ?? 300;
+    for (let time = Math.ceil(from / step) * step; time < to; time += step) {
+      const x = xOf(time);
+      if (x > LEFT + 20 && x < right - 20)
+        pen.fillText(clock(time).slice(0, 5 + 3), x, height - 8);
+    }
+
+    for (const happening of seen) {
+      const k = LANES.indexOf(happening.kind as (typeof LANES)[number]);
+      if (k >= 0)
+        glyph(pen, happening, xOf(happening.at), (k + 0.5) * lane, height - BOTTOM, colour);
+    }
+
+    // The moment that is shown
+    const x = clip(at === null ? right : xOf(at));
+    pen.strokeStyle = pen.fillStyle = colour(at === null ? 'good' : 'accent');
+    pen.lineWidth = 2;
+    pen.beginPath();
+    pen.moveTo(x, 0);
+    pen.lineTo(x, height - BOTTOM);
+    pen.stroke();
+    pen.beginPath();
+    pen.moveTo(x - 5, 0);
+    pen.lineTo(x + 5, 0);
+    pen.lineTo(x, 7);
+    pen.fill();
+  }
+}
+
+/** Each kind has a shape of its own; the colour is the cluster's, or how bad it is. */
+function glyph(
+  pen: CanvasRenderingContext2D,
+  { kind, cluster, severity }: Happening,
+  x: number,
+  y: number,
+  height: number,
+  colour: (name: string) => string,
+): void {
+  pen.beginPath();
+  pen.lineWidth = 2;
+  pen.strokeStyle = pen.fillStyle =
+    kind === 'drift'
+      ? colour(severity === 'low' ? 'quiet' : severity === 'high' ? 'bad' : 'warn')
+      : colourOf(cluster);
+  switch (kind) {
+    case 'created':
+      pen.arc(x, y, 4, 0, 2 * Math.PI);
+      pen.fill();
+      break;
+    case 'split':
+      pen.moveTo(x, y - 5);
+      pen.lineTo(x + 5, y);
+      pen.lineTo(x, y + 5);
+      pen.lineTo(x - 5, y);
+      pen.closePath();
+      pen.fill();
+      break;
+    case 'merged':
+      pen.moveTo(x - 4, y - 4);
+      pen.lineTo(x + 2, y);
+      pen.lineTo(x - 4, y + 4);
+      pen.moveTo(x + 2, y);
+      pen.lineTo(x + 6, y);
+      pen.stroke();
+      break;
+    case 'removed':
+      pen.moveTo(x - 4, y - 4);
+      pen.lineTo(x + 4, y + 4);
+      pen.moveTo(x + 4, y - 4);
+      pen.lineTo(x - 4, y + 4);
+      pen.stroke();
+      break;
+    default:
+      if (severity !== 'low') {
+        pen.globalAlpha = 0.3;
+        pen.fillRect(x - 0.5, 0, 1, height);
+        pen.globalAlpha = 1;
+      }
+      pen.moveTo(x, y - 5);
+      pen.lineTo(x + 5.5, y + 4.5);
+      pen.lineTo(x - 5.5, y + 4.5);
+      pen.fill();
+  }
+}

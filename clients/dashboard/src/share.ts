@@ -1,0 +1,27 @@
+/** Says which part of the points the picture shows, and why not all. */
+
+import type { MapView } from './map/view';
+import { byId, say } from './ui/dom';
+import { compact, count } from './ui/format';
+
+export class Share {
+  readonly #line = byId('share');
+
+  show(map: MapView, _now: number): void {
+    const { drawnPoints, pace, means, ring } = map;
+    const isPart = ring.size > 0 && drawnPoints < ring.size;
+    this.#line.classList.toggle('part', isPart);
+    say(this.#line, isPart ? part(drawnPoints, ring.size, means) : whole(ring.size));
+    const frame = pace.frameMs ? ` A frame takes ${pace.frameMs.toFixed(0)} ms.` : '';
+    this.#line.title = `Points are drawn by ${map.renderer}.${frame}`;
+  }
+}
+
+const whole = (size: number): string => (size ? `${count(size)} points` : '');
+
+function part(drawn: number, size: number, means: MapView['means']): string {
+  const why = { gpu: '', software: ', drawn in software', plain: ', drawn without WebGL' }[
+    means
+  ];
+  return `shows ${compact(drawn)} of ${compact(size)} points${why}`;
+}
