@@ -234,6 +234,7 @@ class _Trial:
                 question.key,
                 question.last_points,
                 self._bounds.journal_bytes,
+                self._work.call,
             )
         if question.start == "empty":
             return await self._empty(entries)

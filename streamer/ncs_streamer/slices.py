@@ -35,8 +35,8 @@ class Slices:
         cpu_s: processor time that all of them may take.
         until: monotonic seconds after which nothing new is begun.
         clock: that `until` goes by.
-        gone: whether nobody waits any more; asked before each slice and while one waits
-            for its turn.
+        gone: whether nobody waits any more; asked before and after each slice, and
+            while one waits for its turn. What it raises ends the work, too.
 
     Attributes:
         spent_s: processor time so far.
@@ -90,18 +90,22 @@ class Slices:
 
     async def _turn(self, steps: Iterator[bool]) -> bool | None:
         """Wait for a slice; it may not come as long as others are served first."""
+        self._raise_if_gone()
         loop = asyncio.get_running_loop()
         turn = loop.run_in_executor(self._threads, self._slice, steps)
         try:
             while not turn.done():
-                if self._gone():
-                    raise ConnectionResetError("nobody waits for the answer")
                 await asyncio.wait((turn,), timeout=_ASKED_S)
+                self._raise_if_gone()
                 if not turn.done() and self._is_late:
                     raise NcsError(Code.OVERLOADED, retry_after_s=_RETRY_S)
             return turn.result()
         finally:
             turn.cancel()
+
+    def _raise_if_gone(self) -> None:
+        if self._gone():
+            raise ConnectionResetError("nobody waits for the answer")
 
     def _slice(self, steps: Iterator[bool]) -> bool | None:
         """Work some steps off; return None if there are more."""

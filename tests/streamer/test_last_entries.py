@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +35,10 @@ async def keep(store: MemoryStore, entries: list[Entry]) -> list[tuple[int, Entr
     return kept
 
 
+async def ends(store: MemoryStore, points: int, max_bytes: int) -> Any:
+    return await last_entries(store, KEY, points, max_bytes, asyncio.to_thread)
+
+
 def offsets(entries: list[tuple[int, Entry]]) -> list[int]:
     return [offset for offset, _ in entries]
 
@@ -42,7 +48,7 @@ async def test_they_are_the_fewest_batches_that_hold_so_many(
     store: MemoryStore, points: int
 ) -> None:
     kept = await keep(store, [*itertools.islice(entries_of(1), 300)])
-    found = await last_entries(store, KEY, points, NO_LIMIT)
+    found = await ends(store, points, NO_LIMIT)
     expected = len(kept)
     for first in range(len(kept), 0, -1):
         expected = first
@@ -58,7 +64,7 @@ async def test_of_a_journal_that_was_cut_there_is_what_is_left(
 ) -> None:
     await keep(store, [*itertools.islice(entries_of(1), 300)])
     await store.journal.truncate(KEY, 270)
-    found = await last_entries(store, KEY, 10**9, NO_LIMIT)
+    found = await ends(store, 10**9, NO_LIMIT)
     assert offsets(found) == list(range(271, 301))
 
 
@@ -68,19 +74,39 @@ async def test_it_ends_where_they_would_take_too_much_memory(
     row = Entry(kind="points", ingest_ns=1, points=np.zeros((1000, 4)))
     await keep(store, [row] * 40)
     size = len(encode_entry(row))
-    assert len(await last_entries(store, KEY, 10**9, 10 * size)) == 10
-    assert len(await last_entries(store, KEY, 10**9, 1)) == 1
+    assert len(await ends(store, 10**9, 10 * size)) == 10
+    assert len(await ends(store, 10**9, 1)) == 1
+
+
+async def test_large_ones_are_read_a_few_at_a_time(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Entry(kind="points", ingest_ns=1, points=np.zeros((1, 4)))
+    large = Entry(kind="points", ingest_ns=1, points=np.zeros((50_000, 4)))
+    await keep(store, [large] * 40 + [small] * 3000)
+    read, sizes = store.journal.read, list[int]()
+
+    async def noted(*args: Any) -> list[tuple[int, bytes]]:
+        found = await read(*args)
+        sizes.append(sum(len(payload) for _, payload in found))
+        return found
+
+    monkeypatch.setattr(store.journal, "read", noted)
+    found = await ends(store, 3000 + 25 * 50_000, NO_LIMIT)
+    assert offsets(found) == list(range(16, 3041))
+    assert max(sizes) <= 8 * 2**20
+    assert len(sizes) < 40
 
 
 async def test_a_stream_without_entries_has_none(store: MemoryStore) -> None:
-    assert await last_entries(store, KEY, 10, NO_LIMIT) == []
+    assert await ends(store, 10, NO_LIMIT) == []
 
 
 async def test_a_damaged_entry_is_named(store: MemoryStore) -> None:
     await keep(store, [*itertools.islice(entries_of(1), 5)])
     await store.journal.append([Append(KEY, 6, b"\x02damaged")])
     with pytest.raises(DamageError, match="offset 6") as caught:
-        await last_entries(store, KEY, 10, NO_LIMIT)
+        await ends(store, 10, NO_LIMIT)
     assert caught.value.code == "journal_entry_damaged"
 
 
@@ -96,4 +122,4 @@ async def test_a_gap_is_not_passed_over(
 
     monkeypatch.setattr(store.journal, "read", without_25)
     with pytest.raises(StoreError, match="gap"):
-        await last_entries(store, KEY, 10**9, NO_LIMIT)
+        await ends(store, 10**9, NO_LIMIT)
