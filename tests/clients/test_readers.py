@@ -161,6 +161,19 @@ def test_a_refusal_before_a_reconnect_is_left_to_that() -> None:
     assert room.asked_again()
 
 
+def test_a_reader_that_is_paused_hears_nothing_and_goes_on_where_it_was() -> None:
+    room = Room()
+    room.readers.follow(event(1))
+    assert [Unsubscribe(id="s1")] == room.readers.pause(room.reader)
+    room.readers.follow(event(2))
+    room.readers.disconnected()
+    assert [] == room.readers.requests()
+    room.readers.resume(room.reader)
+    (request,) = room.readers.requests()
+    assert isinstance(request, Subscribe) and request.since is not None
+    assert ([(1, 1)], 1) == (room.ranges(), request.since.offsets["lossless"])
+
+
 def test_a_refusal_for_good_ends_it() -> None:
     room = Room()
     request = room.asked_again()

@@ -63,9 +63,9 @@ const commands = {
     }
   },
 
-  async subscribe(options) {
+  async subscribe({ max_queue: maxQueue, ...options }) {
     try {
-      const events = stream.subscribe(options);
+      const events = stream.subscribe({ maxQueue, ...options });
       for (;;) {
         await mayRead;
         const { value: event, done } = await events.next();

@@ -109,8 +109,9 @@ class Driver:
             tell("acked", tag=tag, accepted=ack.accepted, duplicate=ack.duplicate,
                  results=told)  # fmt: skip
 
-    async def subscribe(self, **options: Any) -> None:
+    async def subscribe(self, max_queue: int, **options: Any) -> None:
         """Follow the stream, and say what comes."""
+        self.session.max_queue = max_queue
         subscription = await self.session.subscribe(self.stream, **options)
         try:
             with contextlib.suppress(StopAsyncIteration, ConnectionEndedError):

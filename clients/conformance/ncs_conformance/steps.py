@@ -63,10 +63,11 @@ class Subscribe(Step):
     """Follow the stream, and wait for the first snapshot unless `waits` is false."""
 
     options: dict[str, Any] = {}
+    max_queue: int = 1024
     waits: bool = True
 
     async def take(self, run: Run) -> None:
-        run.driver.tell("subscribe", **self.options)
+        run.driver.tell("subscribe", max_queue=self.max_queue, **self.options)
         run.follows = "events" not in self.options
         if self.waits:
             await run.driver.until(tell="event", type="snapshot")
@@ -256,6 +257,25 @@ class Revoke(Step):
             await client.revoke_key(run.key_id)
 
 
+class Reset(Step):
+    """Have the model thrown away."""
+
+    async def take(self, run: Run) -> None:
+        async with run.client() as client:
+            await client.reset_algorithm(run.stream)
+
+
+class Rival(Step):
+    """Let another program speak for a producer, until this one hears of it."""
+
+    producer: str
+
+    async def take(self, run: Run) -> None:
+        rival = run.client().stream(producer=self.producer, streams=[run.stream])
+        async with rival:
+            await run.bell.until(lambda: run.wire.closings, "the rival to be noticed")
+
+
 class Barrier(Step):
     """Wait until the SDK has taken all that was said to it, and answered.
 
@@ -349,8 +369,8 @@ class Ended(Step):
 STEPS: dict[str, type[Step]] = {
     kind.__name__.lower(): kind
     for kind in (
-        Connect, Subscribe, Send, Settled, Push, Read, Token, Revoke, Line, Refuse,
-        Frames, Release, Lost, Say, Close, Server, Barrier, Report, Wire, Attempts,
-        Waits, Agrees, Ended,
+        Connect, Subscribe, Send, Settled, Push, Read, Token, Revoke, Reset, Rival,
+        Line, Refuse, Frames, Release, Lost, Say, Close, Server, Barrier, Report,
+        Wire, Attempts, Waits, Agrees, Ended,
     )
 }  # fmt: skip

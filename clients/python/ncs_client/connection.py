@@ -111,6 +111,7 @@ class Connection:
         self._renewing: asyncio.Task[None] | None = None
         self._greeted = asyncio.Event()
         self._welcomed_at = 0.0
+        self._was_welcomed = False
         self._heard = 0  # frames
 
     # For who builds on it
@@ -217,7 +218,8 @@ class Connection:
             body = (error.response.body or b"")[:300].decode(errors="replace")
             status = error.response.status_code
             self._last_failure = f"HTTP {status}: {body}"
-            if status < 500 and status not in (408, 429):
+            # Once it was let in, a refusal is of what stands before the server now.
+            if status < 500 and status not in (408, 429) and not self._was_welcomed:
                 return ConnectionEndedError(None, self._last_failure)
             return self._unreachable()
         except (OSError, TimeoutError, EOFError, InvalidHandshake) as error:
@@ -289,6 +291,7 @@ class Connection:
                     raise
                 if isinstance(message, Welcome):
                     self._welcomed_at = time.monotonic()
+                    self._was_welcomed = True
                     self._greeted.set()
                 if isinstance(message, TokenExpiring):
                     self._renewing = asyncio.create_task(self._renew_token())

@@ -198,6 +198,16 @@ class ClientCore:
         messages = self.readers.remove(reader)
         return [] if self.welcome is None else messages
 
+    def pause(self, reader: Reader) -> Sequence[Outgoing]:
+        """Let a subscription rest on the server too; return what to send."""
+        messages = self.readers.pause(reader)
+        return [] if self.welcome is None else messages
+
+    def go_on(self, reader: Reader) -> Sequence[Outgoing]:
+        """Let a subscription that was paused go on; return what to send."""
+        self.readers.resume(reader)
+        return self.ask()
+
     def ask(self) -> Sequence[Outgoing]:
         """Return the requests for subscriptions that are due."""
         return [] if self.welcome is None else self.readers.requests()

@@ -70,7 +70,7 @@ class Reader:
         deliver: takes what it gets, in order.
         fail: takes the error that ends it.
         state: `pending` is to be asked for, `joining` was, `resting` waits to be asked
-            for again.
+            for again, `paused` until it is resumed.
         epoch: of its position; None before the first snapshot.
         told: last offset of each class that was passed on or skipped.
         gaps: times that an event was not the next one, and a snapshot was asked for.
@@ -81,7 +81,7 @@ class Reader:
     wanted: Wanted
     deliver: Callable[[Incoming], None]
     fail: Callable[[NcsClientError], None]
-    state: Literal["pending", "joining", "live", "resting"] = "pending"
+    state: Literal["pending", "joining", "live", "resting", "paused"] = "pending"
     epoch: str | None = None
     told: dict[DeliveryClass, int] = dataclasses.field(default_factory=dict)
     gaps: int = 0
@@ -173,10 +173,22 @@ class Readers:
         self._readers.remove(reader)
         return self._leave(reader)
 
+    def pause(self, reader: Reader) -> Sequence[ClientMessage]:
+        """Let one hear nothing until it is resumed; return what to send."""
+        messages = self._leave(reader)
+        reader.state = "paused"
+        return messages
+
+    def resume(self, reader: Reader) -> None:
+        """Let one go on after the last event that it was given."""
+        if reader.state == "paused":
+            reader.state = "pending"
+
     def disconnected(self) -> None:
         """All have to be asked for again."""
         for reader in self._readers:
-            reader.state = "pending"
+            if reader.state != "paused":
+                reader.state = "pending"
 
     def requests(self) -> Sequence[ClientMessage]:
         """Return the requests that have not been sent on this connection."""

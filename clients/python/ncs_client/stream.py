@@ -53,7 +53,8 @@ class StreamSession(Connection):
         on_close: called when the session is over: with the error, or with None after
             `close` and `abort`.
         max_unacknowledged: batches that may wait for their acks before `submit` blocks.
-        max_queue: events that may wait in a subscription before it fails.
+        max_queue: events that may wait in a subscription before it rests on the
+            server, until half of them are read.
         event_credit: bytes of events that may be on their way or wait in subscriptions,
             all together. Beyond it the server leaves updates out, and says so. None for
             no bound.
@@ -266,7 +267,10 @@ class StreamSession(Connection):
             self._subscriptions.discard(subscription)
             self.send_now(self.core.unsubscribe(subscription.reader))
 
+        reader = subscription.reader
         subscription.end = end
+        subscription.pause = lambda: self.send_now(self.core.pause(reader))
+        subscription.go_on = lambda: self.send_now(self.core.go_on(reader))
         subscription.claim = self._claim
         subscription.on_read = self._read_events
         self._subscriptions.add(subscription)

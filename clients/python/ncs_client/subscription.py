@@ -1,4 +1,9 @@
-"""A subscription as its user sees it: an async iterator with a bounded queue."""
+"""A subscription as its user sees it: an async iterator with a bounded queue.
+
+When the queue is full the subscription rests on the server too, and goes on after the
+last event in the queue once half of it has been read. What is read slowly is thinned
+out by the server, and nothing is lost here.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from .errors import LaggingError
 from .readers import Incoming, Reader, Wanted
 
 __all__ = ["Subscription"]
@@ -28,6 +32,8 @@ class Subscription:
         end: unsubscribes; set by the session.
         claim: returns the bytes of the frame that is being delivered, once; set by it.
         on_read: called with bytes that were read; set by it.
+        pause: lets it rest on the server; set by it.
+        go_on: ends that; set by it.
     """
 
     def __init__(self, stream: str, wanted: Wanted, max_queue: int) -> None:
@@ -36,11 +42,14 @@ class Subscription:
         self.end: Callable[[], None] = _not_begun
         self.claim: Callable[[], int] = lambda: 0
         self.on_read: Callable[[int], None] = lambda size: None
+        self.pause: Callable[[], None] = _not_begun
+        self.go_on: Callable[[], None] = _not_begun
         self._max_queue = max_queue
         self._queue: deque[tuple[Incoming, int]] = deque()
         self._arrived = asyncio.Event()
         self._error: Exception | None = None
         self._finished = False
+        self._is_full = False
 
     @property
     def gaps(self) -> int:
@@ -48,12 +57,13 @@ class Subscription:
         return self.reader.gaps
 
     def _deliver(self, message: Incoming) -> None:
-        if len(self._queue) >= self._max_queue:
-            self.fail(LaggingError(len(self._queue)))
-            self.end()
-        if self._error is None:
-            self._queue.append((message, self.claim()))
-            self._arrived.set()
+        if self._error is not None or self._finished:
+            return
+        self._queue.append((message, self.claim()))
+        self._arrived.set()
+        if len(self._queue) >= self._max_queue and not self._is_full:
+            self._is_full = True
+            self.pause()
 
     def fail(self, error: Exception) -> None:
         """Raise `error` to who iterates, once the queue is empty."""
@@ -77,6 +87,9 @@ class Subscription:
             self._arrived.clear()
             await self._arrived.wait()
         message, size = self._queue.popleft()
+        if self._is_full and 2 * len(self._queue) <= self._max_queue:
+            self._is_full = False
+            self.go_on()
         self.on_read(size)
         return message
 

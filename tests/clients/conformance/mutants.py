@@ -204,6 +204,11 @@ def keeps_the_old_copy() -> None:
     Reader.begin = once  # type: ignore[method-assign]
 
 
+def never_rests() -> None:
+    """What is not read piles up in memory."""
+    ClientCore.pause = lambda self, reader: []  # type: ignore[method-assign]
+
+
 def does_not_tell_the_end() -> None:
     """What waits when the session ends waits for ever."""
     StreamSession._end = lambda self, error: None  # type: ignore[method-assign]
@@ -217,7 +222,7 @@ DEFECTS: dict[str, Callable[[], None]] = {
         comes_back_whatever_the_code, gives_up_at_any_code, waits_without_jitter,
         does_not_back_off, ignores_reconnect_after, never_probes, never_renews,
         drops_an_event, passes_gaps_on, begins_anew_at_each_connection,
-        keeps_the_old_copy, does_not_tell_the_end,
+        keeps_the_old_copy, never_rests, does_not_tell_the_end,
     )
 }  # fmt: skip
 

@@ -36,6 +36,7 @@ FINDS = [
     (PYTHON, "passes_gaps_on", "an event is lost", "snapshot"),
     (PYTHON, "begins_anew_at_each_connection", "missed events follow", "resumed"),
     (PYTHON, "keeps_the_old_copy", "history gap", "snapshot"),
+    (PYTHON, "never_rests", "a queue that is full", "unsubscribe"),
     (PYTHON, "does_not_tell_the_end", "key revoked", "ended"),
     (NODE, "sends_twice", "connect", "{2} times in the model"),
     (NODE, "comes_back_whatever_the_code", "code 4999", "it came back after 4999"),
