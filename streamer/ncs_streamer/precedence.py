@@ -18,7 +18,8 @@ __all__ = ["Precedence", "Standing"]
 
 _TIMES = 3  # doublings: who has eight times as much as another gives way to it
 _LEAST = 17  # bits: with less than 64 KB a tenant is in nobody's way
-_MOST_S = 0.1  # that tenants are held up in one go, and are not after it
+_MOST_S = 0.1  # that tenants are held up in one go, if they were not for as long
+_REST_S = 0.01  # that they are not, at least, once that is used up
 
 
 class Precedence:
@@ -70,7 +71,7 @@ class Precedence:
 
     def _rest(self) -> None:
         self._is_resting = True
-        asyncio.get_running_loop().call_later(_MOST_S, self._end_rest)
+        asyncio.get_running_loop().call_later(_REST_S, self._end_rest)
         self._let_go()
 
     def _end_rest(self) -> None:

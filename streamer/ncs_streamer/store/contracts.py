@@ -102,10 +102,11 @@ class Journal(Protocol):
     async def append(self, entries: Sequence[Append]) -> None:
         """Make the entries durable, of each stream all or none.
 
-        Offsets of a stream follow each other without a gap. When this returns, the
-        entries survive whatever the store's level of durability promises; when it
-        raises, whether they do is unknown until `tail` is asked, or until the same
-        is appended again: what is there already, byte for byte, is no error.
+        Offsets of a stream follow each other without a gap. Several calls may be on
+        their way at once, of different streams. When this returns, the entries survive
+        whatever the store's level of durability promises; when it raises, whether they
+        do is unknown until `tail` is asked, or until the same is appended again: what
+        is there already, byte for byte, is no error.
 
         Raises:
             FencedError: one of the streams belongs to another; nothing of it is kept.

@@ -224,7 +224,7 @@ class Connections:
                 else:
                     (inserts if write.rows else jobs).append(write)
             if inserts and (not jobs or passed_by < _PASS_BY):
-                passed_by += 1
+                passed_by = passed_by + 1 if jobs else 0
                 group = _next(inserts)
             elif jobs:
                 passed_by = 0
