@@ -5,11 +5,14 @@ import {
   ClusterView,
   ConnectionEndedError,
   NCSClient,
+  ProtocolError,
   RefusedError,
 } from '../../javascript/dist/index.js';
 
 const tell = (what, fields = {}) => console.log(JSON.stringify({ tell: what, ...fields }));
-const tellEnd = ({ closeCode, code = null }) => tell('ended', { close_code: closeCode, code });
+const isEnd = (error) =>
+  error instanceof ConnectionEndedError || error instanceof ProtocolError;
+const tellEnd = ({ closeCode = null, code = null }) => tell('ended', { close_code: closeCode, code });
 
 let current = '';
 let stream;
@@ -58,7 +61,7 @@ const commands = {
     } catch (error) {
       if (error instanceof RefusedError)
         tell('refused', { tag, code: error.code, index: error.index ?? null });
-      else if (error instanceof ConnectionEndedError) tell('lost', { tag });
+      else if (isEnd(error)) tell('lost', { tag });
       else throw error;
     }
   },
@@ -75,7 +78,7 @@ const commands = {
       }
     } catch (error) {
       if (error instanceof RefusedError) tell('unsubscribed', { code: error.code });
-      else if (!(error instanceof ConnectionEndedError)) throw error;
+      else if (!isEnd(error)) throw error;
     }
   },
 

@@ -88,7 +88,7 @@ def _credit(wire: Wire, stream: str) -> Iterator[str]:
         match message["type"]:
             case "welcome":
                 most[number] = message["credit"]
-            case "ack":
+            case "ack" if "credit" in message:  # else a line said it that lies
                 most[number] = max(most[number], message["credit"])
                 for seq in [s for s in flying[number] if s <= message["seq"]]:
                     del flying[number][seq]

@@ -77,9 +77,9 @@ class Run:
         """Return a client that goes past the line."""
         return self.server.client(self.tenant)
 
-    def token(self, lifetime_s: float = 3600.0) -> str:
-        """Return a fresh credential."""
-        return token_for(self.tenant, lifetime_s)
+    def token(self, lifetime_s: float = 3600.0, *scopes: str) -> str:
+        """Return a fresh credential; with all scopes, if none is named."""
+        return token_for(self.tenant, lifetime_s, *scopes)
 
     def batch(self, points: int) -> Batch:
         """Make a batch, and note it down."""

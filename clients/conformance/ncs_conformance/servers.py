@@ -26,12 +26,12 @@ _FLAGS = (
 )  # fmt: skip
 
 
-def token_for(tenant: str, lifetime_s: float = 3600.0) -> str:
-    """Return a token with all scopes; no two are the same."""
+def token_for(tenant: str, lifetime_s: float = 3600.0, *scopes: str) -> str:
+    """Return a token, with all scopes if none is named; no two are the same."""
     return TokenIssuer(_SECRET, lifetime_s).issue(
         subject="conformance",
         tenant=tenant,
-        scopes=("read", "write", "admin"),
+        scopes=scopes or ("read", "write", "admin"),
         now=time.time(),
     )
 

@@ -35,12 +35,13 @@ class Connect(Step):
     options: dict[str, Any] = {}
     token: str = ""
     lifetime_s: float = 3600.0
+    scopes: tuple[str, ...] = ()
     with_key: bool = False
     fails: dict[str, Any] | None = None
     waits: bool = True
 
     async def take(self, run: Run) -> None:
-        credential = self.token or run.token(self.lifetime_s)
+        credential = self.token or run.token(self.lifetime_s, *self.scopes)
         if self.with_key:
             async with run.client() as client:
                 key = await client.create_key(run.stream)

@@ -56,4 +56,4 @@ async def test_a_block_of_a_readme_runs(
 
 
 async def test_there_are_blocks_and_examples_to_run() -> None:
-    assert (5, 2) == (len(BLOCKS), len(EXAMPLES))
+    assert (6, 2) == (len(BLOCKS), len(EXAMPLES))
