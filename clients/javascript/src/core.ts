@@ -27,6 +27,7 @@ import type {
 } from './generated/messages.js';
 import { type Batch, errorOf, Lanes, type QueueOptions } from './lanes.js';
 import { Machine } from './machine.js';
+import { Pulse } from './pulse.js';
 import { type Reader, Readers } from './readers.js';
 import { SESSION_TABLE, type SessionState, type SessionStep } from './states.js';
 
@@ -53,7 +54,6 @@ export interface CoreOptions {
 
 const CONNECT_MS = 20_000; // for each step until the welcome
 const STEADY_MS = 5_000; // a connection that held this long was a success
-const PROBE_MS = 10_000; // for an answer, when in doubt whether the peer is there; or a heartbeat
 const CLOSING_MS = 5_000; // for the server to close what it said to reconnect
 const DRAIN_MS = 30_000; // for a server to answer what is in flight, and close
 const LONGEST_MS = 3_600_000; // whatever a draining server says
@@ -67,6 +67,7 @@ export class SessionCore {
   welcome: WelcomeMessage | null = null;
   readonly #options: CoreOptions;
   readonly #backoff: Backoff;
+  readonly #pulse = new Pulse();
   #effects: Effect[] = [];
   #token = '';
   #expiredToken: string | null = null;
@@ -74,9 +75,6 @@ export class SessionCore {
   #welcomedAt = Infinity;
   /** When the present step has to be over. */
   #due = Infinity;
-  #heardAt = 0;
-  /** When an answer to a probe has to be there. */
-  #answerDue = Infinity;
   #hideAt = Infinity;
   #reconnectAt: number | null = null;
   #isOnline = true;
@@ -99,10 +97,8 @@ export class SessionCore {
   /** When `tick` has to be called next; Infinity for never. */
   get deadline(): number {
     if (this.state === 'ended') return Infinity;
-    const isUp = this.state === 'open' || this.state === 'draining';
-    const own = isUp ? Math.min(this.#probeAt, this.#answerDue) : Infinity;
     const parts = this.state === 'open' ? [this.lanes.deadline, this.readers.deadline] : [];
-    return Math.min(this.#due, this.#hideAt, own, ...parts);
+    return Math.min(this.#due, this.#hideAt, this.#pulse.deadline, ...parts);
   }
 
   // What happens
@@ -160,8 +156,7 @@ export class SessionCore {
 
   /** A frame has arrived. */
   received(frame: unknown, now: number): Effect[] {
-    this.#heardAt = now;
-    this.#answerDue = Infinity;
+    this.#pulse.heard(now);
     try {
       const message = this.#options.codec.decode(frame);
       if (message) {
@@ -195,9 +190,9 @@ export class SessionCore {
     }
     if (this.state === 'waiting' || this.state === 'offline') {
       if (now >= this.#due) this.#again(now);
-    } else if (now >= Math.min(this.#due, this.#answerDue)) {
+    } else if (now >= Math.min(this.#due, this.#pulse.answerDue)) {
       this.#lost(null, 'no answer', now);
-    } else if (this.welcome && now >= this.#probeAt) {
+    } else if (now >= this.#pulse.askAt) {
       this.#probe(now);
     }
     this.lanes.tick(now);
@@ -212,7 +207,7 @@ export class SessionCore {
     } else if (this.state === 'offline' && isOnline) {
       this.#step('went_online');
       this.#due = now + this.#backoff.shortMs(); // a whole building comes back at once
-    } else if (this.welcome) {
+    } else {
       this.#probe(now);
     }
     return this.#done(now);
@@ -229,7 +224,7 @@ export class SessionCore {
     this.#hideAt = isVisible || !this.#options.pauseWhenHidden ? Infinity : now + HIDDEN_MS;
     if (isVisible) {
       this.readers.hide(false);
-      if (this.welcome) this.#probe(now);
+      this.#probe(now);
       if (this.state === 'waiting')
         this.#due = Math.min(this.#due, now + this.#backoff.shortMs());
     }
@@ -337,6 +332,7 @@ export class SessionCore {
     this.welcome = welcome;
     this.#wasWelcomed = true;
     this.#welcomedAt = now;
+    this.#pulse.begin(welcome.heartbeat_s, now);
     this.#due = Infinity;
     this.lanes.welcomed(welcome.resume ?? {}, welcome.credit);
     this.#step('welcomed');
@@ -365,7 +361,7 @@ export class SessionCore {
     const silent = this.welcome ? 'the connection was lost' : 'cannot connect';
     this.#lastFailure = reason || (code === null ? silent : `closed with ${code}`);
     this.welcome = null;
-    this.#answerDue = Infinity;
+    this.#pulse.end();
     this.readers.disconnected();
     if (code !== null && closeIsFinal(code)) {
       this.#end(new ConnectionEndedError(code, reason));
@@ -402,25 +398,14 @@ export class SessionCore {
     this.#effects.push({ do: 'authorize', reason });
   }
 
-  get #probeAt(): number {
-    const asked = this.#answerDue !== Infinity;
-    return asked || !this.welcome ? Infinity : this.#heardAt + this.#heartbeatMs;
-  }
-
-  get #heartbeatMs(): number {
-    const seconds = this.welcome?.heartbeat_s ?? 0;
-    return seconds > 1 ? 1000 * seconds : 1000;
-  }
-
   /** Find out whether the peer is there. */
   #probe(now: number): void {
-    if (this.#answerDue !== Infinity) return;
-    this.#answerDue = now + Math.min(PROBE_MS, this.#heartbeatMs);
-    this.#send({ type: 'ping' });
+    if (this.#pulse.asks(now)) this.#send({ type: 'ping' });
   }
 
   #end(error: NCSError | null): void {
     this.welcome = null;
+    this.#pulse.end();
     this.#step('end');
     this.#ended = error ?? new ConnectionEndedError(1000, 'the session was stopped');
     this.lanes.fail(this.#ended);
