@@ -96,9 +96,20 @@ class RedisServer:
     def run(self, *args: Any, **more: Any) -> Any:
         """Run one command, on a connection of its own."""
         with redis.Redis(
-            port=self.port, socket_timeout=10, protocol=2, **self._tls, **more
+            "127.0.0.1",
+            self.port,
+            socket_timeout=10,
+            protocol=2,
+            **self._tls,
+            **more,
         ) as client:
             return client.execute_command(*args)
+
+    def copies(self) -> list[int]:
+        """Return on how many disks a write of now is: its own, and of replicas."""
+        with redis.Redis("127.0.0.1", self.port, protocol=2) as client:
+            client.set("copied", "")
+            return client.execute_command("WAITAOF", 1, 1, 200)
 
     def info(self, section: str, name: str) -> Any:
         return self.run("INFO", section)[name]
@@ -210,6 +221,6 @@ def redis_with_sentinels(folder: Path, program: str = REDIS) -> Iterator[Watched
 
 
 def _sees_all(sentinel: RedisServer) -> bool:
-    answer = sentinel.run("SENTINEL", "MASTERS")
-    (state,) = answer.values() if isinstance(answer, dict) else answer
-    return int(state["num-slaves"]) == 1 and int(state["num-other-sentinels"]) == 2
+    (flat,) = sentinel.run("SENTINEL", "MASTERS")
+    state = dict(zip(flat[::2], flat[1::2], strict=True))
+    return (state[b"num-slaves"], state[b"num-other-sentinels"]) == (b"1", b"2")

@@ -69,6 +69,7 @@ class RedisChannel:
         self._timeout_s = timeout_s
         self._listeners: dict[bytes, _Listener] = {}
         self._ears: dict[Primary, Ear] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
         self._parcel = _Parcel()
         self._turn = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
@@ -80,11 +81,11 @@ class RedisChannel:
 
     async def close(self) -> None:
         """End all of it."""
-        tasks = [ear.task for ear in self._ears.values()]
-        tasks += [t for t in (self._beating, self._parcel.sending) if t is not None]
+        tasks = [t for t in (self._beating, self._parcel.sending) if t is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._stopping, return_exceptions=True)
+        await asyncio.gather(*(ear.stop() for ear in self._ears.values()))
 
     # Publishing
 
@@ -180,19 +181,20 @@ class RedisChannel:
         name = self._keys.heartbeat
         beats = self._links.everywhere(lambda number: name(self._nonce, number))
         for primary in self._ears.keys() - beats.keys():
-            self._ears.pop(primary).task.cancel()
+            stopping = asyncio.create_task(self._ears.pop(primary).stop())
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
         wanted: dict[Primary, set[bytes]] = {primary: set() for primary in beats}
         for channel in self._listeners:
             with contextlib.suppress(StoreError, KeyError):
                 wanted[self._links.primary_of(channel.decode())].add(channel)
-        for primary, heartbeat in beats.items():
+        for primary, beat_name in beats.items():
+            beat, own = beat_name.encode(), wanted[primary]
             ear = self._ears.get(primary)
             if ear is None:
-                self._ears[primary] = Ear(
-                    self, primary, heartbeat.encode(), wanted[primary]
-                )
-            elif ear.wanted != wanted[primary]:
-                ear.begin_anew(wanted[primary])
+                self._ears[primary] = Ear(self, primary, beat, own)
+            elif (ear.heartbeat, ear.wanted) != (beat, own):
+                ear.begin_anew(beat, own)
 
     async def _beat(self) -> None:
         while True:

@@ -23,6 +23,7 @@ __all__ = ["Ear", "Listening"]
 
 _SILENT_S = 5.0
 _RETRY_S = 2.0
+_SWALLOWED_S = 0.5
 
 log = get_log()
 
@@ -52,7 +53,6 @@ class Ear:
     Attributes:
         wanted: names of channels.
         heard_at: when it last heard its heartbeat, monotonic.
-        task: that listens.
     """
 
     def __init__(
@@ -68,7 +68,14 @@ class Ear:
         self._channel = channel
         self._primary = primary
         self._pubsub: PubSub | None = None
-        self.task = asyncio.create_task(self._run())
+        self._task: asyncio.Task[None] | None = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        task, self._task = self._task, None
+        while task is not None and not task.done():
+            task.cancel()  # more than once: redis-py may swallow it while it connects
+            await asyncio.wait([task], timeout=_SWALLOWED_S)
 
     async def want(self, name: bytes) -> None:
         """Listen to a channel too."""
@@ -87,18 +94,21 @@ class Ear:
             with contextlib.suppress(RedisError, OSError):  # it is found by reading
                 await getattr(self._pubsub, command)(name)
 
-    def begin_anew(self, wanted: Iterable[bytes]) -> None:
+    def begin_anew(self, heartbeat: bytes, wanted: Iterable[bytes]) -> None:
         """Listen to these channels, on a new connection."""
+        self.heartbeat = heartbeat
         self.wanted = set(wanted)
-        self.task.cancel()
-        self.task = asyncio.create_task(self._run())
+        before, self._task = self._task, asyncio.create_task(self._run())
+        if before is not None:
+            before.cancel()
 
     async def _run(self) -> None:
-        while True:
+        while asyncio.current_task() is self._task:
             try:
                 async with self._primary.client.pubsub() as pubsub:
                     self._pubsub = pubsub
-                    await pubsub.ssubscribe(self.heartbeat, *self.wanted)
+                    for name in (self.heartbeat, *self.wanted):
+                        await pubsub.ssubscribe(name)  # of one slot at a time
                     self.heard_at = max(self.heard_at, time.monotonic() - _SILENT_S / 2)
                     await self._listen(pubsub)
             except (RedisError, OSError) as error:
@@ -107,12 +117,14 @@ class Ear:
                 )
             finally:
                 self._pubsub = None
+            if asyncio.current_task() is not self._task:
+                return
             # By chance: many nodes have lost the same server.
             await asyncio.sleep(random.uniform(0, _RETRY_S))  # noqa: S311 - no secret
             await self._channel.moved()
 
     async def _listen(self, pubsub: PubSub) -> None:
-        while True:
+        while asyncio.current_task() is self._task:
             message = await pubsub.get_message(timeout=_SILENT_S / 2)
             if message is not None:
                 self._take(message)

@@ -18,8 +18,7 @@ _ADVICE = {
     "MASTERDOWN": "its primary is down",
     "CLUSTERDOWN": "the cluster is down",
     "NOPERM": "the user may not do that; see docs/redis.md for what to grant",
-    "NOAUTH": "it wants a password: redis_username and redis_password",
-    "WRONGPASS": "it does not know this user or password",
+    "WRONGPASS": "it wants another user or password: redis_username, redis_password",
 }
 _OUTAGES = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError)
 _ANSWERS = (  # kinds of ConnectionError that a server has sent

@@ -45,8 +45,8 @@ class RedisJournal:
     async def append(self, entries: Sequence[Append]) -> None:
         groups = _by_stream(entries)
         todo = dict(groups)
-        await self._state.index([*todo])
         for _ in range(_TRIES):
+            await self._state.index([*todo])
             results = await self._append(todo)
             if error := error_in(results):
                 self._doubtful |= groups.keys()
@@ -95,6 +95,7 @@ class RedisJournal:
         return [*(Append(key, *entry) for entry in lost), *entries]
 
     def _note_restored(self, key: StreamKey, tail: int, count: int) -> None:
+        self._state.forget_index()  # it may be lost too
         log.warning("journal_restored", stream=key.stream, after=tail, entries=count)
         self._losses.restored += count
 

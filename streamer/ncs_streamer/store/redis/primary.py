@@ -21,6 +21,11 @@ __all__ = ["CONNECTIONS", "Copies", "Primary"]
 CONNECTIONS = 16
 """To one server at most, one of them for what is published."""
 
+_ASKED_AGAIN_MS = (2, 10, 100)
+"""A replica says what it has on disk when it is asked, which is just before it writes
+an entry, and then once a second. Each WAITAOF asks again; those that follow one that
+has seen enough are answered at once. It made 0.5 s of an append 4 ms."""
+
 
 class Copies(NamedTuple):
     """How many have to have a write on their disk before it counts; see WAITAOF."""
@@ -97,11 +102,13 @@ class Primary:
             for command in commands:
                 pipeline.execute_command(*command)
             if copies is not None:
-                pipeline.execute_command("WAITAOF", 1, *copies)
+                for timeout_ms in (*_ASKED_AGAIN_MS, copies.timeout_ms):
+                    pipeline.execute_command("WAITAOF", 1, copies.replicas, timeout_ms)
             results: list[Any] = await pipeline.execute(raise_on_error=False)
         if copies is None:
             return results
-        local, replicas = _counts(results.pop())
+        local, replicas = _counts(results[-1])
+        del results[len(commands) :]
         if local < 1 or replicas < copies.replicas:
             short = StoreError(
                 f"redis_copies: {self.place}: on {local} disk of its own and"
