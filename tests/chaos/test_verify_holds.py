@@ -13,7 +13,7 @@ import pytest
 from commands import ncs, start
 
 from ncs_streamer.verify.drive import STREAM
-from ncs_streamer.verify.faults import KINDS
+from ncs_streamer.verify.faults import KINDS, REDIS_KINDS
 from ncs_streamer.verify.run import Plan, verify
 from ncs_streamer.verify.witness import journal_of
 
@@ -34,6 +34,18 @@ async def test_every_fault_leaves_every_point_where_it_belongs() -> None:
     assert report["sent"] - report["applied"] <= report["in_doubt"]
     assert 0 < report["duplicates_refused"] <= report["offered_again"]
     assert report["events"] and report["ack_ms"]["p99"] and report["recovery_ms"]["p50"]
+
+
+@pytest.mark.timeout(330)
+async def test_a_store_in_redis_holds_too_and_with_its_redis_killed() -> None:
+    flags = ("--seconds", "3", "--kills", "2", "--producers", "3", "--json")
+    code, out, err = await ncs("verify", "--store", "redis", *flags, within_s=300.0)
+    assert 0 == code, out + err
+    report = orjson.loads(out)
+    assert set(REDIS_KINDS) == {name.split()[0] for name in report["faults"]}
+    assert report["faults"]["redis deadly"]
+    assert 0 < report["acked"] <= report["applied"] <= report["sent"]
+    assert report["sent"] - report["applied"] <= report["in_doubt"]
 
 
 async def test_a_clock_that_jumps_changes_nothing(tmp_path: Path) -> None:

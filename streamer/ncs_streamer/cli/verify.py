@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..bench.figures import machine
-from ..verify.faults import KINDS, Fault, Kind
+from ..verify.faults import KINDS, REDIS_KINDS, Fault, Kind
 from ..verify.report import Report
 from ..verify.run import Plan, verify
 from .child import StartError
@@ -69,9 +69,15 @@ def _add_flags(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--faults",
         type=_kinds,
-        default=_POSSIBLE,
-        help=f"what is done, of {','.join(_POSSIBLE)} [all]",
+        default=None,
+        help=f"what is done, of {','.join((*_POSSIBLE, 'redis'))} [all that can be]",
         metavar="KIND,...",
+    )
+    parser.add_argument(
+        "--store",
+        choices=("sqlite", "redis"),
+        default="sqlite",
+        help="`redis` starts a redis-server of its own [sqlite]",
     )
     parser.add_argument(
         "--seed", type=_count, default=None, help="of load and faults [made up]"
@@ -82,13 +88,19 @@ def _add_flags(parser: argparse._ActionsContainer) -> None:
 def _run(args: argparse.Namespace) -> int:
     """Verify, print the ledger, return 1 if a promise was not kept."""
     seed = secrets.randbelow(2**32) if args.seed is None else args.seed
+    possible = REDIS_KINDS if args.store == "redis" else _POSSIBLE
+    faults = possible if args.faults is None else args.faults
+    if unfit := [kind for kind in faults if kind not in possible]:
+        print(f"ncs: not with --store {args.store}: {unfit[0]}", file=sys.stderr)
+        return 2
     plan = Plan(
         seconds=args.seconds,
         kills=args.kills,
         producers=args.producers,
         subscribers=args.subscribers,
-        faults=args.faults,
+        faults=faults,
         seed=seed,
+        store=args.store,
     )
     print(f"ncs: seed {seed}", file=sys.stderr, flush=True)
 
@@ -148,8 +160,8 @@ def _count(text: str) -> int:
 def _kinds(text: str) -> tuple[Kind, ...]:
     kinds = tuple(text.split(","))
     for kind in kinds:
-        if kind not in _POSSIBLE:
+        if kind not in (*_POSSIBLE, "redis"):
             raise argparse.ArgumentTypeError(
-                f"{kind!r} is none of {', '.join(_POSSIBLE)}"
+                f"{kind!r} is none of {', '.join((*_POSSIBLE, 'redis'))}"
             )
     return typing.cast(tuple[Kind, ...], kinds)

@@ -10,24 +10,31 @@ import dataclasses
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
-__all__ = ["KINDS", "Fault", "Kind", "Mode", "schedule"]
+__all__ = ["KINDS", "REDIS_KINDS", "Fault", "Kind", "Mode", "schedule"]
 
-Kind = Literal["kill", "drain", "stop", "proxy", "gateway", "disk", "lock"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""`kill`: kill -9 of the server, of some again while it starts; `drain`: SIGTERM, and
+Kind = Literal["kill", "drain", "stop", "proxy", "gateway", "disk", "lock", "redis"]
+_ANYWHERE: tuple[Kind, ...] = ("kill", "drain", "stop", "proxy", "gateway")
+REDIS_KINDS: tuple[Kind, ...] = (*_ANYWHERE, "redis")
+"""Those for a store in Redis: `redis` kills it with kill -9, has it hang, or makes it
+forget its scripts."""
+KINDS: tuple[Kind, ...] = (*_ANYWHERE, "disk", "lock")
+"""Those for the embedded store:
+`kill`: kill -9 of the server, of some again while it starts; `drain`: SIGTERM, and
 a new start; `stop`: SIGSTOP and SIGCONT; `proxy`: the line delays, cuts, half-opens,
 truncates, swallows; `gateway`: kill -9 of a gateway, which goes on from its spool;
 `disk`: no write to the store's files succeeds, and in some the server is killed
 meanwhile; `lock`: another process holds the store's lock."""
 
 Mode = Literal[
-    "", "starting", "deadly", "delay", "cut", "half-open", "truncate", "blackhole"
-]
+    "", "starting", "deadly", "delay", "cut", "half-open", "truncate", "blackhole",
+    "hang", "scripts",
+]  # fmt: skip
 _MODES: dict[Kind, tuple[Mode, ...]] = {
     "kill": ("", "", "", "starting"),
     "disk": ("", "deadly"),
+    "redis": ("deadly", "hang", "scripts"),
     "proxy": ("cut", "delay", "truncate", "half-open", "blackhole"),
 }
 _LONGEST_S: dict[Kind, float] = {"lock": 6.0, "kill": 0.1}  # SQLite waits 5 s itself

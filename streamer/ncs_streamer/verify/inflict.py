@@ -17,6 +17,7 @@ from ..cli.child import ServerProcess
 from .faults import Fault
 from .gateway import GatewayProcess
 from .proxy import Proxy
+from .redis_server import RedisServer
 from .witness import hold_lock
 
 __all__ = ["Inflictor", "full_disk"]
@@ -32,6 +33,7 @@ class Inflictor:
         folder: the server's data folder.
         draw: for choices that a schedule leaves open.
         in_flight: returns how many batches wait for their acks.
+        redis: that has the store, if one has.
 
     Attributes:
         inflicted: how often, by kind and mode.
@@ -48,6 +50,7 @@ class Inflictor:
         folder: Path,
         draw: random.Random,
         in_flight: Callable[[], int],
+        redis: RedisServer | None = None,
     ) -> None:
         self.inflicted: Counter[str] = Counter()
         self.kills_under_load = 0
@@ -59,6 +62,7 @@ class Inflictor:
         self._folder = folder
         self._draw = draw
         self._in_flight = in_flight
+        self._redis = redis
 
     async def run(
         self, faults: Sequence[Fault], tell: Callable[[Fault], object]
@@ -93,6 +97,8 @@ class Inflictor:
                 await self._draw.choice(self._gateways).kill_at_work()
             case "disk":
                 await self._fill_the_disk(fault)
+            case "redis":
+                await self._trouble_redis(fault)
             case "lock":
                 await asyncio.to_thread(hold_lock, self._folder, fault.lasts_s)
 
@@ -114,6 +120,21 @@ class Inflictor:
                 await self._server.kill()
         if fault.mode == "deadly":
             await self.restart()
+
+    async def _trouble_redis(self, fault: Fault) -> None:
+        redis = self._redis
+        assert redis is not None, "only where the store is in Redis"
+        match fault.mode:
+            case "deadly":
+                await redis.kill()
+                await asyncio.sleep(fault.lasts_s)
+                await redis.start()
+            case "hang":
+                redis.pause()
+                await asyncio.sleep(fault.lasts_s)
+                redis.pause(is_over=True)
+            case "scripts":
+                await redis.forget_scripts()
 
     async def _spoil_the_line(self, fault: Fault) -> None:
         proxy = self._proxy

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from ncs_client import AsyncNCSClient
 from ncs_engine import EngineParams
@@ -27,6 +28,7 @@ from .judge import Books, Model, judge, read_books
 from .ledger import ProducerLedger, ReaderLedger, Told, Violation
 from .proxy import Proxy
 from .pushes import PushLedger, lanes_of
+from .redis_server import RedisServer
 from .report import Report, make_report
 from .witness import journal_of, keep_what_is_forgotten
 
@@ -36,6 +38,9 @@ _SECRET = "a secret for verifying alone, on a server of its own"  # noqa: S105
 _LIFETIME_S = 10 * 365 * 86400.0  # of the token: clocks may jump
 _APART = 1  # producers that are gateways, where these are to be killed
 _SPOOLS = "ncs-verify-spools-"
+_TENANT = "verify"
+_REDIS_FLAGS = ("--redis-timeout-s", "1", "--snapshot-points", "20000")
+"""The witness has to read what a snapshot lets go, also on a busy machine."""
 _CODECS = ("msgpack", "json")  # taking turns
 _FLAGS = (
     "--snapshot-points", "4000", "--history-events", "200", "--heartbeat-s", "2",
@@ -53,6 +58,7 @@ class Plan:
         subscribers: how many.
         faults: kinds.
         seed: of load and schedule.
+        store: where the server keeps everything; `redis` starts one.
         per_second: batches a second of each producer.
         batch_points: points of a batch.
         settle_s: after the last fault, until which everything has to be answered.
@@ -64,6 +70,7 @@ class Plan:
     subscribers: int
     faults: tuple[Kind, ...]
     seed: int
+    store: Literal["sqlite", "redis"] = "sqlite"
     per_second: float = 100.0
     batch_points: int = 10
     settle_s: float = 60.0
@@ -87,23 +94,38 @@ async def verify(
     Raises:
         StartError: if the server does not start, at first or after a fault.
     """
-    flags = ("--data-dir", str(folder), *_FLAGS)
+    flags: tuple[str, ...] = ("--data-dir", str(folder), *_FLAGS)
     env = {"SECRET_KEY": _SECRET}
-    async with ServerProcess(*flags, env=env, program=program) as server:
-        keep_what_is_forgotten(folder)
-        return await _Run(plan, folder, server).run(tell)
+    async with contextlib.AsyncExitStack() as stack:
+        redis = None
+        if plan.store == "redis":
+            redis = RedisServer(folder / "redis", _TENANT, STREAM)
+            await stack.enter_async_context(redis)
+            flags += ("--store", redis.url, *_REDIS_FLAGS)
+        server = ServerProcess(*flags, env=env, program=program)
+        await stack.enter_async_context(server)
+        if redis is None:
+            keep_what_is_forgotten(folder)
+        return await _Run(plan, folder, server, redis).run(tell)
 
 
 class _Run:
     """The parts of a run."""
 
-    def __init__(self, plan: Plan, folder: Path, server: ServerProcess) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        server: ServerProcess,
+        redis: RedisServer | None,
+    ) -> None:
         self._plan = plan
+        self._redis = redis
         self._folder = folder
         self._server = server
         self._token = TokenIssuer(_SECRET, _LIFETIME_S).issue(
             subject="verify",
-            tenant="verify",
+            tenant=_TENANT,
             scopes=("read", "write"),
             now=time.time(),
         )
@@ -148,6 +170,7 @@ class _Run:
                 self._folder,
                 draw,
                 lambda: sum(p.sent - p.acked for p in self._producers),
+                self._redis,
             )
             try:
                 await inflictor.run(faults, tell)
@@ -238,7 +261,11 @@ class _Run:
             text = f"SIGTERM gave the exit codes {codes}"
             self._violations.append(Violation("exit", text))
         replayed = StreamModel(STREAM, "", EngineParams())
-        entries = _applied_to(replayed, journal_of(self._folder, STREAM))
+        if self._redis is None:
+            journal = journal_of(self._folder, STREAM)
+        else:
+            journal = await self._redis.journal()
+        entries = _applied_to(replayed, journal)
         books = read_books(entries, self._names, self._batches, gateways)
         view = replayed.view()
         points = view.statistics["total_points_processed"]

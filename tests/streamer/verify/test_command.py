@@ -8,7 +8,7 @@ import pytest
 
 from ncs_streamer.cli import main
 from ncs_streamer.cli import verify as command
-from ncs_streamer.verify.faults import KINDS
+from ncs_streamer.verify.faults import KINDS, REDIS_KINDS
 from ncs_streamer.verify.ledger import Violation
 from ncs_streamer.verify.report import Report
 from ncs_streamer.verify.run import Plan
@@ -75,6 +75,21 @@ def test_a_seed_is_made_up_and_told(
     assert plans[0].seed != plans[1].seed
     assert KINDS == plans[0].faults
     assert f"seed {plans[0].seed}" in capsys.readouterr().err
+
+
+def test_redis_has_faults_of_its_own(plans: list[Plan]) -> None:
+    assert 0 == main(["verify", "--store", "redis"])
+    assert ("redis", REDIS_KINDS) == (plans[0].store, plans[0].faults)
+
+
+@pytest.mark.parametrize(
+    "flags", ["--faults redis", "--store redis --faults kill,disk"]
+)
+def test_a_fault_that_the_store_cannot_have_is_refused(
+    plans: list[Plan], flags: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (2, []) == (main(["verify", *flags.split()]), plans)
+    assert "not with --store" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])

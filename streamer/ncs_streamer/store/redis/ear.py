@@ -23,7 +23,6 @@ __all__ = ["Ear", "Listening"]
 
 _SILENT_S = 5.0
 _RETRY_S = 2.0
-_SWALLOWED_S = 0.5
 
 log = get_log()
 
@@ -68,14 +67,21 @@ class Ear:
         self._channel = channel
         self._primary = primary
         self._pubsub: PubSub | None = None
+        self._is_connecting = False
         self._task: asyncio.Task[None] | None = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Listen no more."""
+        task = self._leave()
+        if task is not None:
+            await asyncio.wait([task])
+
+    def _leave(self) -> asyncio.Task[None] | None:
+        """Have the task end. Not while it connects: redis-py would leak the socket."""
         task, self._task = self._task, None
-        while task is not None and not task.done():
-            task.cancel()  # more than once: redis-py may swallow it while it connects
-            await asyncio.wait([task], timeout=_SWALLOWED_S)
+        if task is not None and not self._is_connecting:
+            task.cancel()
+        return task
 
     async def want(self, name: bytes) -> None:
         """Listen to a channel too."""
@@ -98,30 +104,41 @@ class Ear:
         """Listen to these channels, on a new connection."""
         self.heartbeat = heartbeat
         self.wanted = set(wanted)
-        before, self._task = self._task, asyncio.create_task(self._run())
-        if before is not None:
-            before.cancel()
+        self._leave()
+        self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         while asyncio.current_task() is self._task:
             try:
                 async with self._primary.client.pubsub() as pubsub:
-                    self._pubsub = pubsub
-                    for name in (self.heartbeat, *self.wanted):
-                        await pubsub.ssubscribe(name)  # of one slot at a time
-                    self.heard_at = max(self.heard_at, time.monotonic() - _SILENT_S / 2)
-                    await self._listen(pubsub)
+                    await self._follow(pubsub)
             except (RedisError, OSError) as error:
                 log.warning(
                     "channel_broken", place=self._primary.place, error=str(error)
                 )
-            finally:
-                self._pubsub = None
             if asyncio.current_task() is not self._task:
                 return
             # By chance: many nodes have lost the same server.
             await asyncio.sleep(random.uniform(0, _RETRY_S))  # noqa: S311 - no secret
             await self._channel.moved()
+
+    async def _follow(self, pubsub: PubSub) -> None:
+        self._pubsub = pubsub
+        try:
+            await self._connect(pubsub)
+            self.heard_at = max(self.heard_at, time.monotonic() - _SILENT_S / 2)
+            await self._listen(pubsub)
+        finally:
+            if self._pubsub is pubsub:
+                self._pubsub = None
+
+    async def _connect(self, pubsub: PubSub) -> None:
+        self._is_connecting = True
+        try:
+            for name in (self.heartbeat, *self.wanted):
+                await pubsub.ssubscribe(name)  # those of one slot at a time
+        finally:
+            self._is_connecting = False
 
     async def _listen(self, pubsub: PubSub) -> None:
         while asyncio.current_task() is self._task:

@@ -24,7 +24,7 @@ CONNECTIONS = 16
 _ASKED_AGAIN_MS = (2, 10, 100)
 """A replica says what it has on disk when it is asked, which is just before it writes
 an entry, and then once a second. Each WAITAOF asks again; those that follow one that
-has seen enough are answered at once. It made 0.5 s of an append 4 ms."""
+has seen enough are answered at once. It made 76 ms of an append that took 1,014."""
 
 
 class Copies(NamedTuple):
