@@ -39,6 +39,7 @@ from .services import Services
 from .session import SessionConfig, State
 from .settings import Settings
 from .shadow import ShadowBounds, Shadows
+from .sole import SoleServer
 from .store import Store, StoreError, lock_folder
 from .stream_model import Applied
 from .streams import Streams
@@ -176,6 +177,9 @@ class Server:
         self._producers: dict[tuple[str, str], Connection] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: IO[str] | None = None
+        self._sole: SoleServer | None = None
+        if settings.store_kind == "redis":
+            self._sole = SoleServer(store.ownership, settings.data_dir)
         self.metrics.set(
             "ncs_build_info",
             1,
@@ -203,6 +207,8 @@ class Server:
             StoreError: if the store cannot be used or a stream not be recovered.
         """
         await self.store.open()
+        if self._sole is not None:
+            await self._sole.begin()
         await self._first_user()
         await self.streams.recover()
         self._tasks = [
@@ -236,6 +242,8 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown()
+        if self._sole is not None:
+            await self._sole.end()
         await self.store.close()
         if self._lock is not None:
             self._lock.close()

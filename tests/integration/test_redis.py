@@ -1,0 +1,148 @@
+"""A server whose store is in Redis, from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from real_server import Socket, client_of, server_on, token, wait_until
+from redis_servers import RedisServer
+
+from ncs_protocol import JSON
+from ncs_protocol.messages import Ack, Error, Hello, Points, Welcome
+from ncs_streamer.cli.child import ServerProcess, StartError
+
+pytestmark = pytest.mark.integration
+
+FRAME = [[float(n % 7), float(n % 5)] for n in range(1000)]
+BACKGROUND = ("info", "set", "ping", "config", "client", "hello", "command")
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
+
+
+def server_at(redis: RedisServer, folder: Path, *flags: str) -> ServerProcess:
+    more = ("--store", redis.url, "--redis-timeout-s", "1", *flags)
+    return server_on(folder, *more)
+
+
+async def send(socket: Socket, seq: int) -> Ack:
+    """Send a batch until it is acknowledged."""
+    while True:
+        await socket.send(Points(seq=seq, points=FRAME))
+        reply = await socket.receive()
+        while not isinstance(reply, Ack | Error):
+            reply = await socket.receive()
+        if isinstance(reply, Ack):
+            return reply
+
+
+async def total(server: ServerProcess) -> int:
+    async with client_of(server) as client:
+        return (await client.get_algorithm_status()).total_points_processed
+
+
+async def test_what_was_acknowledged_outlives_server_and_redis(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with server_at(redis_server, tmp_path) as server:
+        async with Socket.to(server, credential=token(), producer="gw") as socket:
+            for seq in (1, 2, 3):
+                await send(socket, seq)
+        await server.kill()
+        redis_server.kill()
+        redis_server.start()
+        await server.start()
+        assert await total(server) == 3000
+        async with Socket.to(server, credential=token(), producer="gw") as socket:
+            assert (await send(socket, 3)).duplicate
+            redis_server.kill()
+            redis_server.start()
+            await send(socket, 4)
+        assert await total(server) == 4000
+
+
+async def test_it_tells_at_which_level_it_keeps_things(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with server_at(redis_server, tmp_path) as server:
+        async with Socket.to(server, codec=JSON) as socket:
+            await socket.send(Hello(token=token()))
+            welcome = await socket.receive()
+        assert isinstance(welcome, Welcome)
+        assert welcome.durability == "redis-primary"
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"{server.url}/health") as reply:
+                parts = (await reply.json())["components"]
+        assert parts["database"] == {"status": "healthy", "type": "redis"}
+        assert parts["redis"]["status"] == "healthy"
+        assert parts["journal"]["durability"] == "redis-primary"
+
+
+async def test_while_redis_is_away_it_is_not_ready_and_refuses_with_a_code(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with server_at(redis_server, tmp_path) as server:
+        async with Socket.to(server, credential=token(), producer="gw") as socket:
+            await send(socket, 1)
+            redis_server.kill()
+            await socket.send(Points(seq=2, points=FRAME))
+            refusal = await socket.receive()
+            assert isinstance(refusal, Error)
+            assert refusal.code == "store_unavailable"
+            async with aiohttp.ClientSession() as http:
+                async with http.get(f"{server.url}/readyz") as reply:
+                    assert reply.status == 503
+            redis_server.start()
+            await send(socket, 2)
+            await wait_until(lambda: b"store_available" in b"".join(server.lines))
+        assert await total(server) == 2000
+
+
+async def test_a_frame_of_1000_points_takes_few_commands(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    frames = 30
+    async with server_at(redis_server, tmp_path) as server:
+        async with Socket.to(server, credential=token(), producer="gw") as socket:
+            await send(socket, 1)
+            redis_server.run("CONFIG", "RESETSTAT")
+            for seq in range(2, frames + 2):
+                await send(socket, seq)
+            stats = redis_server.run("INFO", "commandstats")
+    calls = {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
+    counted = {
+        name: count
+        for name, count in calls.items()
+        if name.split("|")[0] not in BACKGROUND
+    }
+    assert sum(counted.values()) <= 10 * frames, counted
+    assert counted["evalsha"] >= frames
+
+
+async def test_a_second_server_is_refused_and_takes_over_when_the_first_is_gone(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with server_at(redis_server, tmp_path / "a") as first:
+        async with Socket.to(first, credential=token(), producer="gw") as socket:
+            await send(socket, 1)
+        with pytest.raises(StartError, match="in use by another server"):
+            async with server_at(redis_server, tmp_path / "b"):
+                pass
+        await first.kill()
+        async with server_at(redis_server, tmp_path / "b") as second:
+            assert await total(second) == 1000
+
+
+async def test_a_server_does_not_start_on_a_redis_that_may_forget(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    redis_server.run("CONFIG", "SET", "appendfsync", "everysec")
+    with pytest.raises(StartError, match="CONFIG SET appendfsync always"):
+        async with server_at(redis_server, tmp_path):
+            pass
