@@ -594,6 +594,9 @@ class GatewayPresence(_Data, kw_only=True):
     """What it last said of itself."""
     reported: float | None = None
     """Epoch seconds: when."""
+    is_recalled: bool = False
+    """Whether it was not seen since the server started. Then its epoch and last seq are
+    what the model knows, `since` is that start, and the rest is not known any more."""
 
 
 class Presence(_Data, kw_only=True):

@@ -13,7 +13,7 @@ import dataclasses
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -71,6 +71,7 @@ class _Producer:
     connects: deque[float]
     since: float
     is_connected: bool = False
+    is_recalled: bool = False
     was_flapping: bool = False
     label: str | None = None
     state: GatewayState | None = None
@@ -125,6 +126,26 @@ class Roll:
         self._limit = limit
         self._tenants: dict[str, _Tenant] = {}
 
+    def recall(
+        self, key: StreamKey, marks: Mapping[str, tuple[int, int]], now: float
+    ) -> None:
+        """Take note of who had pushed to a stream before the server started.
+
+        Args:
+            key: the stream.
+            marks: by name, the epoch and the last seq that are in the model.
+            now: epoch seconds.
+        """
+        mine = self._tenants.setdefault(key.tenant, _Tenant())
+        for name, (epoch, seq) in marks.items():
+            if name not in mine.producers and len(mine.producers) >= _MOST_PRODUCERS:
+                return  # nobody here has been gone for longer than the others
+            producer = self._open(mine, name, now)
+            mark = mine.mark(key.stream, name)
+            if producer is not None and mark is not None:
+                producer.is_recalled = not producer.is_connected
+                mark.epoch, mark.seq = epoch, seq
+
     def connected(
         self,
         tenant: str,
@@ -150,6 +171,7 @@ class Roll:
         if producer is None:
             return False
         producer.is_connected, producer.since, producer.label = True, now, label
+        producer.is_recalled = False
         producer.connects.append(now)
         for stream in streams:
             mine.mark(stream, name)
@@ -277,4 +299,5 @@ class Roll:
             lag_ms=None if lag_s is None else round(1000 * lag_s, 1),
             report=producer.state,
             reported=producer.reported,
+            is_recalled=producer.is_recalled,
         )

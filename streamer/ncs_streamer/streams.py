@@ -96,6 +96,8 @@ class Streams:
             return
         stream = self._streams[key] = Stream(key, recovered.model, services)
         stream.remember(recovered)
+        marks = {name: (m.epoch, m.seq) for name, m in recovered.model.marks.items()}
+        services.roll.recall(key, marks, services.clock.now())
         if divergence := recovered.divergence:
             self.divergences[key] = divergence
             cause = "engine" if divergence.is_expected else "unexplained"

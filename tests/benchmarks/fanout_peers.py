@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import itertools
 import json
 import os
 import sys
@@ -23,28 +24,34 @@ from peers import PEERS, Load, Peer
 
 import ncs_streamer.cli  # noqa: F401 - the benches and the commands import each other
 from ncs_streamer.bench.crowd import Crowd, Tally, crowd
-from ncs_streamer.bench.stage import stage
+from ncs_streamer.bench.stage import STREAM, Stage, stage
 from ncs_streamer.door import raise_open_files
 
 _POLL_S = 0.1
 _RATIOS = {"deliveries_per_second": "ours_to_it", "per_cpu_second": "by_cpu"}
 _MOST_S = 120.0
 _CPU_TICK_S = 0.01  # processor time is told in such steps
-_EVERY_S = 0.002  # between two blocks of points: more than can be told
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ours:
-    """How our server is used: clusters of the stream, and points of a block."""
+    """How our server is used.
+
+    Attributes:
+        clusters: of the stream; a block of points touches most of them.
+        block: points of one.
+        every_s: between two blocks; None for when the one before has been told.
+    """
 
     clusters: int
     block: int
+    every_s: float | None
 
 
 OURS = {
-    "ours, 1 event a tick": Ours(10, 1),
-    "ours, 10 events a tick": Ours(10, 100),
-    "ours, 100 events a tick": Ours(100, 1000),
+    "ours, 1 event a tick": Ours(10, 1, 0.002),
+    "ours, 10 events a tick": Ours(10, 100, None),
+    "ours, 100 events a tick": Ours(100, 1000, None),
 }
 
 
@@ -90,12 +97,27 @@ async def measure_ours(name: str, ours: Ours, load: Load) -> dict[str, Any]:
     async with stage(*flags, clusters=ours.clusters, centroids=False) as on:
         await on.rest.open(load.subscribers)
         before = await Account.of(on.server, on.rest)
-        pushing = asyncio.create_task(on.push(_MOST_S, _EVERY_S, ours.block))
+        if ours.every_s is None:
+            pushing = asyncio.create_task(push_when_told(on, ours.block))
+        else:
+            pushing = asyncio.create_task(on.push(_MOST_S, ours.every_s, ours.block))
         tally = await until(on.rest, load.subscribers * load.events)
         after = await Account.of(on.server, on.rest)
         pushing.cancel()
         await asyncio.gather(pushing, return_exceptions=True)
     return row(name, tally, before, after)
+
+
+async def push_when_told(on: Stage, block: int) -> int:
+    """Push a block whenever the updates that the one before made have come."""
+    told = await on.session.subscribe(STREAM, ["cluster_update"], centroids=False)
+    for at in itertools.cycle(range(0, len(on.pool) - block, block)):
+        ack = await on.session.send(on.pool[at : at + block], stream=STREAM)
+        async for message in told:
+            cause = getattr(message, "caused_by", None)
+            if cause is not None and cause.to_seq >= ack.seq:
+                break
+    raise AssertionError("never")
 
 
 async def until(readers: Crowd, messages: int) -> Tally:

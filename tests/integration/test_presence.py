@@ -158,3 +158,23 @@ async def test_the_client_may_ask_for_presence(tmp_path: Path) -> None:
                         if isinstance(message, PresenceEvent):
                             break
                 assert message.data.subscribers == 1
+
+
+async def test_after_a_kill_it_is_known_how_far_each_gateway_was(
+    tmp_path: Path,
+) -> None:
+    server = server_on(tmp_path)
+    async with server:
+        async with Socket.to(server, credential=token(), producer="press-1") as gateway:
+            for seq in (1, 2, 3):
+                await gateway.send(Points(seq=seq, stream="plant", points=[[1.0, 2.0]]))
+                await gateway.receive()
+        await server.kill()
+        await server.start()
+        (row,) = (await shown(server, "acme", "plant")).gateways
+        assert (row.producer, row.last_seq, row.is_recalled) == ("press-1", 3, True)
+        async with Socket.to(server, credential=token(), producer="press-1") as gateway:
+            await gateway.send(Points(seq=4, stream="plant", points=[[1.0, 2.0]]))
+            await gateway.receive()
+            (row,) = (await shown(server, "acme", "plant")).gateways
+            assert (row.last_seq, row.is_recalled) == (4, False)

@@ -201,6 +201,35 @@ def test_those_in_trouble_are_listed_first_and_the_rest_is_counted() -> None:
     assert (told.producers, told.left_out) == (4, 3)
 
 
+def test_who_had_pushed_before_a_restart_is_recalled_for_a_while() -> None:
+    room = Room()
+    room.roll.recall(PLANT, {"press-1": (7, 40), "press-2": (7, 3)}, room.now)
+    row = room.row("press-1")
+    assert (row.is_recalled, row.is_connected) == (True, False)
+    assert (row.producer_epoch, row.last_seq, row.since) == (7, 40, START)
+    assert (row.connects, row.report, row.lag_ms) == (0, None, None)
+    assert room.told().producers == 0
+    room.now += 60.0
+    room.connect("press-1")
+    assert not room.row("press-1").is_recalled
+    assert room.row("press-1").last_seq == 40
+    room.now += 541.0
+    room.roll.forget_old(room.now)
+    assert [row.producer for row in room.told().gateways] == ["press-1"]
+
+
+def test_nobody_who_is_known_is_forgotten_for_who_is_recalled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_MOST_PRODUCERS", 2)
+    room = Room()
+    room.connect("there")
+    room.roll.recall(PLANT, {"a": (1, 1), "there": (1, 9), "b": (1, 2)}, room.now)
+    rows = {row.producer: row for row in room.told().gateways}
+    assert set(rows) == {"there", "a"}
+    assert rows["there"].is_connected and not rows["there"].is_recalled
+
+
 def test_who_is_not_known_is_not_made_by_what_it_sends() -> None:
     room = Room()
     room.apply("stranger", 1)

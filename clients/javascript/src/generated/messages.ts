@@ -622,6 +622,11 @@ export interface GatewayPresence {
   readonly report?: GatewayState;
   /** Epoch seconds: when. */
   readonly reported?: number;
+  /**
+   * Whether it was not seen since the server started. Then its epoch and last seq are what
+   * the model knows, `since` is that start, and the rest is not known any more.
+   */
+  readonly is_recalled?: boolean;
 }
 
 /** Who is there, on one stream. */
@@ -990,6 +995,7 @@ export const SHAPES = {
     lag_ms: 'number?',
     report: 'GatewayState?',
     reported: 'number?',
+    is_recalled: 'boolean?',
   },
   Presence: {
     subscribers: 'number',
