@@ -216,8 +216,9 @@ class Epsilon(_Option, kw_only=True):
     """How much a cluster has to change for an update of it to be sent: more than either
     of what is given here.
 
-    It is measured from what subscriptions with these options were told last. One that
-    begins in between, with a newer snapshot, may be off by up to twice as much.
+    It is measured from what subscriptions with these options were told last. When one
+    begins, the next change of each cluster is told, however small: what they have is
+    never off by more.
     """
 
     centroid: _Share | None = None

@@ -168,6 +168,9 @@ class Audience:
     def _try_to_step_in(self, subscription: Subscription) -> None:
         lanes, outbox = subscription.lanes, subscription.outlet.outbox
         if lanes is not None and outbox.is_empty and lanes.told == self.told:
+            # What it has of a cluster may be off from what the others were told last:
+            # the next change of each is told, however small, or it might be off twice.
+            self._clusters.clear()
             outbox.close(lanes)
             subscription.lanes = None
             del self._behind[subscription]

@@ -43,6 +43,8 @@ from .wire import Wire
 __all__ = ["Encoded", "Hub", "Sight", "Subscription"]
 
 _RECOVERED: tuple[DeliveryClass, ...] = ("lossless", "keyed")
+_STATES = frozenset(("algorithm_status", "presence"))
+"""Types of which the last one holds until there is another."""
 _WHOLE = Variant(frozenset(EVENT_TYPES))
 
 
@@ -87,6 +89,7 @@ class Hub:
         self._audiences: dict[tuple[Variant, Wire], Audience] = {}
         self._on_delivery = on_delivery
         self._wake = wake
+        self._states: dict[str, Encoded] = {}  # the last of each type
         self._status: AlgorithmStatus | None = None
         self._presence: Presence | None = None
 
@@ -210,6 +213,8 @@ class Hub:
     def _offer(self, encoded: Encoded, sample: Sample | None = None) -> None:
         event = encoded.event
         self.at[event.delivery] = max(self.at[event.delivery], event.last)
+        if encoded.type in _STATES:
+            self._states[encoded.type] = encoded
         for audience in self._audiences.values():
             if sample is None or audience.variant.sample == sample:
                 audience.offer(encoded)
@@ -274,6 +279,10 @@ class Hub:
         told, begin_with = at, sight if missed is None else None
         if missed is not None and request.since is not None:
             told = at | {c: request.since.offsets.get(c, 0) for c in _RECOVERED}
+            states = self._states_for(variant, wire)
+            if states:
+                told["latest"] = states[0][0].event.last - 1
+            missed += states
         subscribed = self._subscribed(subscription, told, begin_with)
         lanes = audience.add(subscription, outlet.frame(subscribed), told, mono)
         for encoded, size in missed or ():
@@ -327,6 +336,19 @@ class Hub:
             recovered=snapshot is None,
             snapshot=snapshot,
         )
+
+    def _states_for(self, variant: Variant, wire: Wire) -> list[tuple[Encoded, int]]:
+        """Return what holds now, with sizes, for a reader that has missed changes.
+
+        All of it: how far the reader was says nothing, for these offsets begin anew
+        with the server.
+        """
+        wanted = [s for s in self._states.values() if variant.wants(s.event)]
+        wanted.sort(key=lambda state: state.event.last)
+        return [
+            (state, len(state.payload(wire.codec, variant, state.event.first)))
+            for state in wanted
+        ]
 
     def _missed(
         self,

@@ -398,7 +398,12 @@ BLOCKED = 2**30
 
 def kinds(reader: Reader) -> list[str]:
     """Return what a reader was sent, by tag, `subscribed` first."""
-    return [message.__struct_config__.tag for message in reader.sent]
+    return [tag_of(message) for message in reader.sent]
+
+
+def tag_of(message: Any) -> str:
+    """Return the tag of a message."""
+    return str(message.__struct_config__.tag)
 
 
 def test_readers_in_step_are_written_the_very_same_bytes_once_a_flush() -> None:
@@ -520,6 +525,43 @@ def test_with_epsilon_a_small_change_is_left_out_and_covered_by_the_next() -> No
         stage.publish([sized(size, offset)])
     told = [(m.first, m.last, m.data.size) for m in reader.sent[1:]]
     assert told == [(1, 1, 100), (2, 4, 111), (5, 6, 130)]
+
+
+def test_who_begins_in_between_is_never_off_by_more_than_epsilon() -> None:
+    stage, options = Stage(), {"epsilon": messages.Epsilon(size=0.1)}
+    first = stage.follow(**options)
+    stage.publish([sized(100, 1)])
+    stage.publish([sized(109, 2)])
+    stage.keyed = 2
+    second = stage.follow(**options)  # with 109 in its snapshot
+    stage.publish([sized(92, 3)])  # little for the first; the second is told
+    stage.publish([sized(109, 4)])  # still little for the first, not for the second
+    for reader in (first, second):
+        told = [m.data.size for m in reader.sent if isinstance(m, Event)]
+        assert told[-1] == 109
+
+
+def test_who_comes_back_is_told_the_states_that_hold_now() -> None:
+    stage = Stage()
+    stage.create(2)
+    stage.status()
+    stage.performance()
+    stage.status(active_clusters=7)
+    stage.performance()
+    reader = stage.follow(since(2))
+    stage.flush()
+    back = reader.sent
+    assert (back[0].recovered, back[0].offsets["latest"]) == (True, 2)
+    assert [tag_of(message) for message in back] == [
+        "subscribed",
+        "algorithm_status",
+        "skip",
+    ]
+    assert (back[1].first, back[1].data.active_clusters) == (3, 7)
+    assert (back[2].delivery, back[2].from_, back[2].to) == ("latest", 4, 4)
+    other = stage.join(since(2), events=("drift_detection",))
+    assert [tag_of(message) for message in other] == ["subscribed"]
+    assert other[0].offsets["latest"] == 4
 
 
 def test_a_reader_without_credit_is_behind() -> None:

@@ -61,7 +61,8 @@ export interface Position {
 /**
  * How much a cluster has to change for an update of it to be sent: more than either of what
  * is given here. It is measured from what subscriptions with these options were told last.
- * One that begins in between, with a newer snapshot, may be off by up to twice as much.
+ * When one begins, the next change of each cluster is told, however small: what they have is
+ * never off by more.
  */
 export interface Epsilon {
   /** Distance of the centroid from where it was told last, in units of the input. */
