@@ -20,7 +20,8 @@ from ncs_client import AsyncNCSClient, RefusedError, UnreachableError
 __all__ = ["Handover", "UnfitError"]
 
 _RETRY_S = 2.0
-_UNFIT = (413, 422)  # what is wrong is in the batch; all else is not its fault
+_UNFIT = (413, 422)  # what is wrong is in the batch
+_FOR_GOOD = (400, 401, 403, 404, 405, 415)  # and here with who sends it
 
 log = logging.getLogger(__name__)
 
@@ -100,15 +101,15 @@ class Handover:
                 )
                 return
             except UnreachableError as error:
-                wait_s, why = _RETRY_S, error
+                log.warning("%s; trying again", error)
+                await asyncio.sleep(_RETRY_S)
             except RefusedError as error:
                 if error.status in _UNFIT:
                     raise UnfitError(str(error)) from error
-                if error.status not in (409, 429) and error.status < 500:
+                if error.status in _FOR_GOOD:
                     raise
-                wait_s, why = error.retry_after_s or _RETRY_S, error
-            log.warning("%s; trying again", why)
-            await asyncio.sleep(wait_s)
+                log.warning("%s; trying again", error)
+                await asyncio.sleep(error.retry_after_s or _RETRY_S)
 
     def _write_down(self, batch: dict[str, Any]) -> None:
         """Replace the file, whole or not at all, also where the power fails."""

@@ -123,7 +123,7 @@ class Broker:
     def _received(
         self, client: mqtt.Client, data: object, got: mqtt.MQTTMessage
     ) -> None:
-        message = Message(got.mid, got.topic, got.payload, got.dup)
+        message = Message(got.mid, got.topic, bytes(got.payload), got.dup)
         self._loop.call_soon_threadsafe(self._take_in, message)
 
     def _take_in(self, message: Message) -> None:
