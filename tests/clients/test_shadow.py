@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 import pytest_asyncio
-from real_server import client_of, server_on
+from real_server import server_on, token
 
 from ncs_client import AsyncNCSClient, RefusedError
 
@@ -27,7 +27,7 @@ async def client(
 ) -> AsyncIterator[AsyncNCSClient]:
     folder = tmp_path_factory.mktemp("data")
     async with server_on(folder, "--max-shadows", "1") as server:
-        async with client_of(server) as client:
+        async with AsyncNCSClient(server.url, token(), max_retries=20) as client:
             await client.process_points(POINTS, stream="live")
             yield client
 
