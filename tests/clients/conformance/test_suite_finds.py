@@ -42,7 +42,7 @@ FINDS = [
     (NODE, "comes_back_whatever_the_code", "code 4999", "it came back after 4999"),
     (NODE, "drops_an_event", "connect", "a copy equal to"),
 ]
-_WITHIN_S = 12.0  # most defects show as something that never happens
+_WITHIN_S = 20.0  # most defects show as something that never happens
 
 
 def name_of(program: tuple[str, ...], defect: str) -> str:
