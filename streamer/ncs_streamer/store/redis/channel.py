@@ -69,6 +69,7 @@ class RedisChannel:
         self._timeout_s = timeout_s
         self._listeners: dict[bytes, _Listener] = {}
         self._ears: dict[Primary, Ear] = {}
+        self._closing = asyncio.Event()
         self._stopping: set[asyncio.Task[None]] = set()
         self._parcel = _Parcel()
         self._turn = asyncio.Lock()
@@ -81,9 +82,9 @@ class RedisChannel:
 
     async def close(self) -> None:
         """End all of it."""
+        # None is cancelled: redis-py leaks a socket that is being connected then.
+        self._closing.set()
         tasks = [t for t in (self._beating, self._parcel.sending) if t is not None]
-        for task in tasks:
-            task.cancel()
         await asyncio.gather(*tasks, *self._stopping, return_exceptions=True)
         await asyncio.gather(*(ear.stop() for ear in self._ears.values()))
 
@@ -197,13 +198,15 @@ class RedisChannel:
                 ear.begin_anew(beat, own)
 
     async def _beat(self) -> None:
-        while True:
+        while not self._closing.is_set():
             if self._ears.keys() != set(self._links.primaries()):
                 self._regroup()
             beats = [ear.heartbeat.decode() for ear in self._ears.values()]
             # Whether it worked will be heard.
             await self._links.run([Call.of("SPUBLISH", beat, b"") for beat in beats])
-            await asyncio.sleep(_BEAT_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BEAT_S):
+                    await self._closing.wait()
 
 
 def _safely(call: Callable[..., None], *args: object) -> None:

@@ -67,6 +67,7 @@ class RedisStore:
         self.directory: Directory = RedisDirectory(self._links, self._keys)
         self.ownership: Ownership = RedisOwnership(self._state, options.lease_s)
         self.channel: Channel = channel
+        self._closing = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -102,8 +103,8 @@ class RedisStore:
 
     async def close(self) -> None:
         """See `Store.close`."""
-        if self._watching is not None:
-            self._watching.cancel()
+        self._closing.set()
+        if self._watching is not None:  # not cancelled, see `RedisChannel.close`
             await asyncio.gather(self._watching, return_exceptions=True)
         await self._channel.close()
         await self._links.close()
@@ -115,11 +116,13 @@ class RedisStore:
         not got it, or a flush; entries may have gone with it.
         """
         known: set[str] = set()
-        while True:
+        while not self._closing.is_set():
             with contextlib.suppress(StoreError):
                 await self._links.look()
                 known = await self._look(known)
-            await asyncio.sleep(_WATCH_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_WATCH_S):
+                    await self._closing.wait()
 
     async def _look(self, known: set[str]) -> set[str]:
         marks = self._links.everywhere(

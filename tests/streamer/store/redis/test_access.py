@@ -34,8 +34,8 @@ def store_at(url: str, **more: Any) -> RedisStore:
 
 async def use_all_of(store: RedisStore) -> None:
     """Do everything that there is to do."""
-    await store.open()
     try:
+        await store.open()
         await store.ownership.join(Node("a", "", 1))
         owner = await store.ownership.acquire(KEY, None)
         assert owner is not None
