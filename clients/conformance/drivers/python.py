@@ -96,7 +96,7 @@ class Driver:
         tell("wants")
         return self.token
 
-    async def send(self, tag: int, points: Any, results: str) -> None:
+    async def send(self, tag: int, points: Any, results: Any) -> None:
         """Send a batch, and say what became of it."""
         try:
             ack = await self.session.send(points, stream=self.stream, results=results)
