@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from commands import ncs
 from real_server import Socket, client_of, server_on, token, wait_until
 from redis_servers import RedisServer
 
@@ -146,3 +147,11 @@ async def test_a_server_does_not_start_on_a_redis_that_may_forget(
     with pytest.raises(StartError, match="CONFIG SET appendfsync always"):
         async with server_at(redis_server, tmp_path):
             pass
+
+
+@pytest.mark.parametrize("command", ["replay", "journal dump", "snapshot list"])
+async def test_what_reads_the_embedded_store_alone_says_so(command: str) -> None:
+    words = (*command.split(), "--store", "redis://127.0.0.1:1")
+    code, _, err = await ncs(*words)
+    assert code != 0
+    assert "embedded store only, not Redis" in err

@@ -33,6 +33,8 @@ def file_of(args: argparse.Namespace) -> Path:
     settings = settings_of(args).settings
     if settings.store_kind == "memory":
         raise SettingsError("the memory store ends with the server; nothing is kept")
+    if settings.store_kind == "redis":
+        raise SettingsError("this command reads the embedded store only, not Redis")
     return settings.data_dir / "ncs.db"
 
 

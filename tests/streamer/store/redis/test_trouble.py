@@ -176,6 +176,17 @@ async def test_a_primary_that_became_a_replica_is_refused(
     assert await kept(store) == [1, 2, 3, 4]
 
 
+async def test_a_primary_that_wants_replicas_takes_nothing_without(
+    server: RedisServer, store: RedisStore
+) -> None:
+    server.run("CONFIG", "SET", "min-replicas-to-write", "1")
+    with pytest.raises(StoreError, match="redis_noreplicas"):
+        await store.journal.append(entries(4, 4))
+    server.run("CONFIG", "SET", "min-replicas-to-write", "0")
+    await store.journal.append(entries(4, 4))
+    assert await kept(store) == [1, 2, 3, 4]
+
+
 async def test_a_script_of_somebody_that_does_not_end_is_told(
     server: RedisServer, store: RedisStore
 ) -> None:
