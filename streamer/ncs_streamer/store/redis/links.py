@@ -73,7 +73,8 @@ class Links:
             if len(found) == len(primaries):
                 break
             key = name(number)
-            found.setdefault(self._map.of(key), key)
+            with contextlib.suppress(StoreError):  # a slot that nobody has just now
+                found.setdefault(self._map.of(key), key)
         return found
 
     def primary_of(self, key: str) -> Primary:
