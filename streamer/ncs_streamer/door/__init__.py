@@ -1,14 +1,16 @@
 """Who may hold a socket, how many, and for how long without saying anything.
 
-`guard` stands between the listening socket and aiohttp; what it decides by is in the
-other modules, which know no socket and no clock.
+`guard` stands between a socket and aiohttp and tells the `door`; what is decided by is
+in the other modules, which know no socket and no clock.
 """
 
 from __future__ import annotations
 
+from .door import Door, DoorLimits
 from .files import raise_open_files, room_for_sockets
-from .guard import Door, DoorLimits, Guard, GuardedSite, Watched, guard_of, watched
+from .guard import Guard, Watched
 from .places import HANDSHAKES, Place, Places
+from .site import GuardedSite, guard_of, watched
 
 __all__ = [
     "HANDSHAKES",
