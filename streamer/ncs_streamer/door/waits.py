@@ -39,6 +39,11 @@ class Waits(Generic[T]):
         if self._grace_s and who in self._due:
             self._due[who] += size * self._grace_s
 
+    def postpone(self, seconds: float) -> None:
+        """Give everyone as much time more."""
+        for who in self._due:
+            self._due[who] += seconds
+
     def end(self, who: T) -> None:
         """Wait no longer, if that has begun."""
         self._due.pop(who, None)

@@ -63,3 +63,15 @@ def test_without_a_rate_bytes_win_no_time() -> None:
     waits.begin("a", 0.0)
     waits.arrived("a", 10**9)
     assert waits.due(10.0) == ["a"]
+
+
+def test_who_may_be_excused_has_as_much_time_more_and_others_have_not() -> None:
+    waits: Waits[str] = Waits(10.0)
+    waits.begin("a", 0.0)
+    waits.postpone(3.0)
+    waits.begin("b", 3.0)
+    assert waits.due(12.9) == []
+    assert waits.due(13.0) == ["a", "b"]
+    waits.begin("c", 13.0)
+    assert waits.due(22.9) == []
+    assert waits.due(23.0) == ["c"]
