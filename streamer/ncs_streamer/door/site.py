@@ -14,7 +14,7 @@ from .guard import Guard
 __all__ = ["GuardedSite", "guard_of", "watched"]
 
 _UNSENT_BYTES = 128 * 1024  # that the system keeps of a connection
-_BACKLOG = 2048  # all readers of a server that was restarted come at once
+_BACKLOG = 16_384  # or what the system has for it: all readers may come at once
 
 
 class GuardedSite(web.BaseSite):
