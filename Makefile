@@ -17,7 +17,7 @@ KILLS ?= 200
 CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo test check chaos conformance bench bench-quality bench-engine bench-peers check-river generate javascript page pictures format clean
+.PHONY: help demo cluster test check chaos conformance bench bench-quality bench-engine bench-peers check-river generate javascript page pictures format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,10 @@ help: ## Show this list
 demo: $(VENV)/.installed ## Run server, gateways, dashboard and live table; Ctrl-C stops all
 	@$(MAKE) --no-print-directory page || echo "the demo goes on without the dashboard" >&2
 	@$(BIN)/ncs demo
+
+cluster: $(VENV)/.installed ## The same with three nodes, Redis and a load balancer
+	@sh deploy/setup/system-parts.sh redis-server haproxy
+	@$(BIN)/ncs demo --nodes 3
 
 test: check ## Run everything: lint, types, import laws, documents, all tests
 	$(NPM) test
@@ -99,7 +103,7 @@ $(VENV)/.installed: $(VENV)/.made $(PROJECTS) $(KERNEL)
 	@touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	@sh deploy/setup/system-parts.sh chromium prometheus redis-server redis-sentinel mosquitto systemd
+	@sh deploy/setup/system-parts.sh chromium haproxy prometheus redis-server redis-sentinel mosquitto systemd
 	@sh deploy/setup/compiler.sh $(BIN)/python
 	@echo "installing the tools of the tests"
 	@$(PIP) $(PACKAGES) -e ".[test]"

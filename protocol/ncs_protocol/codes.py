@@ -314,6 +314,11 @@ class Code(enum.Enum):
         503, None, _S, Retry.LATER,
         "The server has as much work queued as it may; nothing was done.",
     )
+    OWNER_UNAVAILABLE = (
+        503, None, _S, Retry.LATER,
+        "The node that owns the stream cannot be reached and no other has taken over"
+        " yet; the same may be sent again, it counts once.",
+    )
     # fmt: on
 
     def __init__(

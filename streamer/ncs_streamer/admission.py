@@ -91,7 +91,7 @@ class Admission:
             return True
         mark = self.marks.get(entry.producer)
         if mark is None:
-            if len(self.marks) >= self.max_producers:
+            if len(self.marks) >= self.max_producers and not entry.is_relayed:
                 raise NcsError(Code.TOO_MANY_PRODUCERS)
             mark = Mark(entry.producer_epoch, 0)
         if entry.producer_epoch < mark.epoch:
@@ -105,7 +105,7 @@ class Admission:
             return False
         # One above it: else there is a gap, or the first frames of it are known, and
         # then they have to come one by one.
-        if entry.from_seq != last + 1:
+        if entry.from_seq != last + 1 and not entry.is_relayed:
             raise NcsError(
                 Code.SEQ_GAP,
                 f"seq {entry.from_seq} does not follow {last}; send from {last + 1} on",

@@ -177,6 +177,35 @@ class Audience:
             self._in_step[subscription] = None
             self._projection = 0
 
+    def begin_anew(
+        self,
+        epoch: str,
+        told: Mapping[DeliveryClass, int],
+        clusters: Sequence[ClusterInfo],
+        now: float,
+    ) -> None:
+        """Owe all members a snapshot: what they were told does not go on.
+
+        Args:
+            epoch: of the stream, from now on.
+            told: where they begin.
+            clusters: of the model there.
+            now: seconds that never go back.
+        """
+        self._epoch, self.told = epoch, dict(told)
+        self._lossless, self._keyed, self._slots = [], {}, {}
+        self._projection = 0
+        if self.variant.has_epsilon:
+            self._clusters = {cluster.cluster_id: cluster for cluster in clusters}
+        for subscription in self._in_step:
+            subscription.lanes = subscription.outlet.outbox.open(self, told)
+        self._behind |= self._in_step
+        self._in_step = {}
+        for subscription in list(self._behind):
+            assert subscription.lanes is not None
+            subscription.outlet.outbox.owe(subscription.lanes, now)
+            subscription.outlet.drain(now)
+
     # Events
 
     def offer(self, encoded: Encoded) -> None:

@@ -17,7 +17,7 @@ from .backlog import Backlog
 from .clock import Clock
 from .logs import get_log
 from .metrics import Metrics
-from .store.contracts import Append, Store, StoreError, StreamKey
+from .store.contracts import Append, FencedError, Store, StoreError, StreamKey
 
 __all__ = ["Committable", "Committer"]
 
@@ -161,8 +161,11 @@ class Committer:
                 for stream, own in group.items():
                     await self._append({stream: own})
                 return
-            self._too_large = max(self._too_large, _bytes_of(entries))
-            self._set_health(False, error)
+            if isinstance(error, FencedError):  # the store is well
+                self._metrics.count("ncs_fenced_appends_total")
+            else:
+                self._too_large = max(self._too_large, _bytes_of(entries))
+                self._set_health(False, error)
             for stream in group:
                 self._waiting[stream.key.tenant].pop(stream, None)
                 await stream.rejected(error)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ncs_protocol import Code, Limits, NcsError
+from ncs_protocol import Blame, Code, Limits, NcsError
 from ncs_protocol.messages import (
     AlgorithmStatus,
     Auth,
@@ -45,7 +45,7 @@ from .gathering import Arrived, Gathering
 from .link import Link
 from .logs import get_log
 from .session import Session, State
-from .store.contracts import StoreError
+from .store.contracts import StoreError, StreamKey
 from .stream_model import Applied
 from .wire import WebSocketWire
 
@@ -77,6 +77,7 @@ class Connection(Follower):
 
     Attributes:
         link: the protocol of the transport.
+        greeted_at: when it began to speak for its producer, epoch seconds.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Connection(Follower):
         self._has_credit = Flag()
         self._answered = Flag()
         self._ended = Flag()
+        self.greeted_at = 0.0
         self._reports = 0  # status requests that do
         self._acks_due = False
         self._gathering = Gathering(server.limits)
@@ -234,6 +236,8 @@ class Connection(Follower):
             match effect:
                 case Authenticate():
                     await self._authenticate(effect)
+                case Greet():
+                    await self._greet(effect)
                 case _:
                     self._perform_now([effect])
 
@@ -250,8 +254,6 @@ class Connection(Follower):
                     self._subscriptions.unfollow(id)
                 case Grant(size):
                     self._outgoing.grant(size)
-                case Greet():
-                    self._greet(effect)
                 case Report():
                     self._report(effect)
                 case Reported(producer, report):
@@ -269,7 +271,7 @@ class Connection(Follower):
                         session=self.session.id,
                         source_ip=self._peer,
                     )
-                case Authenticate():
+                case Authenticate() | Greet():
                     raise AssertionError("only a frame can ask for that")
 
     async def _authenticate(self, effect: Authenticate) -> None:
@@ -298,20 +300,21 @@ class Connection(Follower):
             return self.session.refused(request, error)
         return self.session.authenticated(request, principal)
 
-    def _greet(self, effect: Greet) -> None:
-        self.session.quota = self._server.backlog.of(self._tenant)
+    async def _greet(self, effect: Greet) -> None:
+        server, producer = self._server, effect.producer
+        self.session.quota = server.backlog.of(self._tenant)
         resume = {}
-        if effect.producer is not None:
+        if producer is not None:
             try:
                 for name in effect.streams:
-                    stream = self._server.streams.find(self._tenant, name)
-                    epoch, seq = stream.last_seq(effect.producer) if stream else (0, 0)
+                    key = StreamKey(self._tenant, name)
+                    epoch, seq = await server.streams.last_seq(key, producer)
                     resume[name] = Resume(producer_epoch=epoch, last_seq=seq)
             except NcsError as error:
                 # No answer is true: one that is too low would be sent again from there.
-                self._perform_now(self.session.end(error.code, error.detail))
+                await self._perform(self.session.end(error.code, error.detail))
                 return
-            self._server.take_over_producer(self._tenant, effect, self)
+            server.take_over_producer(self._tenant, effect, self)
         self._perform_now(self.session.greet(resume, self._server.clock.now()))
 
     def _submit(self, effect: Submit) -> None:
@@ -319,23 +322,29 @@ class Connection(Follower):
         arrived = server.clock.monotonic()
 
         def done(outcome: Applied | NcsError) -> None:
-            self._settled(ticket, arrived, outcome)
+            if isinstance(outcome, NcsError) and outcome.code.blame is Blame.CLIENT:
+                refuse(outcome)
+            else:
+                self._settled(ticket, arrived, outcome)
 
-        try:
-            if server.draining:
-                raise NcsError(Code.DRAINING)
-            stream = server.streams.open(self._tenant, effect.stream)
-            try:
-                stream.submit(effect.entry, ticket.size, done)
-            finally:
-                server.streams.discard_unused(stream)  # if it refused its first batch
-        except NcsError as error:
+        def refuse(error: NcsError) -> None:
             if len(ticket.frames) == 1:
                 self._settled(ticket, arrived, error)
                 return
             # Something is wrong with one of them, or known already.
             for one in effect.each():
                 self._submit(one)
+
+        try:
+            if server.draining:
+                raise NcsError(Code.DRAINING)
+            stream = server.streams.open(self._tenant, effect.stream)
+            try:
+                stream.submit(effect.entry, ticket.size, done, ticket.results)
+            finally:
+                server.streams.discard_unused(stream)  # if it refused its first batch
+        except NcsError as error:
+            refuse(error)
 
     def _settled(
         self, ticket: Ticket, arrived: float, outcome: Applied | NcsError
@@ -386,13 +395,16 @@ class Connection(Follower):
 
         def deliver(result: AlgorithmStatus | Exception) -> None:
             self._reports -= 1
+            if isinstance(result, NcsError):
+                self._refuse(result, effect.id)
+                return
             if isinstance(result, Exception):
                 self.fail(result)
                 return
             reply = StatusReply(id=effect.id, stream=effect.stream, data=result)
             self._outgoing.send(reply)
 
-        stream.call(stream.telling.status_of_model, deliver)
+        stream.status(deliver)
 
     def _refuse(self, error: NcsError, id: str) -> None:
         error.id = id

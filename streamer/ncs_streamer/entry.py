@@ -16,10 +16,13 @@ from ncs_protocol import EXT_NDARRAY, Block, NcsError, pack, unpack
 from .sealed import DamagedError, seal, unseal
 from .state_hash import Checkpoint
 
-__all__ = ["ENTRY_FORMAT", "Entry", "decode_entry", "encode_entry"]
+__all__ = ["ENTRY_FORMAT", "NODE", "Entry", "decode_entry", "encode_entry"]
 
 ENTRY_FORMAT = 3
 """What is written: 2 has `applied`, 3 has `first_seq`."""
+
+NODE = "@"
+"""With it begins the name under which a node sends on; see `Entry.is_relayed`."""
 
 _READABLE = (1, 2, 3)
 _AS_THEY_ARE = (np.ndarray, bytes)
@@ -68,6 +71,16 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     def count(self) -> int:
         """Number of points."""
         return 0 if self.points is None else len(self.points)
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether a node sent it on for a sender without a name, under its own.
+
+        No name of a client begins like that. The node counts through, over all its
+        senders, so that it may send again what was not answered; a batch that was
+        refused leaves a gap.
+        """
+        return self.producer is not None and self.producer.startswith(NODE)
 
     @property
     def from_seq(self) -> int:

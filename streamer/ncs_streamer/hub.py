@@ -56,6 +56,10 @@ class Sight:
     status: AlgorithmStatus
     missed: Sequence[Event] = ()
     """The keyed events after where it was, if it comes back."""
+    lossless: Sequence[Encoded] | None = None
+    """The lossless ones, where they come from another node."""
+    is_gapless: bool = True
+    """Whether what it missed is known; else only the model will do."""
 
 
 class Hub:
@@ -71,6 +75,9 @@ class Hub:
     Attributes:
         at: per class the last offset that was published.
         subscribers: how many there are.
+        tap: called with everything that is published, and for whom if it is a sample;
+            None while nobody listens on other nodes.
+        subscribers_elsewhere: how many there are on other nodes.
     """
 
     def __init__(
@@ -85,7 +92,10 @@ class Hub:
         self.epoch = epoch
         self.at: dict[DeliveryClass, int] = dict.fromkeys(DELIVERY_CLASSES, 0)
         self.subscribers = 0
+        self.subscribers_elsewhere = 0
+        self.tap: Callable[[Encoded, Sample | None], None] | None = None
         self.history = History(bounds)
+        self._bounds = bounds
         self._audiences: dict[tuple[Variant, Wire], Audience] = {}
         self._on_delivery = on_delivery
         self._wake = wake
@@ -160,9 +170,15 @@ class Hub:
         )
         return True
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody listens, here or on another node."""
+        return self.subscribers > 0 or self.tap is not None
+
     def wants(self, kind: EventType) -> bool:
-        """Return whether anybody has asked for events of that type."""
-        return any(kind in variant.types for variant, _ in self._audiences)
+        """Return whether anybody may have asked for events of that type."""
+        asked = any(kind in variant.types for variant, _ in self._audiences)
+        return asked or self.tap is not None
 
     def publish_presence(self, presence: Presence) -> bool:
         """Publish a `presence` if it has changed; return whether it was published."""
@@ -210,7 +226,75 @@ class Hub:
         )
         self._offer(Encoded(event), options)
 
+    def pass_on(self, event: Event, sample: Sample | None, now: float) -> None:
+        """Hand on what the hub of the stream's owner, another node, has published.
+
+        What is not recovered after a reconnect has numbers of this node's own: readers
+        stay while the owner changes, and every owner begins to count anew.
+
+        Args:
+            event: in the order in which it was published there.
+            sample: for whom, if it is a sample.
+            now: epoch seconds.
+        """
+        if event.delivery not in _RECOVERED:
+            event.offset = self.at[event.delivery] + 1
+            event.from_ = event.to = None
+        encoded = Encoded(event)
+        if event.delivery == "lossless":
+            self._keep(encoded, now)
+        self._offer(encoded, sample)
+
+    def go_on(
+        self,
+        epoch: str,
+        view: StreamView,
+        missed: Sequence[Event] | None,
+        now: float,
+        mono: float,
+    ) -> None:
+        """Go on where the stream is, after a time in which its owner was not heard.
+
+        Args:
+            epoch: of the stream.
+            view: of its model.
+            missed: the lossless and then the keyed events since `at`, None if they are
+                not all there, or of another epoch; then everybody begins anew.
+            now: epoch seconds.
+            mono: seconds that never go back.
+        """
+        if missed is not None:
+            for event in missed:
+                if event.last > self.at[event.delivery]:
+                    if event.times is not None:  # replayed, it was never told
+                        event.times.emitted = event.times.emitted or now
+                    self.pass_on(event, None, now)
+            return
+        self.epoch = epoch
+        self.forget_history()
+        self.at |= {"lossless": view.lossless, "keyed": view.keyed}
+        for audience in self._audiences.values():
+            audience.begin_anew(epoch, self.at, view.clusters, mono)
+
+    def forget_history(self) -> None:
+        """Forget the events of the past, to `remember` what the store has of them."""
+        self.history = History(self._bounds)
+
+    def position(self) -> Position:
+        """Return where readers of this hub are, as far as that can be recovered."""
+        offsets = {delivery: self.at[delivery] for delivery in _RECOVERED}
+        return Position(epoch=self.epoch, offsets=offsets)
+
+    def lossless_since(self, position: Position, last: int) -> list[Encoded] | None:
+        """Return the lossless events after a position, or None if some are gone."""
+        first = position.offsets.get("lossless", 0)
+        if position.epoch != self.epoch or first > last:
+            return None
+        return self.history.between(first, last)
+
     def _offer(self, encoded: Encoded, sample: Sample | None = None) -> None:
+        if self.tap is not None:
+            self.tap(encoded, sample)
         event = encoded.event
         self.at[event.delivery] = max(self.at[event.delivery], event.last)
         if encoded.type in _STATES:
@@ -373,10 +457,12 @@ class Hub:
             None if some are gone, or if they are more than may be sent at once.
         """
         ahead = any(since.offsets.get(c, 0) > at[c] for c in _RECOVERED)
-        if since.epoch != self.epoch or ahead:
+        if since.epoch != self.epoch or ahead or not sight.is_gapless:
             return None
         self.history.trim(now)
-        found = self.history.between(since.offsets.get("lossless", 0), at["lossless"])
+        found = self.lossless_since(since, at["lossless"])
+        if sight.lossless is not None:
+            found = list(sight.lossless)
         if found is None:
             return None
         for event in sight.missed:

@@ -162,6 +162,15 @@ class Outbox:
         lanes.told, lanes.given = dict(told), dict(told)
         self._append(lanes, frame, now)
 
+    def owe(self, lanes: Lanes, now: float) -> None:
+        """Owe a subscription a snapshot: what it has is of another life."""
+        self._drop_conflating(lanes)
+        if not lanes.owes_snapshot:
+            self._owing += 1
+            lanes.owes_snapshot = True
+            lanes.owed_since = now
+        lanes.is_asked = False
+
     def add(self, lanes: Lanes, encoded: Encoded, size: int, now: float) -> None:
         """Queue an event for a subscription, unless its reader has it already.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import hashlib
+import hmac
 import itertools
 import math
 import platform
 import random
 import secrets
+import socket
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +24,7 @@ from . import __version__
 from .auth import Authenticator, TokenIssuer, User, hash_password
 from .backlog import Backlog
 from .clock import Clock
+from .cluster.streams import ClusterConfig, ClusterStreams, Order
 from .committer import Committer
 from .connection import Connection
 from .door import HANDSHAKES, Door, DoorLimits, Place, Places, room_for_sockets
@@ -37,9 +41,8 @@ from .presence import FlappingLimit, Roll
 from .saving import SnapshotPolicy
 from .services import Services
 from .session import SessionConfig, State
-from .settings import Settings
+from .settings import Settings, SettingsError
 from .shadow import ShadowBounds, Shadows
-from .sole import SoleServer
 from .store import Store, StoreError, lock_folder
 from .stream_model import Applied
 from .streams import Streams
@@ -135,7 +138,14 @@ class Server:
             self.clock,
             ShadowBounds(settings.max_shadows, settings.shadow_cpu_s),
         )
-        self.streams = Streams(services, settings.engine_params, settings.max_streams)
+        streams = Streams(services, settings.engine_params, settings.max_streams)
+        self.streams: Streams | ClusterStreams = streams
+        self.cluster: ClusterStreams | None = None
+        if settings.is_clustered:
+            self.streams = self.cluster = ClusterStreams(
+                streams, cluster_config(settings), settings.max_streams
+            )
+            self.cluster.on_order = self._obey
         lifetime_s = 60 * settings.access_token_expire_minutes
         self.issuer = TokenIssuer(signing_secret(settings), lifetime_s)
         self.authenticator = Authenticator(store.directory, self.issuer)
@@ -177,9 +187,6 @@ class Server:
         self._producers: dict[tuple[str, str], Connection] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._lock: IO[str] | None = None
-        self._sole: SoleServer | None = None
-        if settings.store_kind == "redis":
-            self._sole = SoleServer(store.ownership, settings.data_dir)
         self.metrics.set(
             "ncs_build_info",
             1,
@@ -207,8 +214,6 @@ class Server:
             StoreError: if the store cannot be used or a stream not be recovered.
         """
         await self.store.open()
-        if self._sole is not None:
-            await self._sole.begin()
         await self._first_user()
         await self.streams.recover()
         self._tasks = [
@@ -242,8 +247,6 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown()
-        if self._sole is not None:
-            await self._sole.end()
         await self.store.close()
         if self._lock is not None:
             self._lock.close()
@@ -256,7 +259,8 @@ class Server:
     @property
     def ready(self) -> bool:
         """Whether the server should get traffic."""
-        return self.phase is Phase.SERVING and self.committer.healthy
+        cluster = self.cluster is None or self.cluster.is_well
+        return self.phase is Phase.SERVING and self.committer.healthy and cluster
 
     def _note_readiness(self) -> None:
         self.metrics.set("ncs_ready", float(self.ready))
@@ -360,6 +364,10 @@ class Server:
         assert producer is not None
         older = self._producers.get((tenant, producer))
         self._producers[tenant, producer] = connection
+        connection.greeted_at = now
+        if self.cluster is not None:
+            order = Order("producer", self.cluster.me, tenant, producer, now)
+            self.cluster.start(self.cluster.order(order))
         streams, label = greeted.streams, greeted.label
         if self.roll.connected(tenant, producer, streams, label, now):
             self.metrics.count("ncs_producers_flapped_total")
@@ -367,9 +375,26 @@ class Server:
         if older is not None and older.session.state is not State.CLOSED:
             older.end(ncs_protocol.Code.PRODUCER_REPLACED)
 
+    def _obey(self, order: Order) -> None:
+        """Do what is said to all nodes."""
+        match order.what:
+            case "recheck":
+                assert self.cluster is not None
+                self.cluster.start(self.recheck_sessions())
+            case "producer":
+                older = self._producers.get((order.tenant, order.name))
+                if older is not None and older.greeted_at < order.at:
+                    older.end(ncs_protocol.Code.PRODUCER_REPLACED)
+
     def note_report(self, tenant: str, producer: str, report: GatewayReport) -> None:
         """Take note of what a gateway says of itself."""
         self.roll.reported(tenant, producer, report, self.clock.now())
+
+    async def revoked(self) -> None:
+        """End what a credential that was just revoked has opened, on all nodes."""
+        await self.recheck_sessions()
+        if self.cluster is not None:
+            await self.cluster.order(Order("recheck"))
 
     async def recheck_sessions(self) -> None:
         """End the sessions whose key was revoked or whose user is gone."""
@@ -431,6 +456,25 @@ class Server:
             source_ip=peer,
             request_id=request_id,
         )
+
+
+def cluster_config(settings: Settings) -> ClusterConfig:
+    """Return what this node is told of itself.
+
+    Raises:
+        SettingsError: there is no secret that other nodes could have too.
+    """
+    secret = settings.cluster_secret or settings.secret_key
+    if not secret:
+        raise SettingsError(
+            "the nodes on one store have to know each other: set the same SECRET_KEY,"
+            " or cluster_secret, on all of them; make one with: openssl rand -base64 32"
+        )
+    key = hmac.digest(secret.encode(), b"ncs cluster", hashlib.sha256)
+    # The same after a restart, which then need not wait for its own lease to end.
+    place = settings.cluster_port or settings.data_dir.absolute()
+    name = settings.node_name or f"{socket.gethostname()}:{place}"
+    return ClusterConfig(name, key, settings.drain_timeout_s)
 
 
 def signing_secret(settings: Settings) -> str:

@@ -84,6 +84,32 @@ class Settings:
         " `redis+cluster://HOST,HOST`; `rediss` for TLS.",
         shown=without_password,
     )
+    node_name: str = _setting(
+        "",
+        "Name of this node among those on the same store; no two may have the same."
+        " Empty: the host's name and `cluster_port`, or `data_dir` where that is 0.",
+    )
+    cluster_host: str = _setting(
+        "127.0.0.1", "Address on which the other nodes are answered."
+    )
+    cluster_port: int = _setting(8001, "Port for that; 0 picks a free one.")
+    cluster_address: str = _setting(
+        "",
+        "Host and port at which the other nodes reach this one. Empty: `cluster_host`"
+        " and `cluster_port`.",
+    )
+    lease_s: float = _setting(
+        10.0,
+        "How long a node lives on after it was last heard; then others take over what"
+        " it owned. A node that stalls for longer loses it all.",
+    )
+    cluster_secret: str = _setting(
+        "",
+        "What all nodes know and prove to each other; at least 32 characters. Empty:"
+        " made from SECRET_KEY. With a store that several nodes share, one of the two"
+        " has to be set.",
+        secret=True,
+    )
     data_dir: Path = _setting(Path("data"), "Folder of the SQLite store.")
     redis_durability: Literal["redis-primary", "redis-all", "memory"] = _setting(
         "redis-primary",
@@ -299,6 +325,11 @@ class Settings:
         return self.listen_host in _LOOPBACK
 
     @property
+    def is_clustered(self) -> bool:
+        """Whether this is one node of several, or may become one."""
+        return bool(self.cluster_secret) or self.store_kind == "redis"
+
+    @property
     def engine_params(self) -> EngineParams:
         """The engine's defaults."""
         names = EngineParams().as_dict()
@@ -510,7 +541,7 @@ _POSITIVE = (
     "body_timeout_s", "response_timeout_s",
     "frame_timeout_s", "idle_timeout_s", "hello_timeout_s", "heartbeat_s",
     "event_tick_ms", "status_interval_s", "report_interval_s", "flapping_connects",
-    "flapping_window_s", "max_shadows", "shadow_points", "shadow_cpu_s",
+    "flapping_window_s", "lease_s", "max_shadows", "shadow_points", "shadow_cpu_s",
     "shadows_per_minute", "access_token_expire_minutes", "rate_limit_per_minute",
     "redis_timeout_s", "redis_recent_mb",
 )  # fmt: skip
@@ -533,7 +564,7 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
             f"max_sockets from {sources['max_sockets']}: must be positive or off, got"
             f" {settings.max_sockets}"
         )
-    for name in ("port", "metrics_port"):
+    for name in ("port", "metrics_port", "cluster_port"):
         if not 0 <= (getattr(settings, name) or 0) <= 65535:
             raise SettingsError(
                 f"{name} from {sources[name]}: {getattr(settings, name)} is no port"
@@ -576,6 +607,16 @@ def _check_secret(settings: Settings) -> None:
         raise SettingsError(
             f"SECRET_KEY has {len(settings.secret_key)} characters, it needs at least"
             f" 32; {advice}"
+        )
+    if settings.cluster_secret and len(settings.cluster_secret) < 32:
+        raise SettingsError(
+            f"cluster_secret has {len(settings.cluster_secret)} characters, it needs at"
+            f" least 32; {advice}"
+        )
+    if settings.is_clustered and settings.store_kind == "sqlite":
+        raise SettingsError(
+            "cluster_secret is set, but the nodes of a cluster need a store that they"
+            " share: store = redis://..."
         )
     if settings.environment == "production" and not settings.secret_key:
         raise SettingsError(f"SECRET_KEY is not set and this is production; {advice}")

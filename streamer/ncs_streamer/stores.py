@@ -31,6 +31,7 @@ def make_store(settings: Settings) -> Store:
             sentinel_password=settings.redis_sentinel_password,
             ca_file=settings.redis_ca_file,
             prefix=settings.redis_prefix,
+            lease_s=settings.lease_s,
             timeout_s=settings.redis_timeout_s,
             recent_bytes=int(settings.redis_recent_mb * _MIB),
         )

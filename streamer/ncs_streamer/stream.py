@@ -15,15 +15,18 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ncs_protocol import Code, NcsError
+from ncs_protocol.messages import AlgorithmStatus, Position, ResultDetail, Sample
 
 from .admission import Admission
+from .elsewhere import ElsewhereError
 from .entry import Entry, decode_entry, encode_entry
+from .hub import Hub, Sight
 from .logs import get_log
 from .recovery import Recovered
 from .saving import Unsaved
 from .sealed import DamagedError
 from .services import Services
-from .store.contracts import Append, StoreError, StreamKey
+from .store.contracts import Append, FencedError, StoreError, StreamKey
 from .stream_model import Applied, StreamModel
 from .telling import Telling
 from .turns import Operation, Turns
@@ -59,15 +62,23 @@ class Stream:
         key: tenant and name.
         model: where it stands.
         services: what streams share.
+        hub: one that has readers already; None makes one.
 
     Attributes:
         joining: readers whose subscription waits for its turn.
         broken: whether its engine failed; it answers nothing then.
+        on_fenced: called when the store says that the stream is another node's.
     """
 
-    def __init__(self, key: StreamKey, model: StreamModel, services: Services) -> None:
+    def __init__(
+        self,
+        key: StreamKey,
+        model: StreamModel,
+        services: Services,
+        hub: Hub | None = None,
+    ) -> None:
         self.key = key
-        self.telling = Telling(key, model, services, self)
+        self.telling = Telling(key, model, services, self, hub)
         self.hub = self.telling.hub
         self.cluster_count = model.engine.cluster_count
         self._model = model
@@ -87,6 +98,8 @@ class Stream:
         self._suspended = False
         self.broken = False
         self.joining = 0
+        self.on_fenced: Callable[[], None] = _nothing
+        self._is_leaving = False
         self._has_news = False  # since the last turn
         self._backlog_points = 0
         self._unsaved = Unsaved(services.snapshots, services.clock.monotonic())
@@ -94,17 +107,28 @@ class Stream:
 
     # Batches
 
-    def submit(self, entry: Entry, size: int, done: Done) -> None:
+    @property
+    def is_leaving(self) -> bool:
+        """Whether another node has it, or shall have it."""
+        return self._is_leaving
+
+    def submit(
+        self, entry: Entry, size: int, done: Done, detail: ResultDetail = "full"
+    ) -> None:
         """Take a batch.
 
         Args:
             entry: checked points, or a reset or configuration.
             size: bytes it arrived in; what is made of them counts for the backlog too.
             done: called later; not if this raises.
+            detail: what its sender wants to know; where the stream is on this node, it
+                gets everything.
 
         Raises:
             NcsError: if it is refused; nothing is changed then.
         """
+        if self._is_leaving:
+            raise ElsewhereError
         if self.broken:
             raise NcsError(Code.INTERNAL_ERROR, _ENGINE_FAILED)
         if self._suspended:
@@ -158,7 +182,7 @@ class Stream:
     @property
     def is_unused(self) -> bool:
         """Whether it never had a batch and nobody follows it, or is about to."""
-        return self.is_new and not self.hub.subscribers and not self.joining
+        return self.is_new and not self.hub.is_followed and not self.joining
 
     def last_seq(self, producer: str) -> tuple[int, int]:
         """Return (epoch, seq) of the last durable batch of `producer`, or zeros.
@@ -207,17 +231,25 @@ class Stream:
         to what is. Whether the store has kept the entries all the same is found out
         before anything new is admitted.
         """
+        if isinstance(error, FencedError):
+            self._refuse_all(ElsewhereError(error.holder))
+            self.abandon()
+            self.on_fenced()
+            return
+        # Without the store's words: where its files are is nobody else's business.
+        self._refuse_all(NcsError(Code.STORE_UNAVAILABLE, retry_after_s=1.0))
+        if not self._suspended and not self._is_leaving:
+            self._suspended = True
+            self._start(self._resync())
+
+    def _refuse_all(self, error: NcsError) -> None:
         refused = [*self._committing, *self._pending]
         self._committing = []
         self._pending.clear()
         self._admission = self._durable.copy()
         for batch in refused:
-            # Without the store's words: where its files are is nobody else's business.
-            self._settle(batch, NcsError(Code.STORE_UNAVAILABLE, retry_after_s=1.0))
+            self._settle(batch, error)
         self._note_committed()
-        if not self._suspended:
-            self._suspended = True
-            self._start(self._resync())
 
     def _note_committed(self) -> None:
         if not self._pending:
@@ -227,6 +259,8 @@ class Stream:
         """Apply what the store has kept although it reported a failure."""
         journal = self._services.store.journal
         while True:
+            if self._is_leaving:  # who has the stream next finds it out
+                return
             try:
                 if await journal.tail(self.key) < self._durable.offset:
                     await self._give_back()
@@ -353,6 +387,49 @@ class Stream:
                 self._start(self._record(self.telling.publish(outcome.events)))
         batch.done(outcome)
 
+    # Readers
+
+    def look(
+        self, since: Position | None, deliver: Callable[[Sight | Exception], None]
+    ) -> None:
+        """Look at the model, after all that is queued, for a reader that begins.
+
+        Args:
+            since: where it was, if it comes back.
+            deliver: called on the event loop.
+        """
+        keyed = since.offsets.get("keyed", 0) if since else None
+        self.joining += 1
+
+        def look(model: StreamModel) -> Sight:
+            missed = [] if keyed is None else model.keyed_events_since(keyed)
+            view = model.view()
+            return Sight(view, self.telling.status_of(view.statistics), missed)
+
+        def take(sight: Sight | Exception) -> None:
+            self.joining -= 1
+            deliver(sight)
+
+        self.call(look, take)
+
+    def sample(self, options: Sample) -> None:
+        """Take samples like that, for one reader more.
+
+        Raises:
+            NcsError: ``too_many_samples``.
+        """
+        self.telling.samples.join(options)
+
+    def unsample(self, options: Sample) -> None:
+        """Take them for one reader less."""
+        kinds = self.telling.samples.kinds
+        kind = next(kind for kind in kinds if kind.options == options)
+        self.telling.samples.leave(kind)
+
+    def status(self, deliver: Callable[[AlgorithmStatus | Exception], None]) -> None:
+        """Tell the state of the engine, after all that is queued."""
+        self.call(self.telling.status_of_model, deliver)
+
     async def tell_status(self) -> None:
         """Publish what is told from time to time; see `Telling.tell_status`."""
         await self.telling.tell_status(self._backlog_points)
@@ -404,6 +481,30 @@ class Stream:
         else:
             metrics.count("ncs_snapshots_total", "saved")
 
+    # The end
+
+    def stop(self) -> None:
+        """Take no batch any more: another node shall have the stream."""
+        self._is_leaving = True
+
+    def abandon(self) -> None:
+        """Stop at once and tell nothing more, for the stream may be another node's.
+
+        What is being appended is decided by the store: it is applied and answered if it
+        was durable while the stream was still ours.
+        """
+        self.stop()
+        self.telling.close()
+        waiting, self._pending = self._pending, deque()
+        for batch in waiting:
+            self._settle(batch, ElsewhereError())
+        if not self._committing:
+            self._note_committed()
+
+    async def committed_all(self) -> None:
+        """Wait until nothing is on its way into the journal."""
+        await self._all_committed.wait()
+
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -411,13 +512,17 @@ class Stream:
 
     async def close(self) -> None:
         """Wait until all that was admitted is applied and saved."""
-        await self._all_committed.wait()
+        await self.committed_all()
         await self.ask(lambda model: model.offset)  # all that is queued comes before
         self.telling.close()
         if self._unsaved and not self.broken:
             await self._save(*await self.ask(self._take_snapshot))
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _nobody(outcome: Applied | NcsError) -> None:

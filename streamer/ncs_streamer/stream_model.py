@@ -146,8 +146,9 @@ class StreamModel:
             if self.keys.find(entry.key, entry.digest) is not None:
                 return Applied(offset, duplicate=True)
             self.keys.add(entry.key, Request(offset, entry.digest))
-        cause = Cause(offset=offset, producer=entry.producer, metadata=entry.metadata)
-        if entry.producer is not None:
+        cause = Cause(offset=offset, metadata=entry.metadata)
+        if entry.producer is not None and not entry.is_relayed:
+            cause.producer = entry.producer
             cause.from_seq, cause.to_seq = entry.from_seq, entry.seq
         applied = Applied(offset)
         if entry.kind == "begin":

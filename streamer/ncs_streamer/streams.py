@@ -8,9 +8,11 @@ import secrets
 from ncs_engine import EngineParams
 from ncs_protocol import Code, NcsError, check_name
 
+from .hub import Hub
 from .logs import get_log
-from .recovery import Progress, recover
+from .recovery import Progress, Recovered, recover
 from .replay import Divergence
+from .served import ServedStream
 from .services import Services
 from .state_hash import engine_name
 from .store.contracts import DamageError, StreamKey
@@ -80,21 +82,37 @@ class Streams:
             log.info("recovered", **self.progress.as_dict(clock.monotonic()))
 
     async def _recover(self, key: StreamKey, at_once: asyncio.Semaphore) -> None:
-        services = self.services
         try:
             async with at_once:
-                recovered = await recover(
-                    services.store,
-                    key,
-                    services.history.events,
-                    clock=services.clock,
-                    progress=self.progress,
-                    threads=services.threads.of(key.tenant),
-                )
+                recovered = await self.read(key)
         except DamageError as error:
-            self._refuse(key, error)
+            self.refuse(key, error)
             return
-        stream = self._streams[key] = Stream(key, recovered.model, services)
+        self.take_in(key, recovered)
+
+    async def read(self, key: StreamKey) -> Recovered:
+        """Return a stream as the store has it; nobody is served it yet.
+
+        Raises:
+            DamageError: if what is stored does not suffice.
+            StoreError: if the store fails.
+        """
+        services = self.services
+        return await recover(
+            services.store,
+            key,
+            services.history.events,
+            clock=services.clock,
+            progress=self.progress,
+            threads=services.threads.of(key.tenant),
+        )
+
+    def take_in(
+        self, key: StreamKey, recovered: Recovered, hub: Hub | None = None
+    ) -> Stream:
+        """Serve a stream that was read; see `Stream` for `hub`."""
+        services = self.services
+        stream = self._streams[key] = Stream(key, recovered.model, services, hub)
         stream.remember(recovered)
         marks = {name: (m.epoch, m.seq) for name, m in recovered.model.marks.items()}
         services.roll.recall(key, marks, services.clock.now())
@@ -102,8 +120,27 @@ class Streams:
             self.divergences[key] = divergence
             cause = "engine" if divergence.is_expected else "unexplained"
             services.metrics.count("ncs_replay_divergences_total", cause)
+        return stream
 
-    def _refuse(self, key: StreamKey, error: DamageError) -> None:
+    def let_go(self, key: StreamKey) -> None:
+        """Serve a stream no more: it is another node's."""
+        self._streams.pop(key, None)
+        self.divergences.pop(key, None)
+        self.damaged.pop(key, None)
+
+    def new_model(self, key: StreamKey) -> StreamModel:
+        """Return the model of a stream that begins."""
+        return StreamModel(key.stream, secrets.token_hex(8), self._params)
+
+    def make(
+        self, key: StreamKey, model: StreamModel, hub: Hub | None = None
+    ) -> Stream:
+        """Serve a new stream; see `Stream` for `hub`."""
+        stream = self._streams[key] = Stream(key, model, self.services, hub)
+        self.services.metrics.set("ncs_streams", len(self._streams))
+        return stream
+
+    def refuse(self, key: StreamKey, error: DamageError) -> None:
         """Go on without a stream: nothing that is not true is told of it."""
         self.damaged[key] = error
         self.progress.streams_done += 1
@@ -145,14 +182,38 @@ class Streams:
                     Code.TOO_MANY_STREAMS,
                     f"the tenant has {own} streams, the limit is {self._max_streams}",
                 )
-            model = StreamModel(name, secrets.token_hex(8), self._params)
-            stream = self._streams[key] = Stream(key, model, self.services)
-            self.services.metrics.set("ncs_streams", len(self._streams))
+            stream = self.make(key, self.new_model(key))
         return stream
 
-    def discard_unused(self, stream: Stream) -> None:
+    async def here(self, key: StreamKey) -> Stream:
+        """Return the stream, as `open` does, to be asked on this node."""
+        return self.open(*key)
+
+    async def look_up(self, key: StreamKey) -> Stream | None:
+        """Return the stream if there is one, as `find` does."""
+        return self.find(*key)
+
+    async def last_seq(self, key: StreamKey, producer: str) -> tuple[int, int]:
+        """See `Stream.last_seq`; zeros for a stream that is not there.
+
+        Raises:
+            NcsError: nobody can tell.
+        """
+        stream = self.find(*key)
+        return (0, 0) if stream is None else stream.last_seq(producer)
+
+    async def epoch(self, key: StreamKey) -> str:
+        """Return the epoch of a stream, making it as `open` does."""
+        return self.open(*key).hub.epoch
+
+    async def names(self, tenant: str) -> list[str]:
+        """See `names_of`."""
+        return self.names_of(tenant)
+
+    def discard_unused(self, stream: ServedStream) -> None:
         """Forget a stream that never had a batch and that nobody follows any more."""
-        if stream.is_unused and self._streams.get(stream.key) is stream:
+        found = self._streams.get(stream.key)
+        if found is not None and found is stream and found.is_unused:
             del self._streams[stream.key]
 
     def all(self) -> list[Stream]:

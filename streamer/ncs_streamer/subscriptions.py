@@ -10,15 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ncs_protocol import Code, NcsError
-from ncs_protocol.messages import Subscribe
+from ncs_protocol.messages import Position, Sample, Subscribe
 
 from .audience import Subscription
 from .hub import Sight
 from .lanes import Lanes
 from .outgoing import Outgoing
-from .sampling.samples import Kind
-from .stream import Stream
-from .stream_model import StreamModel
+from .served import ServedStream
 from .variant import Variant
 from .wire import Wire
 
@@ -52,8 +50,8 @@ class Subscriptions:
         self._wire = wire
         self._on_failure = on_failure
         self._asked: dict[str, Subscribe] = {}  # by id, what is in force
-        self._followed: dict[str, tuple[Stream, Subscription]] = {}
-        self._sampled: dict[str, tuple[Stream, Kind]] = {}
+        self._followed: dict[str, tuple[ServedStream, Subscription]] = {}
+        self._sampled: dict[str, tuple[ServedStream, Sample]] = {}
         self._joining = 0  # that wait for their turn
 
     def follow(self, tenant: str, request: Subscribe) -> None:
@@ -76,7 +74,6 @@ class Subscriptions:
             self._server.streams.discard_unused(stream)
             raise
         self._asked[request.id] = request
-        since = request.since.offsets.get("keyed", 0) if request.since else None
 
         def begin(sight: Sight) -> None:
             if self._asked.get(request.id) is not request:
@@ -96,12 +93,13 @@ class Subscriptions:
             self._followed[request.id] = (stream, subscription)
             self._server.metrics.add("ncs_subscriptions", 1)
 
-        self._look(stream, since, begin)
+        self._look(stream, request.since, begin)
 
-    def _sample(self, stream: Stream, request: Subscribe) -> None:
+    def _sample(self, stream: ServedStream, request: Subscribe) -> None:
         options = Variant.of(request).sample
         if options is not None:
-            self._sampled[request.id] = (stream, stream.telling.samples.join(options))
+            stream.sample(options)
+            self._sampled[request.id] = (stream, options)
 
     def renew(self, lanes: Lanes) -> None:
         """Have a fresh snapshot sent to the subscription with these lanes."""
@@ -110,7 +108,7 @@ class Subscriptions:
                 self._renew(stream, subscription)
                 return
 
-    def _renew(self, stream: Stream, subscription: Subscription) -> None:
+    def _renew(self, stream: ServedStream, subscription: Subscription) -> None:
         def go_on(sight: Sight) -> None:
             if (stream, subscription) in self._followed.values():
                 monotonic = self._server.clock.monotonic()
@@ -119,33 +117,29 @@ class Subscriptions:
         self._look(stream, None, go_on)
 
     def _look(
-        self, stream: Stream, since: int | None, deliver: Callable[[Sight], None]
+        self,
+        stream: ServedStream,
+        since: Position | None,
+        deliver: Callable[[Sight], None],
     ) -> None:
         """Look at a stream's model, after all that is queued."""
         self._joining += 1
-        stream.joining += 1
-
-        def look(model: StreamModel) -> Sight:
-            missed = [] if since is None else model.keyed_events_since(since)
-            view = model.view()
-            return Sight(view, stream.telling.status_of(view.statistics), missed)
 
         def take(sight: Sight | Exception) -> None:
             self._joining -= 1
-            stream.joining -= 1
             if isinstance(sight, Exception):
                 self._on_failure(sight)
             else:
                 deliver(sight)
 
-        stream.call(look, take)
+        stream.look(since, take)
 
     def unfollow(self, id: str) -> None:
         """End a subscription, or one that waits for its turn."""
         self._asked.pop(id, None)
         if id in self._sampled:
-            stream, kind = self._sampled.pop(id)
-            stream.telling.samples.leave(kind)
+            stream, options = self._sampled.pop(id)
+            stream.unsample(options)
         followed = self._followed.pop(id, None)
         if followed is not None:
             stream, subscription = followed

@@ -32,7 +32,7 @@ from .services import Services
 from .store.contracts import StreamKey
 from .stream_model import Applied, StreamModel
 
-__all__ = ["Looks", "Telling", "status_message"]
+__all__ = ["Looks", "Telling", "make_hub", "status_message"]
 
 log = get_log()
 
@@ -69,6 +69,7 @@ class Telling:
         model: where it stands.
         services: what streams share.
         looks: at its model.
+        hub: one that has readers already; None makes one.
 
     Attributes:
         hub: who reads.
@@ -77,16 +78,16 @@ class Telling:
     """
 
     def __init__(
-        self, key: StreamKey, model: StreamModel, services: Services, looks: Looks
+        self,
+        key: StreamKey,
+        model: StreamModel,
+        services: Services,
+        looks: Looks,
+        hub: Hub | None = None,
     ) -> None:
-        self.hub = Hub(
-            key.stream,
-            model.epoch,
-            services.history,
-            self._count_deliveries,
-            services.wake,
-        )
-        self.hub.at |= {"lossless": model.lossless, "keyed": model.keyed_told}
+        self.hub = hub or make_hub(key, model.epoch, services)
+        if hub is None:
+            self.hub.at |= {"lossless": model.lossless, "keyed": model.keyed_told}
         self.samples = Samples(zlib.crc32(f"{key.tenant}/{key.stream}".encode()))
         self.learned_s = 0.0
         self._key = key
@@ -99,6 +100,7 @@ class Telling:
         self._tell_later: asyncio.TimerHandle | None = None
         self._sample_later: asyncio.TimerHandle | None = None
         self._telling_status = False
+        self._is_closed = False
 
     def note(self, entry: Entry, applied: Applied, seconds: float) -> None:
         """Take note of an entry that is applied, so long after it arrived."""
@@ -143,6 +145,8 @@ class Telling:
 
     def publish(self, events: list[Event]) -> list[tuple[int, bytes]]:
         """Hand out events that the model has numbered; return what is to be kept."""
+        if self._is_closed:
+            return []
         now = self._services.clock.now()
         metrics = self._services.metrics
         kept = self.hub.publish(events, applied=now, now=now)
@@ -156,7 +160,7 @@ class Telling:
 
     def _tell_updates(self) -> None:
         """Tell what clusters changed, at once if the last time is long enough ago."""
-        if not self.hub.subscribers or self._tell_later is not None:
+        if not self.hub.is_followed or self._tell_later is not None:
             return
         wait = self._told_at + self._services.event_tick_s
         wait -= self._services.clock.monotonic()
@@ -205,7 +209,7 @@ class Telling:
             log.error("sample_failed", stream=self._key.stream, error=repr(taken))
             return
         sample, ingest_ns = taken
-        if sample is not None:
+        if sample is not None and not self._is_closed:
             now, ingest = self._services.clock.now(), ingest_ns / 1e9
             metrics = self._services.metrics
             times = EventTimes(ingest=ingest, applied=now, emitted=now)
@@ -216,11 +220,11 @@ class Telling:
 
     async def tell_status(self, backlog_points: int) -> None:
         """Publish `algorithm_status` and `performance_metrics` to subscribers."""
-        if self._telling_status:
+        if self._telling_status or self._is_closed:
             return
         now = self._services.clock.monotonic()
         past, self._interval = self._interval, _Interval(now)
-        if not self.hub.subscribers:
+        if not self.hub.is_followed:
             return
         self._telling_status = True
         try:
@@ -247,15 +251,24 @@ class Telling:
                     avg_processing_time_ms=self._milliseconds_a_point(),
                     ack_latency_ms=1000 * past.latency_s / past.batches,
                     backlog_points=backlog_points,
-                    subscribers=self.hub.subscribers,
+                    subscribers=self.subscribers,
                 )
             )
+
+    def now(self) -> float:
+        """Return the time that events are told at, epoch seconds."""
+        return self._services.clock.now()
+
+    @property
+    def subscribers(self) -> int:
+        """How many there are on all nodes."""
+        return self.hub.subscribers + self.hub.subscribers_elsewhere
 
     def presence(self, most: int) -> Presence:
         """Return who is there; at most so many gateways are listed."""
         services = self._services
-        now, subscribers = services.clock.now(), self.hub.subscribers
-        return services.roll.presence(self._key, subscribers, now, most)
+        now = services.clock.now()
+        return services.roll.presence(self._key, self.subscribers, now, most)
 
     async def status(self) -> AlgorithmStatus:
         """Return the `algorithm_status`."""
@@ -273,14 +286,21 @@ class Telling:
     def _milliseconds_a_point(self) -> float:
         return 1000 * self.learned_s / max(1, self._learned_points)
 
-    def _count_deliveries(self, codec: str, count: int) -> None:
-        self._services.metrics.count("ncs_deliveries_total", codec, by=count)
-
     def close(self) -> None:
-        """Tell nothing any more of what is not due yet."""
+        """Tell nothing any more."""
+        self._is_closed = True
         for timer in (self._tell_later, self._sample_later):
             if timer is not None:
                 timer.cancel()
+
+
+def make_hub(key: StreamKey, epoch: str, services: Services) -> Hub:
+    """Return a hub without readers."""
+
+    def count_deliveries(codec: str, count: int) -> None:
+        services.metrics.count("ncs_deliveries_total", codec, by=count)
+
+    return Hub(key.stream, epoch, services.history, count_deliveries, services.wake)
 
 
 def status_message(

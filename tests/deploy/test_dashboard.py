@@ -54,6 +54,7 @@ def test_the_rows_are_the_rooms_of_the_server() -> None:
         "Journal",
         "REST",
         "Security and refusals",
+        "Cluster",
         "Process",
     ]
 

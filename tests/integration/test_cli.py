@@ -421,3 +421,35 @@ async def test_shadow_says_what_is_wrong(tmp_path: Path) -> None:
         assert (2, True) == (code, "'vigour' is not like base_threshold=0.8" in err)
         code, _, err = await ncs("shadow", *at, NCS_API_KEY=token())
         assert (1, True) == (code, "nothing to try" in err)
+
+
+async def test_the_demo_of_a_cluster_shows_it_and_ends_with_all_of_it(
+    tmp_path: Path,
+) -> None:
+    demo = await start("demo", "--nodes", "2", "--port", "0", cwd=tmp_path)
+    assert demo.stdout is not None
+    try:
+        while b"ncs nodes --store " not in (line := await demo.stdout.readline()):
+            assert line
+        store = line.decode().split()[-1]
+        code, out, _ = await ncs("nodes", "--json", "--store", store)
+        assert code == 0
+        assert [row["node"] for row in orjson.loads(out)] == ["node-1", "node-2"]
+        while b"points/s" not in (line := await demo.stdout.readline()):
+            assert line
+        owned = await owner_of(store, "plant")
+        other = "node-2" if owned == "node-1" else "node-1"
+        for command in (("streams", "move", "plant", other), ("drain", other)):
+            code, _, err = await ncs(*command, "--store", store, cwd=tmp_path)
+            assert (code, err) == (0, "")
+        assert await owner_of(store, "plant") == owned
+    finally:
+        demo.send_signal(signal.SIGINT)
+        await demo.communicate()
+    assert demo.returncode == 0
+
+
+async def owner_of(store: str, stream: str) -> str:
+    code, out, _ = await ncs("streams", "list", "--json", "--store", store)
+    assert code == 0
+    return next(row["owner"] for row in orjson.loads(out) if row["stream"] == stream)

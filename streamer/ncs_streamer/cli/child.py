@@ -59,6 +59,8 @@ class ServerProcess:
             "0",
             "--metrics-port",
             "off",
+            "--cluster-port",
+            "0",
         ]
         self._command += flags
         self._reader: asyncio.Task[None] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import shutil
 import signal
 import sys
 import time
@@ -23,6 +24,7 @@ from ncs_protocol.messages import AlgorithmStatusEvent, PerformanceMetricsEvent
 from ..demo.gateways import push_machine, push_plant
 from ..store import lock_folder
 from .child import ServerProcess, StartError
+from .local_cluster import LocalCluster
 from .options import positive
 from .tail import line_of
 
@@ -45,6 +47,12 @@ def add_to(commands: Any) -> None:
         type=Path,
         help="folder to go on from; data/demo, begun anew, unless given",
     )
+    parser.add_argument(
+        "--nodes",
+        type=positive(int),
+        default=1,
+        help="more than one: a cluster, with Redis and a load balancer [1]",
+    )
     parser.add_argument("--seconds", type=positive(float), help="stop after so long")
     parser.add_argument("--seed", type=int, default=0, help="of the plant [0]")
     parser.add_argument(
@@ -62,6 +70,7 @@ def _run(args: argparse.Namespace) -> int:
         with lock_folder(_FOLDER):
             for file in _FOLDER.glob("ncs.db*"):
                 file.unlink()
+            shutil.rmtree(_FOLDER / "redis", ignore_errors=True)
     args.data_dir.mkdir(parents=True, exist_ok=True)
     return asyncio.run(_demo(args))
 
@@ -72,12 +81,19 @@ async def _demo(args: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(name, main.cancel)
-    log = args.data_dir / "server.log"
-    server = ServerProcess(
-        "--port", args.port, "--data-dir", str(args.data_dir), log=log
-    )
+    server: ServerProcess | LocalCluster
+    if args.nodes > 1:
+        log = args.data_dir / "node-1.log"
+        server = LocalCluster(args.nodes, int(args.port), args.data_dir)
+    else:
+        log = args.data_dir / "server.log"
+        server = ServerProcess(
+            "--port", args.port, "--data-dir", str(args.data_dir), log=log
+        )
     try:
         async with server:
+            if isinstance(server, LocalCluster):
+                print(f"  Look and move:  ncs nodes --store {server.store}")
             showing = asyncio.create_task(_show(args, server.url, log))
             ended = asyncio.create_task(server.process.wait())
             try:
@@ -102,7 +118,7 @@ async def _demo(args: argparse.Namespace) -> int:
         return 1
     except asyncio.CancelledError:
         pass
-    code = server.process.returncode
+    code = 0 if args.nodes > 1 else server.process.returncode
     print(f"stopped; everything acknowledged is in {args.data_dir}")
     return 0 if code == 0 else 1
 

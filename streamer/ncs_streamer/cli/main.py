@@ -18,6 +18,7 @@ from ..settings import SettingsError
 from ..store import StoreError
 from . import (
     bench,
+    cluster,
     config,
     demo,
     journal,
@@ -45,6 +46,7 @@ _COMMANDS = (
     users,
     keys,
     config,
+    cluster,
     snapshot,
     journal,
     replay,

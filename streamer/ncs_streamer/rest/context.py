@@ -19,6 +19,9 @@ from ..limiter import Verdict
 from ..server import Server
 
 __all__ = [
+    "IDEMPOTENCY_KEY",
+    "IS_OF_NODES",
+    "KEY_HEADER",
     "PRINCIPAL",
     "REQUEST_ID",
     "SERVER",
@@ -34,6 +37,12 @@ __all__ = [
 SERVER: web.AppKey[Server] = web.AppKey("server", Server)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("principal", Principal)
+IS_OF_NODES: web.AppKey[bool] = web.AppKey("is_of_nodes", bool)
+"""Whether the application answers other nodes, and nobody else."""
+
+KEY_HEADER = "Idempotency-Key"
+IDEMPOTENCY_KEY: web.RequestKey[str] = web.RequestKey("idempotency_key", str)
+"""What a node has given to a request without one, before sending it on."""
 
 VERDICT: web.RequestKey[Verdict] = web.RequestKey("verdict", Verdict)
 

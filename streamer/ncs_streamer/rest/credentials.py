@@ -96,7 +96,7 @@ async def revoke_key(request: web.Request) -> web.Response:
     if not await server.store.directory.revoke_key(key_id, principal.tenant):
         raise NcsError(Code.NOT_FOUND, "there is no API key with this id")
     log.info("api_key_revoked", key_id=key_id, by=principal.subject)
-    await server.recheck_sessions()
+    await server.revoked()
     return web.Response(status=204)
 
 

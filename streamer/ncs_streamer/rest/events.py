@@ -13,6 +13,7 @@ from ..event_stream import EventStream
 from ..logs import get_log
 from ..session import Session
 from ..sse import SseWire, decode_position
+from ..store.contracts import StreamKey
 from .context import principal_of, server_of
 from .event_query import subscription_of
 from .headers import finish_headers
@@ -48,12 +49,13 @@ async def _follow(
     request: web.Request, subscribe: Subscribe, transport: asyncio.Transport
 ) -> web.StreamResponse:
     server, principal = server_of(request), principal_of(request)
-    stream = server.streams.open(principal.tenant, subscribe.stream)
+    key = StreamKey(principal.tenant, subscribe.stream)
+    epoch = await server.streams.epoch(key)
     chunked = request.version >= HttpVersion11
     now = server.clock.now()
     reader = EventStream(
         server,
-        SseWire(stream.hub.epoch, chunked),
+        SseWire(epoch, chunked),
         Session(server.make_session_id(), server.session_config, principal, now),
         transport,
     )

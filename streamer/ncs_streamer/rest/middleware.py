@@ -18,9 +18,17 @@ from ..limiter import STRANGERS, Tier
 from ..logs import get_log
 from ..server import Phase
 from ..store.contracts import StoreError
-from .context import PRINCIPAL, REQUEST_ID, VERDICT, request_id_for, server_of
+from .context import (
+    IS_OF_NODES,
+    PRINCIPAL,
+    REQUEST_ID,
+    VERDICT,
+    request_id_for,
+    server_of,
+)
 from .errors import error_response
 from .headers import finish_headers, is_preflight
+from .proxy import answered_anywhere, identify_node, served_here
 from .table import Route, route_of
 
 __all__ = ["client_ip", "credential_of", "middlewares"]
@@ -114,6 +122,11 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let through only who may, as often as they may."""
     server, route = server_of(request), route_of(request)
+    if request.app[IS_OF_NODES]:
+        if route is None or route.scope is None:
+            return await handler(request)
+        await identify_node(request)
+        return await served_here(request, handler)
     if route is None:
         return await handler(request)
     if server.phase is Phase.STARTING and route.needs_streams:
@@ -125,6 +138,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if route.scope is not None:
         await _identify(request, route)
         _check_query(request, route)
+    if server.cluster is not None:
+        return await answered_anywhere(request, handler)
     return await handler(request)
 
 

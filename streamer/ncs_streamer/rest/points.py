@@ -22,7 +22,15 @@ from ..store.contracts import StreamKey
 from ..stream import Stream
 from ..stream_model import Applied, StreamModel
 from ..telling import status_message
-from .context import REQUEST_ID, principal_of, read_body, reply, server_of
+from .context import (
+    IDEMPOTENCY_KEY,
+    KEY_HEADER,
+    REQUEST_ID,
+    principal_of,
+    read_body,
+    reply,
+    server_of,
+)
 from .middleware import client_ip
 from .shapes import (
     ClusterOut,
@@ -49,7 +57,6 @@ __all__ = [
     "reset",
 ]
 
-_KEY_HEADER = "Idempotency-Key"
 _LISTED = 1000  # gateways
 _LIST_TYPE = "application/vnd.ncs.list+json"
 
@@ -65,13 +72,13 @@ async def process_points(request: web.Request) -> web.Response:
     if body.algorithm_params is not None:
         principal.require("admin")
         _check_params(body.algorithm_params, "algorithm_params")
-    key = request.headers.get(_KEY_HEADER)
+    key = request.headers.get(KEY_HEADER) or request.get(IDEMPOTENCY_KEY)
     digest = b""
     if key is not None:
         check_key(key)
         rest = (intake.timestamps, body.metadata, body.algorithm_params)
         digest = digest_of(intake.block, rest)
-    stream = server.streams.open(principal.tenant, body.stream)
+    stream = await _open(request, body.stream)
     entry = _entry(
         server,
         "points",
@@ -123,7 +130,7 @@ async def process_points(request: web.Request) -> web.Response:
 
 async def clusters_summary(request: web.Request) -> web.Response:
     """List the clusters of a stream by id."""
-    stream = _find(request)
+    stream = await _find(request)
     if stream is None:
         return reply([])
     view = await stream.ask(StreamModel.view)
@@ -132,7 +139,7 @@ async def clusters_summary(request: web.Request) -> web.Response:
 
 async def algorithm_status(request: web.Request) -> web.Response:
     """Tell the state of a stream's engine; a stream without points has one too."""
-    server, stream = server_of(request), _find(request)
+    server, stream = server_of(request), await _find(request)
     if stream is not None:
         return reply(await stream.telling.status())
     statistics = Engine(server.settings.engine_params).statistics()
@@ -141,7 +148,8 @@ async def algorithm_status(request: web.Request) -> web.Response:
 
 async def presence(request: web.Request) -> web.Response:
     """Tell who is there on a stream."""
-    server, name, stream = server_of(request), _stream_name(request), _find(request)
+    server, name = server_of(request), _stream_name(request)
+    stream = await _find(request)
     if stream is not None:
         return reply(stream.telling.presence(_LISTED))
     # Who has named it in a hello is there, though no point has come yet.
@@ -151,7 +159,7 @@ async def presence(request: web.Request) -> web.Response:
 
 async def algorithm_config(request: web.Request) -> web.Response:
     """Tell the engine parameters of a stream."""
-    server, stream = server_of(request), _find(request)
+    server, stream = server_of(request), await _find(request)
     if stream is None:
         params, offset = server.settings.engine_params, 0
     else:
@@ -165,10 +173,10 @@ async def algorithm_config(request: web.Request) -> web.Response:
 
 async def configure(request: web.Request) -> web.Response:
     """Change engine parameters from the next batch on."""
-    server, principal = server_of(request), principal_of(request)
+    server = server_of(request)
     body = await read_body(request, ConfigureRequest)
     _check_params(body.params, "params")
-    stream = server.streams.open(principal.tenant, body.stream)
+    stream = await _open(request, body.stream)
     entry = _entry(server, "configure", params=body.params)
     applied = await _submit(server, stream, entry, 0)
     _raise_if_refused(applied, "params")
@@ -187,7 +195,7 @@ async def reset(request: web.Request) -> web.Response:
     body = await read_body(request, ResetRequest)
     if not body.confirm:
         raise NcsError(Code.CONFIRMATION_REQUIRED)
-    stream = server.streams.open(principal.tenant, body.stream)
+    stream = await _open(request, body.stream)
     applied = await _submit(server, stream, _entry(server, "reset"), 0)
     log.warning("reset", stream=body.stream, by=principal.subject)
     return reply(
@@ -202,7 +210,7 @@ async def reset(request: web.Request) -> web.Response:
 async def list_streams(request: web.Request) -> web.Response:
     """List the tenant's streams."""
     server, principal = server_of(request), principal_of(request)
-    return reply(server.streams.names_of(principal.tenant))
+    return reply(await server.streams.names(principal.tenant))
 
 
 def _take_in(request: web.Request, body: ProcessRequest) -> Intake:
@@ -341,6 +349,11 @@ def _stream_name(request: web.Request) -> str:
         raise
 
 
-def _find(request: web.Request) -> Stream | None:
-    tenant = principal_of(request).tenant
-    return server_of(request).streams.find(tenant, _stream_name(request))
+async def _open(request: web.Request, name: str) -> Stream:
+    key = StreamKey(principal_of(request).tenant, name)
+    return await server_of(request).streams.here(key)
+
+
+async def _find(request: web.Request) -> Stream | None:
+    key = StreamKey(principal_of(request).tenant, _stream_name(request))
+    return await server_of(request).streams.look_up(key)

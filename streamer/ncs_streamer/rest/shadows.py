@@ -37,7 +37,7 @@ async def shadow(request: web.Request) -> web.Response:
     server, principal = server_of(request), principal_of(request)
     body = await read_body(request, ShadowRequest)
     names = [_name(wanted) for wanted in _wanted(body)]
-    question = _question(request, body)
+    question = await _question(request, body)
 
     def gone() -> bool:
         if server.draining:
@@ -74,7 +74,7 @@ async def shadow(request: web.Request) -> web.Response:
     )
 
 
-def _question(request: web.Request, body: ShadowRequest) -> Question:
+async def _question(request: web.Request, body: ShadowRequest) -> Question:
     """Return what is asked, checked.
 
     Raises:
@@ -91,7 +91,7 @@ def _question(request: web.Request, body: ShadowRequest) -> Question:
         raise NcsError(Code.TOO_MANY_POINTS, what, field="last_points")
     return Question(
         key=key,
-        stream=server.streams.find(*key),
+        stream=await server.streams.look_up(key),
         defaults=server.settings.engine_params,
         tried=[_params(wanted) for wanted in _wanted(body)],
         start=body.start,

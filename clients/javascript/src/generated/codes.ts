@@ -457,6 +457,13 @@ export const CODES = {
     retry: 'later',
     meaning: 'The server has as much work queued as it may; nothing was done.',
   },
+  owner_unavailable: {
+    http: 503,
+    close: null,
+    blame: 'server',
+    retry: 'later',
+    meaning: 'The node that owns the stream cannot be reached and no other has taken over yet; the same may be sent again, it counts once.',
+  },
 } as const;
 
 /** The name of a row of the table. */

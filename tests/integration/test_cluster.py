@@ -1,0 +1,252 @@
+"""Nodes in one process: any of them serves any client, wherever a stream lies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from nodes import Node, Nodes, nodes
+from real_server import wait_until
+
+from ncs_client import AsyncNCSClient, StreamSession
+from ncs_client.view import ClusterView
+from ncs_protocol.messages import Subscribed
+from ncs_streamer.cluster.placement import preferred
+from ncs_streamer.store import StreamKey
+
+pytestmark = pytest.mark.integration
+
+
+def blobs(n: int = 50, seed: int = 1, at: float = 0.0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    places = rng.integers(0, 4, (n, 1)) * 10 + at
+    return (places + rng.normal(size=(n, 3))).astype("f4")
+
+
+class Reader:
+    """A dashboard on one of the nodes."""
+
+    def __init__(self) -> None:
+        self.view = ClusterView()
+        self.begun = 0  # times that it got a snapshot
+        self.lossless: list[int] = []
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def on(cls, node: Node, stream: str = "s") -> AsyncIterator[Reader]:
+        self = cls()
+        async with node.client() as client, client.stream() as session:
+            subscription = await session.subscribe(stream)
+
+            async def read() -> None:
+                async for message in subscription:
+                    self.view.apply(message)
+                    if isinstance(message, Subscribed):
+                        self.begun += 1
+                    elif message.delivery == "lossless":
+                        self.lossless.append(message.last)
+
+            task = asyncio.create_task(read())
+            await wait_until(lambda: self.begun or task.done())
+            yield self
+            assert not task.done() or task.result() is None
+            task.cancel()
+
+    def sizes(self) -> dict[int, int]:
+        return {id: cluster.size for id, cluster in self.view.clusters.items()}
+
+
+async def sizes_at(node: Node) -> dict[int, int]:
+    """Return the model as REST tells it at a node."""
+    async with node.client() as client:
+        clusters = await client.get_clusters("s")
+        return {cluster.cluster_id: cluster.size for cluster in clusters}
+
+
+@contextlib.asynccontextmanager
+async def gateway(
+    node: Node, producer: str | None = "g"
+) -> AsyncIterator[StreamSession]:
+    async with node.client() as client:
+        async with client.stream(producer=producer, streams=["s"]) as session:
+            yield session
+
+
+async def push(node: Node, producer: str | None = "g", at: float = 0.0) -> None:
+    async with gateway(node, producer) as session:
+        for seed in range(4):
+            ack = await session.send(blobs(seed=seed, at=at), stream="s")
+            assert ack.accepted == 50
+
+
+async def learned(node: Node) -> int:
+    async with node.client() as client:
+        status = await client.get_algorithm_status("s")
+        return status.total_points_processed
+
+
+async def moved(cluster: Nodes) -> Node:
+    """Hand the stream over to another node, and return that."""
+    former = cluster.owner("s")
+    assert former is not None and former.server.cluster is not None
+    target = cluster.other("s")
+    route = former.server.cluster.route(StreamKey("acme", "s"))
+    await former.server.cluster.move(route, target.name, pin=True)
+    await wait_until(lambda: cluster.owner("s") is target)
+    return target
+
+
+async def test_a_batch_reaches_the_owner_from_any_node() -> None:
+    async with nodes("a", "b", "c") as cluster:
+        for node in cluster.all.values():
+            await push(node, producer=f"of-{node.name}")
+        for node in cluster.all.values():
+            assert await learned(node) == 600
+
+
+async def test_batches_without_a_name_reach_it_too_and_leave_no_name() -> None:
+    async with nodes("a", "b") as cluster:
+        await push(cluster.all["a"], producer=None)
+        other = cluster.other("s")
+        async with Reader.on(other) as reader:
+            await push(other, producer=None)
+            await wait_until(lambda: sum(reader.sizes().values()) == 400)
+        assert await learned(other) == 400
+
+
+async def test_a_reader_on_another_node_has_the_owners_model() -> None:
+    async with nodes("a", "b") as cluster:
+        await push(cluster.all["a"])
+        owner, other = cluster.owner("s"), cluster.other("s")
+        assert owner is not None
+        async with Reader.on(other) as far, Reader.on(owner) as near:
+            assert far.sizes() == near.sizes()
+            await push(other, producer="h")
+            model = await sizes_at(owner)
+            await wait_until(lambda: far.sizes() == near.sizes() == model)
+            assert far.lossless == near.lossless
+            assert far.begun == near.begun == 1
+
+
+async def test_a_move_is_not_noticed_by_producers_and_readers() -> None:
+    async with nodes("a", "b", "c") as cluster:
+        await push(cluster.all["a"], producer="first")
+        async with contextlib.AsyncExitStack() as stack:
+            readers = [
+                await stack.enter_async_context(Reader.on(node))
+                for node in cluster.all.values()
+            ]
+            sessions = [
+                await stack.enter_async_context(gateway(node, f"g-{node.name}"))
+                for node in cluster.all.values()
+            ]
+            futures = []
+            for seed in range(60):
+                for session in sessions:
+                    futures.append(await session.submit(blobs(seed=seed), stream="s"))
+                if seed % 20 == 10:
+                    await moved(cluster)
+            acks = await asyncio.gather(*futures)
+            assert len(acks) == 180
+            assert await learned(cluster.all["b"]) == 200 + 180 * 50
+            model = await sizes_at(cluster.all["c"])
+            await wait_until(lambda: all(r.sizes() == model for r in readers))
+            for reader in readers:
+                assert reader.begun == 1
+                first = reader.lossless[0]
+                span = range(first, first + len(reader.lossless))
+                assert reader.lossless == list(span)
+
+
+async def test_a_node_that_stops_hands_everything_over() -> None:
+    async with nodes("a", "b") as cluster:
+        await push(cluster.all["a"])
+        owner, other = cluster.owner("s"), cluster.other("s")
+        assert owner is not None
+        async with Reader.on(other) as reader, gateway(other, "h") as session:
+            await cluster.stop(owner.name)
+            ack = await session.send(blobs(), stream="s")
+            assert not ack.duplicate
+            model = await sizes_at(other)
+            await wait_until(lambda: reader.sizes() == model)
+            assert reader.begun == 1
+        assert await learned(other) == 250
+
+
+async def test_a_stream_goes_to_a_node_that_joins_if_that_is_its_place() -> None:
+    key = StreamKey("acme", "s")
+    name = next(n for n in "bcdefgh" if preferred(key, ["a", n]) == n)
+    async with nodes("a") as cluster:
+        await push(cluster.all["a"])
+        joined = await cluster.start(name)
+        async with Reader.on(cluster.all["a"]) as reader:
+            await wait_until(lambda: cluster.owner("s") is joined)
+            await push(cluster.all["a"], producer="h")
+            model = await sizes_at(joined)
+            await wait_until(lambda: reader.sizes() == model)
+            assert reader.begun == 1
+
+
+async def test_a_producer_resumes_on_any_node() -> None:
+    async with nodes("a", "b") as cluster:
+        await push(cluster.all["a"], producer="p")
+        async with gateway(cluster.other("s"), "p") as session:
+            assert session.welcome is not None
+            assert session.welcome.resume["s"].last_seq == 4
+
+
+async def test_a_producer_is_replaced_from_another_node() -> None:
+    async with nodes("a", "b") as cluster:
+        async with gateway(cluster.all["a"], "p") as older:
+            await older.send(blobs(), stream="s")
+            async with gateway(cluster.all["b"], "p") as newer:
+                await newer.send(blobs(), stream="s")
+                await wait_until(lambda: not cluster.all["a"].server.connections)
+
+
+async def test_a_key_that_is_revoked_on_one_node_ends_sessions_on_all() -> None:
+    async with nodes("a", "b") as cluster:
+        a, b = cluster.all.values()
+        async with a.client() as admin:
+            key = await admin.create_key("k", ["read", "write"])
+            async with AsyncNCSClient(b.url, key.api_key) as client:
+                async with client.stream() as session:
+                    await session.send(blobs(), stream="s")
+                    await admin.revoke_key(key.key_id)
+                    await wait_until(lambda: not b.server.connections, within_s=3)
+
+
+async def test_requests_that_change_a_stream_reach_its_owner() -> None:
+    async with nodes("a", "b") as cluster:
+        await push(cluster.all["a"])
+        async with cluster.other("s").client() as client:
+            result = await client.process_points(blobs().tolist(), stream="s")
+            assert result.points_processed == 50
+            await client.configure("s", max_clusters=7)
+            await client.reset_algorithm("s")
+            assert await client.get_clusters("s") == []
+
+
+async def test_a_way_that_was_broken_leaves_no_gap() -> None:
+    async with nodes("a", "b") as cluster:
+        await push(cluster.all["a"])
+        other = cluster.other("s")
+        async with Reader.on(other) as reader:
+            channel = other.server.store.channel
+            key = StreamKey("acme", "s")
+            listeners = cluster.store._nodes.listeners
+            listener = listeners[key].pop(channel)  # what is published now is missed
+            owner = cluster.owner("s")
+            assert owner is not None
+            await push(owner, producer="h", at=500.0)
+            listeners.setdefault(key, {})[channel] = listener
+            channel.interrupt()
+            model = await sizes_at(owner)
+            await wait_until(lambda: reader.sizes() == model)
+            assert reader.begun == 1
+            assert reader.lossless == list(
+                range(reader.lossless[0], reader.lossless[0] + len(reader.lossless))
+            )
