@@ -81,6 +81,8 @@ class Membership:
                     await self._look_around()
             except (StoreError, TimeoutError) as error:
                 log.warning("lease_not_renewed", error=repr(error))
+            except Exception:  # the next one may do
+                log.exception("lease_not_renewed")
             self.check()
 
     async def _renew(self) -> None:

@@ -443,8 +443,10 @@ class ClusterStreams:
             self._swept.clear()
             try:
                 await self._sweep()
-            except StoreError as error:
+            except (StoreError, NcsError) as error:
                 log.warning("sweep_failed", error=str(error))
+            except Exception:  # the lease is renewed beside it, and has to be
+                log.exception("sweep_failed")
 
     async def _sweep(self) -> None:
         store, nodes = self.services.store, self.membership.nodes
