@@ -1,12 +1,31 @@
 /** Change what the engine goes by, and throw the model away; both need the scope `admin`. */
 
+import type { ShadowResult } from 'ncs-javascript-sdk';
 import type { Feed, Refusal } from '../feed';
 import { confirm } from '../ui/dialogs';
 import { byId, make, say } from '../ui/dom';
-import { count, ratio } from '../ui/format';
+import { count, percent, ratio } from '../ui/format';
 
 const LOWEST = 0.05;
 const HIGHEST = 0.95;
+const SHADOW_POINTS = 10_000;
+
+type Outcome = ShadowResult['live'];
+
+/** What is compared; `better` is 1 where more is better, -1 where less is. */
+const ROWS: readonly {
+  readonly name: string;
+  readonly of: (outcome: Outcome) => number;
+  readonly text: (value: number) => string;
+  readonly better: -1 | 0 | 1;
+}[] = [
+  { name: 'clusters', of: (o) => o.clusters, text: count, better: 0 },
+  { name: 'quality', of: (o) => o.quality, text: ratio, better: 1 },
+  { name: 'silhouette', of: (o) => o.silhouette, text: ratio, better: 1 },
+  { name: 'stability', of: (o) => o.stability, text: ratio, better: 1 },
+  { name: 'outliers', of: (o) => o.outlierRate, text: percent, better: 0 },
+  { name: 'came or went', of: (o) => o.changes, text: count, better: -1 },
+];
 
 export class Tune {
   readonly #slider = make('input', {
@@ -19,13 +38,16 @@ export class Tune {
   readonly #chosen = make('output');
   readonly #now = make('p', { class: 'hint' });
   readonly #said = make('p', { role: 'status' });
+  readonly #try = make('button', { type: 'button' }, 'Try on a shadow');
   readonly #apply = make('button', { type: 'button', class: 'primary' }, 'Apply');
+  readonly #outcome = make('div', { 'aria-live': 'polite' });
   #stream = '';
   #inForce: number | null = null;
 
   constructor(readonly feed: Feed) {
     const reset = make('button', { type: 'button', class: 'danger' }, 'Reset the model…');
     reset.addEventListener('click', () => void this.#reset());
+    this.#try.addEventListener('click', () => void this.#shadow());
     this.#apply.addEventListener('click', () => void this.#configure());
     this.#slider.addEventListener('input', () => this.#tell());
     this.#slider.addEventListener('keydown', (event) => event.stopPropagation());
@@ -39,7 +61,8 @@ export class Tune {
           make('legend', {}, 'Base threshold'),
           make('p', { class: 'row' }, this.#slider, this.#chosen),
           this.#now,
-          make('p', { class: 'row' }, this.#apply),
+          make('p', { class: 'row' }, this.#try, this.#apply),
+          this.#outcome,
         ),
         make(
           'fieldset',
@@ -83,11 +106,28 @@ export class Tune {
         : `In force: ${ratio(this.#inForce)}. Higher makes tighter and more clusters.`,
     );
     this.#apply.disabled = isSame || this.#inForce === null;
+    this.#try.disabled = isSame;
+    this.#outcome.replaceChildren();
+  }
+
+  /** Let the server compare, on the last points of the stream, beside the live model. */
+  async #shadow(): Promise<void> {
+    const stream = this.#stream;
+    const params = { base_threshold: Number(this.#slider.value) };
+    this.#try.disabled = true;
+    say(this.#said, 'Two engines learn the last points …');
+    await this.#do(async () => {
+      const ask = { stream, params, lastPoints: SHADOW_POINTS };
+      const result = await this.feed.ask('shadow', ask);
+      if (stream === this.#stream) this.#outcome.replaceChildren(...tableOf(result));
+      return '';
+    });
+    this.#try.disabled = false;
   }
 
   async #configure(): Promise<void> {
     const params = { base_threshold: Number(this.#slider.value) };
-    await this.#try(async () => {
+    await this.#do(async () => {
       await this.feed.ask('configure', { stream: this.#stream, params });
       await this.begin(this.#stream);
       return `Applied from the next batch on: base threshold ${ratio(params.base_threshold)}.`;
@@ -98,17 +138,42 @@ export class Tune {
     const stream = this.#stream;
     const text = `All clusters of “${stream}” are thrown away, for everybody who follows it. This cannot be undone.`;
     if (!(await confirm(`Reset ${stream}?`, text, 'Reset the model'))) return;
-    await this.#try(async () => {
+    await this.#do(async () => {
       const { clustersRemoved } = await this.feed.ask('reset', { stream });
       return `Reset: ${count(clustersRemoved)} clusters are gone.`;
     });
   }
 
-  async #try(act: () => Promise<string>): Promise<void> {
+  async #do(act: () => Promise<string>): Promise<void> {
     try {
       say(this.#said, await act());
     } catch (error) {
       say(this.#said, (error as Refusal).message);
     }
   }
+}
+
+/** Return the comparison as a table, with what it is of. */
+function tableOf(result: ShadowResult): HTMLElement[] {
+  const { live, points, complete } = result;
+  const tried = result.configurations[0]!;
+  const head = ['', 'in force', 'tried'].map((text) => make('th', { scope: 'col' }, text));
+  const rows = ROWS.map(({ name, of, text, better }) => {
+    const gain = Math.sign(Number((of(tried) - of(live)).toFixed(3))) * better;
+    const kind = gain > 0 ? 'good' : gain < 0 ? 'worse' : '';
+    const cell = make('td', { class: kind }, text(of(tried)));
+    return make(
+      'tr',
+      {},
+      make('th', { scope: 'row' }, name),
+      make('td', {}, text(of(live))),
+      cell,
+    );
+  });
+  const short = complete ? '' : ' Its time was used up before the last point.';
+  const about = `On the last ${count(points)} points, beside the live model, which did not notice. Assignments agree to ${percent(tried.agreement)}.${short}`;
+  return [
+    make('table', {}, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...rows)),
+    make('p', { class: 'hint' }, about),
+  ];
 }

@@ -7,6 +7,7 @@ import type {
   Position,
   Presence,
   SessionState,
+  ShadowResult,
 } from 'ncs-javascript-sdk';
 
 /** Which axes of the data are shown: so many main ones, or these coordinates. */
@@ -27,6 +28,10 @@ export interface Questions {
   configure: {
     ask: { stream: string; params: Readonly<Record<string, unknown>> };
     answer: Readonly<Record<string, unknown>>;
+  };
+  shadow: {
+    ask: { stream: string; params: Readonly<Record<string, unknown>>; lastPoints: number };
+    answer: ShadowResult;
   };
   reset: { ask: { stream: string }; answer: { clustersRemoved: number } };
 }

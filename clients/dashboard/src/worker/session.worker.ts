@@ -238,6 +238,8 @@ class Session {
         const { stream, params } = ask as Ask<'configure'>;
         return await client.configure(params, { stream });
       }
+      case 'shadow':
+        return await client.shadow(ask as Ask<'shadow'>);
       case 'reset':
         return await client.resetAlgorithm(ask as Ask<'reset'>);
     }
