@@ -17,7 +17,7 @@ KILLS ?= 200
 CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo cluster test check chaos conformance bench bench-quality bench-engine bench-peers check-river generate javascript page pictures format clean
+.PHONY: help demo cluster test check chaos conformance bench bench-quality bench-engine bench-peers bench-page check-river generate javascript page pictures format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ bench-engine: $(VENV)/.installed-bench ## Measure the engine alone, beside peers
 
 bench-peers: $(VENV)/.installed-peers ## Measure fan-out beside peers
 	$(BIN)/python tests/benchmarks/fanout_peers.py
+
+bench-page: $(VENV)/.installed-tests $(PAGE) ## Measure the dashboard: frames and memory, for minutes
+	PYTHONPATH=tests/support $(BIN)/python tests/support/page_measure.py
 
 check-river: $(VENV)/.installed-bench $(VENV)/.installed-tests ## Run river's own checks on the adapter
 	$(BIN)/python -m pytest tests/engine/test_river.py

@@ -30,6 +30,8 @@ import type { Axes, Batch, FromWorker } from './worker/bridge';
 
 const WRITE_MS = 400;
 const RECORD_MS = 1000;
+/** A page that was just opened does not show minutes of nothing. */
+const SHORTEST_S = 30;
 const DEFAULT_STREAM = 'default';
 /** Of points, as many as the way of drawing can take. */
 const APPETITE = {
@@ -245,7 +247,10 @@ export class App {
     keptStream.write({ stream });
     this.#tellAddress();
     document.title = `${stream} – NeuroCluster Streamer`;
-    byId<HTMLSelectElement>('stream').value = stream;
+    const select = byId<HTMLSelectElement>('stream');
+    if (![...select.options].some(({ value }) => value === stream))
+      select.add(new Option(stream));
+    select.value = stream;
     this.#source = null;
     this.#playback.live();
     this.#header.reset();
@@ -513,15 +518,17 @@ export class App {
       waiting: at === null ? null : this.#playback.waiting(store.taken),
     });
     const span = Number(byId<HTMLSelectElement>('window').value);
-    const since = store.history.times[0] ?? now;
+    const first = store.happenings[0]?.at ?? now;
+    const since = Math.min(store.history.times[0] ?? now, store.series.times[0] ?? now, first);
+    const from = now - Math.min(span, Math.max(SHORTEST_S, now - since));
     this.#timeline.show({
       happenings: store.happenings,
       gaps: store.series.gaps,
       source: this.#source,
-      from: now - span,
+      from,
       to: now,
       at,
-      since: Math.min(since, ...store.happenings.slice(0, 1).map((first) => first.at)),
+      since,
     });
     say(byId('when'), at === null ? '' : `shown: ${clock(at)}`);
     byId('then').hidden = at === null;
@@ -549,7 +556,7 @@ export class App {
     if (this.#isEmbedded) return;
     const drift = store.happenings.findLast((h) => h.kind === 'drift' && h.at <= time);
     const last = drift ? { severity: drift.severity ?? 'low', at: drift.at } : null;
-    this.#tiles.show(store.series, time, now - span, now, last);
+    this.#tiles.show(store.series, time, from, now, last);
     this.#writePanel(marks, time);
   }
 

@@ -18,7 +18,7 @@ export interface Box {
 }
 
 const DISTANCE = 4.2;
-const FOCAL = 2.6; // cotangent of half the angle of view
+const FOCAL = 2.15; // cotangent of half the angle of view
 const STEEPEST = Math.PI / 2 - 0.05;
 const ZOOMS = [0.2, 400] as const;
 
@@ -29,7 +29,7 @@ export class Camera {
   panX = 0;
   panY = 0;
   yaw = -0.6;
-  pitch = 0.45;
+  pitch = 0.35;
   /** Column-major, from data to clip space. */
   readonly matrix = new Float32Array(16);
   #box: Box = { width: 1, height: 1, left: 0, right: 0, top: 0, bottom: 0 };

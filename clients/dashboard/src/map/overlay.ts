@@ -93,7 +93,7 @@ function drawAxes(
   pen.textAlign = 'center';
   const across = width - left - right;
   const [low, high] = camera.shown(0);
-  for (const [value, text] of ticks(low, high, Math.max(2, across / 80))) {
+  for (const [value, text] of ticks(low, high, Math.max(2, across / 64))) {
     const x = Math.round(left + ((value - low) / (high - low)) * across) + 0.5;
     pen.moveTo(x, top);
     pen.lineTo(x, height - bottom);
@@ -268,7 +268,7 @@ function drawLabels(
     const text = scene.label(mark.id) + (scene.isPinned(mark.id) ? ' ●' : '');
     pen.font = `600 12px ${colours.font}`;
     const width = pen.measureText(text).width;
-    const [x, y] = [ellipse.x + 11, ellipse.y];
+    const [x, y] = [ellipse.x + 14, ellipse.y];
     const isFree = taken.every(
       (t) => Math.abs(t.y - y) >= 15 || x > t.x + t.width + 4 || t.x > x + width + 4,
     );

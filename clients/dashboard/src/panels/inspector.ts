@@ -9,7 +9,7 @@ import { byId, make, say } from '../ui/dom';
 import { compact, count, ratio, value } from '../ui/format';
 
 const MOST_PARTS = 24;
-const FARTHEST = 6; // deviations that fill a bar
+const FAR = 3; // deviations that fill a bar, if none is farther
 
 export interface InspectorShown {
   readonly id: number;
@@ -135,13 +135,14 @@ export class Inspector {
       row.append(make('td'), make('td'), make('td', { class: 'far' }, make('i')));
       this.#body.append(row);
     }
+    const farthest = Math.max(FAR, ...parts.map(({ far }) => Math.abs(far)));
     parts.forEach(({ dimension, value: here, others, far }, k) => {
       const cells = this.#body.rows[k]!.cells;
       say(cells[0]!, String(dimension));
       say(cells[1]!, value(here));
       say(cells[2]!, value(others));
       const bar = cells[3]!.firstElementChild as HTMLElement;
-      const length = Math.min(1, Math.abs(far) / FARTHEST) * 50;
+      const length = (Math.abs(far) / farthest) * 50;
       bar.style.setProperty('--from', `${far < 0 ? 50 - length : 50}%`);
       bar.style.setProperty('--length', `${length}%`);
       cells[3]!.title = `${far.toFixed(1)} deviations of the other clusters`;

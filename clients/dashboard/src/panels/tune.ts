@@ -159,7 +159,8 @@ function tableOf(result: ShadowResult): HTMLElement[] {
   const tried = result.configurations[0]!;
   const head = ['', 'in force', 'tried'].map((text) => make('th', { scope: 'col' }, text));
   const rows = ROWS.map(({ name, of, text, better }) => {
-    const gain = Math.sign(Number((of(tried) - of(live)).toFixed(3))) * better;
+    const gain =
+      text(of(tried)) === text(of(live)) ? 0 : Math.sign(of(tried) - of(live)) * better;
     const kind = gain > 0 ? 'good' : gain < 0 ? 'worse' : '';
     const cell = make('td', { class: kind }, text(of(tried)));
     return make(
