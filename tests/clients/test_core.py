@@ -8,7 +8,7 @@ from link import MemoryLink, MemoryServer, principal
 
 from ncs_client.connection import Outgoing
 from ncs_client.core import Batch, ClientCore, Reader, Wanted
-from ncs_client.errors import RefusedError
+from ncs_client.errors import RefusedError, ValidationError
 from ncs_client.view import ClusterView
 from ncs_protocol import MSGPACK
 from ncs_protocol.messages import (
@@ -149,7 +149,7 @@ def test_a_bad_batch_fails_and_the_later_ones_take_its_place(core: ClientCore) -
     outcomes: list[Any] = []
     sent = [core.add(batch([[float(value)]], outcomes))[0] for value in range(3)]
     assert [1, 2] == seqs(core.receive(refusal(sent[0], "ragged_points")))
-    assert [RefusedError] == [type(outcome) for outcome in outcomes]
+    assert [ValidationError] == [type(outcome) for outcome in outcomes]
     assert [] == core.receive(refusal(sent[1], "ragged_points"))
     assert [] == core.receive(gap(sent[2], 1))
     assert [3] == seqs(core.add(batch([[9.0]])))

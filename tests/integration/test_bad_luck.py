@@ -294,7 +294,7 @@ async def test_a_client_that_cannot_connect_says_where() -> None:
 
 async def test_a_client_with_a_bad_key_is_not_left_waiting(tmp_path: Path) -> None:
     async with server_on(tmp_path) as server, client_of(server) as client:
-        client._credential = "nck_dev_nonsense"
+        client.use_token("nck_dev_nonsense")
         with pytest.raises(ConnectionEndedError, match="key_invalid"):
             await client.stream().open()
 

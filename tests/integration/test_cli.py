@@ -260,7 +260,7 @@ async def test_keys_are_shown_once_listed_and_revoked(tmp_path: Path) -> None:
     at = ("--data-dir", str(tmp_path))
     async with server_on(tmp_path) as server, client_of(server) as client:
         _, key, _ = await ncs("keys", "create", "gw", "--scopes", "read", *at)
-        client._credential = key.strip()
+        client.use_token(key.strip())
         assert [] == await client.get_clusters()
         _, listed, _ = await ncs("keys", "list", *at)
         assert key.strip() not in listed
@@ -276,9 +276,9 @@ async def test_a_token_of_the_command_is_good_at_the_server(tmp_path: Path) -> N
         _, made, _ = await ncs(
             "token", "--tenant", "umbrella", "--scopes", "read,write"
         )
-        client._credential = made.strip()
+        client.use_token(made.strip())
         await client.process_points([[1.0]])
-        client._credential = token("acme")
+        client.use_token(token("acme"))
         assert [] == await client.get_clusters()
 
 

@@ -52,7 +52,7 @@ async def run(program: list[str], url: str, folder: Path) -> str:
 
 
 async def test_there_are_examples_and_blocks_to_run() -> None:
-    assert 4 == len(EXAMPLES)
+    assert 7 == len(EXAMPLES)
     assert {name for name, *_ in BLOCKS} == set(READMES)
 
 
@@ -65,7 +65,10 @@ async def test_an_example_runs(
         "basic_usage": "[10.0, 20.0, 30.0] -> cluster 1",
         "gateway_example": "all 50 batches are in the model",
         "streaming_example": "3 clusters:",
-        "batch_processing": "8 clusters",
+        "batch_processing": "20000 points, 8 clusters",
+        "callbacks_example": "60 points are in the model",
+        "service_example": "order-4, again: True",
+        "tuning_example": "best of the grid: {'base_threshold'",
     }
     assert expected[example.stem] in output
 

@@ -1,16 +1,17 @@
-"""Push a large array in batches, several in flight, and time it."""
+"""Push a large array in batches, several on their way, with progress.
+
+Each batch counts once, however often it has to be sent.
+"""
 
 import asyncio
 import os
-import time
 
 import numpy as np
 
-from ncs_client import AsyncNCSClient
+from ncs_client import AsyncNCSClient, BatchProcessor
 
 URL = os.environ.get("NCS_URL", "http://127.0.0.1:8000")
 POINTS = int(os.environ.get("NCS_POINTS", "20000"))
-BATCH = 1000
 
 
 async def main() -> None:
@@ -21,20 +22,19 @@ async def main() -> None:
 
     async with AsyncNCSClient(URL) as client:
         await client.login("admin", "admin123")
-        began = time.perf_counter()
-        async with client.stream(streams=["batch"], max_unacknowledged=8) as session:
-            futures = [
-                await session.submit(data[i : i + BATCH], stream="batch")
-                for i in range(0, POINTS, BATCH)
-            ]
-            done = 0
-            for future in asyncio.as_completed(futures):
-                await future
-                done += 1
-                print(f"\r{done * 100 // len(futures)} %", end="", flush=True)
-        seconds = time.perf_counter() - began
-        status = await client.get_algorithm_status("batch")
-        print(f"\r{POINTS / seconds:,.0f} points/s, {status.active_clusters} clusters")
+        config = {"batch_size": "auto", "max_concurrent": 1, "stream": "batch"}
+        processor = BatchProcessor(client, config)
+        result = await processor.process_large_dataset(
+            data,
+            progress_callback=lambda share, batch: print(
+                f"{share:4.0%}  {batch['point_count']} points"
+                f" in {1000 * batch['processing_time']:.0f} ms"
+            ),
+        )
+        for failed in result["failed"]:
+            print("not counted:", failed["start"], failed["error"])
+        clusters = await client.get_clusters("batch")
+    print(f"{result['total_points']} points, {len(clusters)} clusters")
 
 
 if __name__ == "__main__":

@@ -12,21 +12,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ncs_protocol import ScaledArray
     from ncs_protocol.messages import CaughtUp, Epsilon, EventFilter, Lagging, Sample
 
+    from .blocking import NCSClient
+    from .breaker import CircuitBreaker
+    from .callbacks import CallbackStream, StreamingOptions
+    from .calls import ProcessOptions
     from .client import AsyncNCSClient
     from .errors import (
+        AuthenticationError,
+        CircuitBreakerOpenException,
         ConnectionEndedError,
         GapError,
-        LaggingError,
         NCSAPIException,
         NcsClientError,
+        RateLimitError,
         RefusedError,
+        RequestTimeoutError,
         SpoolError,
         SpoolFullError,
+        UnavailableError,
         UnreachableError,
+        ValidationError,
     )
     from .gateway import GatewayClient
+    from .metrics import MetricsCollector
+    from .pool import PoolOptions
+    from .presets import PRESETS
+    from .processor import BatchProcessor
     from .results import (
         AlgorithmStatus,
         ApiKey,
@@ -37,18 +51,29 @@ if TYPE_CHECKING:
         ShadowOutcome,
         ShadowResult,
     )
+    from .service import ClusteringService, ServiceHealth
     from .spool_options import SpoolOptions
     from .stream import StreamSession
     from .subscription import Subscription
+    from .tuner import AlgorithmTuner
     from .view import ClusterView
+    from .workers import ParallelBatchProcessor
 
 __all__ = [
+    "PRESETS",
     "AlgorithmStatus",
+    "AlgorithmTuner",
     "ApiKey",
     "AsyncNCSClient",
+    "AuthenticationError",
+    "BatchProcessor",
+    "CallbackStream",
     "CaughtUp",
+    "CircuitBreaker",
+    "CircuitBreakerOpenException",
     "Cluster",
     "ClusterView",
+    "ClusteringService",
     "ConnectionEndedError",
     "Epsilon",
     "EventFilter",
@@ -56,27 +81,38 @@ __all__ = [
     "GatewayClient",
     "Health",
     "Lagging",
-    "LaggingError",
+    "MetricsCollector",
     "NCSAPIException",
+    "NCSClient",
     "NcsClientError",
+    "ParallelBatchProcessor",
     "PointOutcome",
+    "PoolOptions",
+    "ProcessOptions",
     "ProcessResult",
+    "RateLimitError",
     "RefusedError",
+    "RequestTimeoutError",
     "Sample",
+    "ScaledArray",
+    "ServiceHealth",
     "ShadowOutcome",
     "ShadowResult",
     "SpoolError",
     "SpoolFullError",
     "SpoolOptions",
     "StreamSession",
+    "StreamingOptions",
     "Subscription",
+    "UnavailableError",
     "UnreachableError",
+    "ValidationError",
 ]
 
 __version__ = "0.1.0"
 
 _MODULES = {
-    ".client": ("AsyncNCSClient",),
+    "ncs_protocol": ("ScaledArray",),
     "ncs_protocol.messages": (
         "CaughtUp",
         "Epsilon",
@@ -84,18 +120,35 @@ _MODULES = {
         "Lagging",
         "Sample",
     ),
+    ".blocking": ("NCSClient",),
+    ".breaker": ("CircuitBreaker",),
+    ".callbacks": (
+        "CallbackStream",
+        "StreamingOptions",
+    ),
+    ".calls": ("ProcessOptions",),
+    ".client": ("AsyncNCSClient",),
     ".errors": (
+        "AuthenticationError",
+        "CircuitBreakerOpenException",
         "ConnectionEndedError",
         "GapError",
-        "LaggingError",
         "NCSAPIException",
         "NcsClientError",
+        "RateLimitError",
         "RefusedError",
+        "RequestTimeoutError",
         "SpoolError",
         "SpoolFullError",
+        "UnavailableError",
         "UnreachableError",
+        "ValidationError",
     ),
     ".gateway": ("GatewayClient",),
+    ".metrics": ("MetricsCollector",),
+    ".pool": ("PoolOptions",),
+    ".presets": ("PRESETS",),
+    ".processor": ("BatchProcessor",),
     ".results": (
         "AlgorithmStatus",
         "ApiKey",
@@ -106,10 +159,16 @@ _MODULES = {
         "ShadowOutcome",
         "ShadowResult",
     ),
+    ".service": (
+        "ClusteringService",
+        "ServiceHealth",
+    ),
     ".spool_options": ("SpoolOptions",),
     ".stream": ("StreamSession",),
     ".subscription": ("Subscription",),
+    ".tuner": ("AlgorithmTuner",),
     ".view": ("ClusterView",),
+    ".workers": ("ParallelBatchProcessor",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

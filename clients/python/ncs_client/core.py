@@ -34,7 +34,7 @@ from ncs_protocol.messages import (
 )
 
 from .connection import Outgoing
-from .errors import RefusedError, refused
+from .errors import RefusedError, refusal, refused
 from .readers import Incoming, Reader, Readers, Wanted
 
 __all__ = ["Batch", "ClientCore", "Incoming", "Reader", "Wanted"]
@@ -118,6 +118,7 @@ class ClientCore:
         streams: streams to be told of in `welcome` from the start.
         event_credit: bytes of events that may be on their way or taken and not read;
             None for as many as the line takes.
+        connection_id: a label for the server's logs and `presence`.
 
     Attributes:
         welcome: the last one; None while not connected.
@@ -133,6 +134,7 @@ class ClientCore:
         producer_epoch: int,
         streams: Sequence[str] = ("default",),
         event_credit: int | None = None,
+        connection_id: str | None = None,
     ) -> None:
         self.token = token
         self.welcome: Welcome | None = None
@@ -148,6 +150,7 @@ class ClientCore:
         self.readers = Readers()
         self._next_id = 1
         self._event_credit = event_credit
+        self._connection_id = connection_id
         self._read = 0  # bytes of events since credit was given last
 
     @property
@@ -172,6 +175,7 @@ class ClientCore:
                 token=self.token,
                 producer=self._producer,
                 producer_epoch=self._epoch,
+                connection_id=self._connection_id,
                 streams=list(self._lanes),
             )
         ]
@@ -357,7 +361,7 @@ class ClientCore:
         lane.rewind(batch.message.seq)
         limit = self.welcome.limits["max_frame_bytes"] if self.welcome else 0
         detail = f"frame of {size} bytes, the limit is {limit:g}"
-        batch.settle(RefusedError(Code.FRAME_TOO_LARGE.wire, detail))
+        batch.settle(refusal(Code.FRAME_TOO_LARGE.wire, detail))
 
     def encode(self, batch: Batch) -> bytes:
         """Return the frame of a batch that is about to go out, under a new id."""

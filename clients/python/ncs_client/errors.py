@@ -1,14 +1,19 @@
 """What can go wrong, as seen by a user of the client.
 
 NcsClientError
-  RefusedError        the server refused a request or a batch, with a code; the guides
-                      call it NCSAPIException
-  UnreachableError    no answer to a request
-  ConnectionEndedError  the session ended and reconnecting would not help
-  GapError            events are missing; a copy of the model would be wrong
-  LaggingError        this program reads a subscription too slowly
-  SpoolError          the spool of a gateway cannot be used
-    SpoolFullError    there is no room for a batch, by its limits or on the disk
+  RefusedError            the server refused a request or a batch, with a code; the
+                          guides call it NCSAPIException
+    AuthenticationError   the credential is missing, wrong or no longer good
+    RateLimitError        too much at once; `retry_after_s` says when to come back
+    ValidationError       the request itself is wrong
+    UnavailableError      the server cannot do it now
+  UnreachableError        no answer to a request
+    RequestTimeoutError   none in time; a TimeoutError too
+  CircuitBreakerOpenException  not tried: the last ones failed
+  ConnectionEndedError    the session ended and reconnecting would not help
+  GapError                events are missing; a copy of the model would be wrong
+  SpoolError              the spool of a gateway cannot be used
+    SpoolFullError        there is no room for a batch, by its limits or on the disk
 """
 
 from __future__ import annotations
@@ -17,20 +22,28 @@ from ncs_protocol import Code
 from ncs_protocol.messages import Error
 
 __all__ = [
+    "AuthenticationError",
+    "CircuitBreakerOpenException",
     "ConnectionEndedError",
     "GapError",
-    "LaggingError",
     "NCSAPIException",
     "NcsClientError",
+    "RateLimitError",
     "RefusedError",
+    "RequestTimeoutError",
     "SpoolError",
     "SpoolFullError",
+    "UnavailableError",
     "UnreachableError",
+    "ValidationError",
+    "close_is_final",
+    "refusal",
 ]
 
 _CODE_OF: dict[int | None, Code] = {
     code.close_code: code for code in Code if code.close_code is not None
 }
+_STATUS_OF = {code.wire: code.http_status for code in Code}
 
 
 class NcsClientError(Exception):
@@ -43,7 +56,7 @@ class RefusedError(NcsClientError):
     Attributes:
         code: the code, for example ``dimension_mismatch``; see the protocol.
         detail: the server's sentence.
-        status: HTTP status, or None over WebSocket.
+        status: HTTP status; that of the table of codes when it came over the WebSocket.
         index: index of the offending point in its batch, if one is to blame.
         retry_after_s: seconds after which the same may be tried again, if it may.
     """
@@ -69,8 +82,40 @@ NCSAPIException = RefusedError
 """The name that the guides use."""
 
 
+class AuthenticationError(RefusedError):
+    """The credential is missing, wrong or no longer good."""
+
+
+class RateLimitError(RefusedError):
+    """Too much at once; `retry_after_s` says when to come back."""
+
+
+class ValidationError(RefusedError):
+    """The request itself is wrong: the same would be refused again."""
+
+
+class UnavailableError(RefusedError):
+    """The server cannot do it now."""
+
+
 class UnreachableError(NcsClientError):
     """A request got no answer; whether it was carried out is not known."""
+
+
+class RequestTimeoutError(UnreachableError, TimeoutError):
+    """A request got no answer in time; whether it was carried out is not known."""
+
+
+class CircuitBreakerOpenException(NcsClientError):
+    """It was not tried, because the last ones failed.
+
+    Attributes:
+        retry_after_s: seconds after which one may be tried.
+    """
+
+    def __init__(self, retry_after_s: float = 0.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__("Circuit breaker is open")
 
 
 class ConnectionEndedError(NcsClientError):
@@ -99,18 +144,6 @@ class GapError(NcsClientError):
     """An event does not follow the last that a copy of the model has."""
 
 
-class LaggingError(NcsClientError):
-    """A subscription was not read and its queue is full.
-
-    Attributes:
-        queued: messages that were waiting.
-    """
-
-    def __init__(self, queued: int) -> None:
-        self.queued = queued
-        super().__init__(f"{queued} events waited unread; read faster or ask for fewer")
-
-
 class SpoolError(NcsClientError):
     """The spool of a gateway cannot be used: it is locked, another's, or unreadable."""
 
@@ -127,9 +160,32 @@ class SpoolFullError(SpoolError):
         super().__init__(detail)
 
 
+_KINDS: dict[int | None, type[RefusedError]] = {
+    **dict.fromkeys((400, 413, 415, 422), ValidationError),
+    401: AuthenticationError,
+    429: RateLimitError,
+    **dict.fromkeys((500, 502, 503, 504), UnavailableError),
+}
+
+
+def refusal(
+    code: str,
+    detail: str,
+    *,
+    status: int | None = None,
+    index: int | None = None,
+    retry_after_s: float | None = None,
+) -> RefusedError:
+    """Return the error for a refusal, of the class that its status has."""
+    if status is None:
+        status = _STATUS_OF.get(code)
+    kind = _KINDS.get(status, RefusedError)
+    return kind(code, detail, status=status, index=index, retry_after_s=retry_after_s)
+
+
 def refused(error: Error) -> RefusedError:
     """Return the error for a refusal that came over the WebSocket."""
-    return RefusedError(
+    return refusal(
         error.code,
         error.detail,
         index=error.index,

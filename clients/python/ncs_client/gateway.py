@@ -26,7 +26,7 @@ import logging
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -203,14 +203,16 @@ class GatewayClient:
         points: Any,
         *,
         timestamps: Sequence[float] | None = None,
-        metadata: dict[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> bool:
         """Put a batch into the spool.
 
         Args:
-            points: n lists of d numbers, or an array of shape (n, d).
+            points: n lists of d numbers, an array of shape (n, d), or a table.
             timestamps: event time per point, epoch seconds or integer nanoseconds.
             metadata: echoed in the events that this batch causes.
+            columns: the columns of a table that are the dimensions; all if left out.
 
         Returns:
             True once it is as durable as the spool's `fsync` says; False if there was
@@ -223,7 +225,7 @@ class GatewayClient:
                 it twice.
             TypeError: if something in it is not a number, or cannot be encoded.
         """
-        payload = payload_of(points, self._stream, timestamps, metadata)
+        payload = payload_of(points, self._stream, timestamps, metadata, columns)
         link = await self._append(payload)
         if link is None:
             return False

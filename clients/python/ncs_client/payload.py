@@ -8,7 +8,7 @@ copy of the numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -18,13 +18,15 @@ from ncs_protocol import (
     EXT_NDARRAY,
     Code,
     NcsError,
+    ScaledArray,
     check_metadata,
     pack,
     pack_rows,
     to_ns,
 )
 
-from .errors import RefusedError
+from .errors import refusal
+from .points import Rows, as_points, count_of
 
 __all__ = ["frame_of", "payload_of"]
 
@@ -36,43 +38,45 @@ def payload_of(
     points: Any,
     stream: str,
     timestamps: Sequence[float] | None,
-    metadata: dict[str, Any] | None,
+    metadata: Mapping[str, Any] | None,
+    columns: Sequence[str] | None = None,
 ) -> bytes:
     """Return what to spool for a batch.
 
     Args:
-        points: n lists of d numbers (packed as float64), or an array of shape (n, d)
-            (packed as it is), or a `ScaledArray`.
+        points: see `as_points`; lists are packed as float64.
         stream: name of the stream.
         timestamps: event time per point, epoch seconds or integer nanoseconds.
         metadata: echoed in the events that the batch causes.
+        columns: see `as_points`.
 
     Raises:
         RefusedError: if the server would refuse it whatever its state.
         TypeError: if something in it is not a number, or cannot be encoded.
     """
+    rows = as_points(points, columns)
     try:
         fields: dict[str, Any] = {"type": "points", "stream": stream}
-        fields["array"] = msgpack.ExtType(EXT_NDARRAY, _packed(points))
+        fields["array"] = msgpack.ExtType(EXT_NDARRAY, _packed(rows))
         if timestamps is not None:
             times = [_plain(value) for value in timestamps]
             for value in times:
                 to_ns(value)
-            if len(times) != _count(points):
+            if len(times) != count_of(rows):
                 raise NcsError(
                     Code.INVALID_TIMESTAMP,
-                    f"{len(times)} timestamps for {_count(points)} points",
+                    f"{len(times)} timestamps for {count_of(rows)} points",
                 )
             fields["timestamps"] = times
         if metadata is not None:
-            check_metadata(metadata, DEFAULT_LIMITS)
-            fields["metadata"] = metadata
+            fields["metadata"] = dict(metadata)
+            check_metadata(fields["metadata"], DEFAULT_LIMITS)
         payload: bytes = msgpack.packb(fields)
         size = len(payload) + _IDENTITY_BYTES
         if size > DEFAULT_LIMITS.max_frame_bytes:
             raise NcsError(Code.FRAME_TOO_LARGE, f"the batch takes {size} bytes")
     except NcsError as error:
-        raise RefusedError(error.code.wire, error.detail, index=error.index) from None
+        raise refusal(error.code.wire, error.detail, index=error.index) from None
     return payload
 
 
@@ -92,28 +96,17 @@ def _plain(value: Any) -> int | float:
     return plain
 
 
-def _values(points: Any) -> Any:
-    return getattr(points, "values", points)
-
-
-def _count(points: Any) -> int:
-    return len(_values(points))
-
-
-def _packed(points: Any) -> bytes:
-    values: Any = _values(points)
-    if not hasattr(values, "dtype"):
-        rows = [list(row) for row in points]
-        _check_shape(len(rows), len(rows[0]) if rows else 0)
-        _check_rows(rows)
-        return pack_rows(rows)
+def _packed(points: Rows) -> bytes:
+    if isinstance(points, list):
+        _check_shape(len(points), len(points[0]) if points else 0)
+        _check_rows(points)
+        return pack_rows(points)
+    values = points.values if isinstance(points, ScaledArray) else points
     if values.ndim != 2:
         raise NcsError(Code.BAD_ARRAY, f"points of shape {list(values.shape)}")
     _check_shape(*values.shape)
     if values is not points:  # scaled; the limits hold for what it stands for
         return pack(points)
-    if values.dtype.str[1:] not in ("f8", "f4", "f2"):
-        values = values.astype("f8")
     inside = (abs(values.astype("f8", copy=False)) <= _MAX_ABS).all(axis=1)
     if not inside.all():
         raise _bad_value(int(inside.argmin()), values[int(inside.argmin())].tolist())

@@ -130,6 +130,7 @@ class ProcessBody(Struct, kw_only=True):
     points_processed: int
     clusters_found: int
     timestamp: datetime
+    duplicate: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -153,6 +154,8 @@ class ProcessResult:
     points_processed: int
     clusters_found: int
     timestamp: datetime
+    duplicate: bool
+    """Whether the batch was in the model already, by its idempotency key."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for outcome in self.assignments:
@@ -176,4 +179,5 @@ class ProcessResult:
             points_processed=body.points_processed,
             clusters_found=body.clusters_found,
             timestamp=body.timestamp,
+            duplicate=body.duplicate,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +30,7 @@ from .backoff import Backoff
 from .connection import Connection, TokenSource
 from .core import Batch, ClientCore, Wanted
 from .errors import ConnectionEndedError, RefusedError
+from .points import Rows, as_points
 from .subscription import Subscription
 
 __all__ = ["StreamSession"]
@@ -48,6 +49,7 @@ class StreamSession(Connection):
         producer: name of this sender. Its batches count exactly once under this name,
             whatever happens to the connection. Without one, a random name is used.
         streams: streams that will be pushed to; others may be too.
+        connection_id: a label for the server's logs and `presence`.
         reconnect_attempts: how often in a row to try again; None for ever.
         on_reconnect: called with the number of the attempt.
         on_close: called when the session is over: with the error, or with None after
@@ -70,6 +72,7 @@ class StreamSession(Connection):
         codec: str = "msgpack",
         producer: str | None = None,
         streams: Sequence[str] = ("default",),
+        connection_id: str | None = None,
         reconnect_attempts: int | None = None,
         on_reconnect: Callable[[int], None] | None = None,
         on_close: Callable[[Exception | None], None] | None = None,
@@ -87,6 +90,7 @@ class StreamSession(Connection):
             time.time_ns(),
             streams,
             event_credit,
+            connection_id,
         )
         self.core.codec = CODECS[_SUBPROTOCOLS[codec]]
         super().__init__(
@@ -162,22 +166,25 @@ class StreamSession(Connection):
         stream: str = "default",
         results: ResultDetail = "none",
         timestamps: Sequence[float] | None = None,
-        metadata: dict[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Ack:
         """Send a batch and wait until it is durable and in the model.
 
         Args:
-            points: n lists of d numbers, or an array of shape (n, d) (sent packed, as
-                float32 unless it is float64 or a `ScaledArray`).
+            points: n lists of d numbers, or an array of shape (n, d) or a table, which
+                are sent packed: as float32 or float16 if they are that, else as
+                float64; or a `ScaledArray`.
             stream: name of the stream.
             results: how much the ack tells of each point.
             timestamps: event time per point, epoch seconds or integer nanoseconds.
             metadata: echoed in the events that this batch causes.
+            columns: the columns of a table that are the dimensions; all if left out.
 
         Raises:
             RefusedError: if the batch is bad; nothing of it was applied.
             ConnectionEndedError: if the session is over.
-            TypeError: if something in `metadata` or `timestamps` cannot be encoded.
+            TypeError: if something in it is no number, or cannot be encoded.
         """
         future = await self.submit(
             points,
@@ -185,6 +192,7 @@ class StreamSession(Connection):
             results=results,
             timestamps=timestamps,
             metadata=metadata,
+            columns=columns,
         )
         return await future
 
@@ -195,7 +203,8 @@ class StreamSession(Connection):
         stream: str = "default",
         results: ResultDetail = "none",
         timestamps: Sequence[float] | None = None,
-        metadata: dict[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> asyncio.Future[Ack]:
         """Send a batch and return a future of its ack; see `send`.
 
@@ -203,9 +212,9 @@ class StreamSession(Connection):
         connection. What is submitted in one pass of the event loop goes out together,
         as far as the server gives credit; the rest follows as it acknowledges.
         """
-        message = _points_message(points)
+        message = _points_message(as_points(points, columns))
         message.stream, message.results = stream, results
-        message.metadata = metadata
+        message.metadata = None if metadata is None else dict(metadata)
         if timestamps is not None:
             message.timestamps = np.asarray(timestamps).tolist()
         if metadata or timestamps is not None or isinstance(points, ScaledArray):
@@ -338,11 +347,8 @@ class StreamSession(Connection):
             raise self._ended
 
 
-def _points_message(points: Any) -> Points:
-    """Return the message for lists or arrays; its seq is given later."""
-    if isinstance(points, ScaledArray):
-        return Points(seq=1, array=cast(Any, points))
-    if isinstance(points, np.ndarray):
-        packable = points.dtype in (np.float64, np.float32, np.float16)
-        return Points(seq=1, array=points if packable else points.astype(np.float64))
-    return Points(seq=1, points=[list(map(float, point)) for point in points])
+def _points_message(points: Rows) -> Points:
+    """Return the message for points; its seq is given later."""
+    if isinstance(points, list):
+        return Points(seq=1, points=points)
+    return Points(seq=1, array=cast(Any, points))
