@@ -99,4 +99,8 @@ class Follower(abc.ABC):
     def fail(self, error: Exception) -> None:
         """End it because of a fault of ours."""
         log.error("session_failed", session=self.session.id, error=repr(error))
-        self.end(Code.INTERNAL_ERROR)
+        try:
+            self.end(Code.INTERNAL_ERROR)
+        except Exception:  # then without a word; whoever calls has others to care for
+            log.exception("end_failed", session=self.session.id)
+            self.abort()

@@ -77,8 +77,8 @@ class Link(asyncio.Protocol):
 
     __slots__ = (
         "_close_by", "_guard", "_has_heard", "_has_pinged", "_heard_at", "_is_awaited",
-        "_is_deaf", "_is_paused", "_pulse", "_reader", "_sent_at", "_transport",
-        "_unsent", "_user", "is_over",
+        "_is_deaf", "_is_paused", "_is_told", "_pulse", "_reader", "_sent_at",
+        "_transport", "_unsent", "_user", "is_over",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +99,7 @@ class Link(asyncio.Protocol):
         self._close_by: float | None = None
         self._is_deaf = False  # to all that comes: it makes no sense, or is the end
         self._is_paused = False
+        self._is_told = False  # that this is the end; nothing may follow that
         self._is_awaited = False  # the rest of a message, by the door
         self._has_heard = False
         self._has_pinged = False
@@ -156,7 +157,7 @@ class Link(asyncio.Protocol):
         something to read it would be reset, and the peer might lose the last it was
         told, which is why.
         """
-        self._write(control_frame(Opcode.CLOSE, code.to_bytes(2, "big") + reason))
+        self._tell_end(code.to_bytes(2, "big") + reason)
 
     def end_by(self, when: float) -> None:
         """Cut the connection then, if it is not over."""
@@ -216,15 +217,19 @@ class Link(asyncio.Protocol):
         if received.opcode == Opcode.CLOSE:
             code = close_code_of(received.payload)
             self._is_deaf = True
-            if self._close_by is None and not self._transport.is_closing():
-                payload = received.payload[:2] if code != 1005 else b""
-                self._write(control_frame(Opcode.CLOSE, payload))
+            self._tell_end(received.payload[:2] if code != 1005 else b"")
             self._transport.close()
         elif (
             received.opcode == Opcode.PING
+            and not self._is_told
             and self._transport.get_write_buffer_size() < _UNSENT_BYTES
         ):
             self._write(control_frame(Opcode.PONG, received.payload))
+
+    def _tell_end(self, payload: bytes) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._write(control_frame(Opcode.CLOSE, payload))
 
     def _write(self, data: bytes) -> None:
         if not self._transport.is_closing():

@@ -231,9 +231,13 @@ class Server:
         spread = range(_RECONNECT_SPREAD_MS)
         try:
             async with asyncio.timeout(self.settings.drain_timeout_s):
-                await asyncio.gather(
-                    *(c.drain(random.choice(spread)) for c in self.connections)  # noqa: S311 - no secret
+                outcomes = await asyncio.gather(
+                    *(c.drain(random.choice(spread)) for c in self.connections),  # noqa: S311 - no secret
+                    return_exceptions=True,
                 )
+            for error in outcomes:
+                if error is not None:  # everything is saved all the same
+                    log.error("drain_failed", error=repr(error))
         except TimeoutError:
             log.warning("drain_timed_out", connections=len(self.connections))
         for connection in self.connections:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from ncs_protocol import CODECS, JSON, Code, NcsError
 
@@ -29,18 +30,17 @@ log = get_log()
 async def websocket(request: web.Request) -> web.StreamResponse:
     """Begin a WebSocket connection, and let it have the socket."""
     server = server_of(request)
-    if server.phase is not Phase.SERVING:
-        code = Code.DRAINING if server.draining else Code.STARTING
-        raise NcsError(code, retry_after_s=1.0)
+    _check_phase(server)
     name = _subprotocol(request)
     opening = open_websocket(
-        request.headers, name, deflates=server.settings.compress_snapshots
+        _joined(request), name, deflates=server.settings.compress_snapshots
     )
     _check_origin(request)
     peer = client_ip(request)
     place = server.take_place(peer)
     try:
         principal = await _principal_of(request, server, peer)
+        _check_phase(server)  # it may have changed meanwhile
         if principal is not None:
             server.join_place(place, principal.tenant)
         guard = guard_of(request)
@@ -65,6 +65,18 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     if unread:
         connection.link.data_received(unread)
     return _Opened(status=101)
+
+
+def _check_phase(server: Server) -> None:
+    if server.phase is not Phase.SERVING:
+        code = Code.DRAINING if server.draining else Code.STARTING
+        raise NcsError(code, retry_after_s=1.0)
+
+
+def _joined(request: web.Request) -> CIMultiDict[str]:
+    """Return the headers, each once: a list may come in several (RFC 9110, 5.3)."""
+    headers = request.headers
+    return CIMultiDict({name: ", ".join(headers.getall(name)) for name in headers})
 
 
 async def _principal_of(
@@ -135,9 +147,10 @@ def _subprotocol(request: web.Request) -> str | None:
     Raises:
         NcsError: ``unsupported_subprotocol``.
     """
-    header = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
-    if header is None:
+    headers = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
+    if headers is None:
         return None
+    header = ", ".join(headers)
     offered = [name.strip() for name in header.split(",")]
     for name in offered:
         if name in CODECS:

@@ -16,6 +16,7 @@ from real_server import SECRET, token, wait_until
 from ncs_protocol import Code
 from ncs_streamer.app import running
 from ncs_streamer.connection import Connection
+from ncs_streamer.server import Phase
 from ncs_streamer.settings import Settings, load_settings
 
 pytestmark = pytest.mark.integration
@@ -49,6 +50,84 @@ async def test_a_fault_of_the_server_ends_the_session_with_its_code(
         end = await ws.receive(timeout=10)
         assert aiohttp.WSMsgType.CLOSE is end.type
         assert Code.INTERNAL_ERROR.close_code == end.data
+
+
+async def test_a_fault_while_ending_cuts_the_session_off_and_frees_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Any:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(Connection, "_received", fail)
+    monkeypatch.setattr(Connection, "end", fail)
+    headers = {"Authorization": f"Bearer {token()}"}
+    async with (
+        running(settings_in(tmp_path)) as (server, port),
+        aiohttp.ClientSession(headers=headers) as http,
+        http.ws_connect(f"http://127.0.0.1:{port}/ws") as ws,
+    ):
+        await ws.send_str('{"type":"ping"}')
+        await ws.receive(timeout=10)
+        await wait_until(lambda: not server.connections)
+
+
+async def test_a_connection_that_cannot_be_drained_does_not_keep_the_rest_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> Any:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(Connection, "drain", fail)
+    headers = {"Authorization": f"Bearer {token()}"}
+    async with aiohttp.ClientSession(headers=headers) as http:
+        async with running(settings_in(tmp_path)) as (server, port):
+            ws = await http.ws_connect(f"http://127.0.0.1:{port}/ws")
+            await wait_until(lambda: bool(server.connections))
+        assert all(task.done() for task in server._tasks)
+        await ws.close()
+
+
+async def test_nobody_is_let_in_when_the_drain_began_while_it_showed_its_credential(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"Authorization": f"Bearer {token()}"}
+    async with (
+        running(settings_in(tmp_path)) as (server, port),
+        aiohttp.ClientSession(headers=headers) as http,
+    ):
+        authenticate = server.authenticator.authenticate
+
+        async def slowly(credential: Any, now: float) -> Any:
+            principal = await authenticate(credential, now)
+            server.phase = Phase.DRAINING
+            return principal
+
+        monkeypatch.setattr(server.authenticator, "authenticate", slowly)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(f"http://127.0.0.1:{port}/ws")
+        assert 503 == refused.value.status
+        assert not server.connections
+
+
+async def test_headers_of_a_handshake_may_come_in_several_lines(
+    tmp_path: Path,
+) -> None:
+    async with running(settings_in(tmp_path)) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n"
+            b"Connection: keep-alive\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            b"Sec-WebSocket-Protocol: other\r\n"
+            b"Sec-WebSocket-Protocol: ncs.v1+msgpack\r\n\r\n"
+        )
+        async with asyncio.timeout(10):
+            head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert b"\r\nSec-WebSocket-Protocol: ncs.v1+msgpack\r\n" in head
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_an_idle_connection_keeps_no_task_and_nothing_of_its_request(

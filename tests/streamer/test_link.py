@@ -249,6 +249,27 @@ def test_who_is_told_the_end_is_read_until_it_has_closed_too() -> None:
     assert socket.since() == ["closed"]
 
 
+def test_nothing_follows_the_end() -> None:
+    socket = Socket()
+    socket.link.close(4000, b"")
+    socket.since()
+    socket.came(frame(Opcode.PING))
+    assert socket.link.take() is None
+    assert socket.since() == []
+    socket.came(b"\xff\xff")
+    assert socket.link.take() is None
+    socket.link.close(4000, b"again")
+    assert socket.since() == ["broken"]
+
+
+def test_who_closes_before_it_is_told_the_end_is_answered() -> None:
+    socket = Socket()
+    socket.link.end_by(12.0)
+    socket.came(frame(Opcode.CLOSE, b"\x03\xe8"))
+    assert socket.link.take() is None
+    assert socket.since() == [b"\x88\x02\x03\xe8", "closed"]
+
+
 def test_who_does_not_close_in_time_is_cut() -> None:
     socket = Socket()
     socket.link.end_by(12.0)
