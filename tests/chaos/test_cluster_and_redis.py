@@ -1,4 +1,4 @@
-"""Several nodes whose Redis is killed under load; CHAOS_ROUNDS=20 is longer."""
+"""Several nodes whose Redis is killed, or fails over; CHAOS_ROUNDS=20 is longer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 from node_processes import (
     LEASE_S,
     ROUNDS,
+    STREAMS,
     load,
     reading,
     running,
 )
 from real_server import wait_until
-from redis_servers import RedisServer
+from redis_servers import RedisServer, redis_with_sentinels, until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(60 + 60 * ROUNDS)]
 
@@ -44,3 +45,29 @@ async def test_redis_is_killed_and_every_node_goes_on(redis: RedisServer) -> Non
             )
         for name in "abc":
             assert await cluster.metric(name, "ncs_acked_loss_total") == 0
+
+
+async def test_sentinels_let_the_replica_take_over_under_several_nodes(
+    tmp_path: Path,
+) -> None:
+    with redis_with_sentinels(tmp_path) as watched:
+        async with (
+            running(watched.url) as cluster,
+            reading(cluster, "b", "s0"),
+            load(cluster, "a", "b", "c") as gateways,
+        ):
+            owners = await cluster.owners()
+            watched.primary.kill()
+            await asyncio.to_thread(
+                until, lambda: watched.replica.info("replication", "role") == "master"
+            )
+            before = {g.name: g.acked for g in gateways}
+            await wait_until(
+                lambda: all(g.acked > before[g.name] + 3 for g in gateways),
+                within_s=60,
+            )
+            after = await cluster.owners()
+            for stream in STREAMS:
+                assert after[stream].epoch >= owners[stream].epoch
+            for name in "abc":
+                assert await cluster.metric(name, "ncs_acked_loss_total") == 0
