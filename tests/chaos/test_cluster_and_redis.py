@@ -1,4 +1,4 @@
-"""Several nodes whose Redis is killed, or fails over; CHAOS_ROUNDS=20 is longer."""
+"""Several nodes whose Redis is killed, fails over, or is cut off from one; CHAOS_ROUNDS=20 is longer."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from commands import ncs
 from node_processes import (
     LEASE_S,
     ROUNDS,
     STREAMS,
+    assert_counts_through,
     load,
     reading,
     running,
 )
-from real_server import wait_until
+from real_server import token, wait_until
 from redis_servers import RedisServer, redis_with_sentinels, until
+
+from ncs_client import AsyncNCSClient
+from ncs_protocol.messages import Ack
+from ncs_streamer.verify.proxy import Proxy
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(60 + 60 * ROUNDS)]
 
@@ -45,6 +52,55 @@ async def test_redis_is_killed_and_every_node_goes_on(redis: RedisServer) -> Non
             )
         for name in "abc":
             assert await cluster.metric(name, "ncs_acked_loss_total") == 0
+
+
+async def test_a_node_is_cut_off_from_redis_and_what_it_had_acknowledged_stays(
+    redis: RedisServer,
+) -> None:
+    async with (
+        Proxy(lambda: redis.url, random.Random()) as line,
+        running(redis.url, "bc") as cluster,
+    ):
+        store = line.url.replace("http", "redis", 1)
+        node = await cluster.start("a", store=store)
+        acks: list[int] = []
+
+        def note(done: asyncio.Future[Ack]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                acks.append(done.result().seq)
+
+        async def flood() -> None:
+            """Have something on its way into the journal at any time."""
+            async with (
+                AsyncNCSClient(node.url, token()) as client,
+                client.stream(producer="flood", streams=["cut"]) as session,
+            ):
+                while True:
+                    point = np.zeros((1, 3), "f4")
+                    ack = await session.submit(point, stream="cut")
+                    ack.add_done_callback(note)
+                    await asyncio.sleep(0)
+
+        flooding = asyncio.create_task(flood())
+        await wait_until(lambda: len(acks) > 100)
+        async with reading(cluster, "b", "s0"), load(cluster, "b", "c"):
+            for _ in range(ROUNDS):
+                order = ("streams", "move", "cut", "a", "--tenant", "acme")
+                assert 0 == (await ncs(*order, "--store", redis.url))[0]
+                acked = len(acks)
+                await wait_until(lambda n=acked: len(acks) > n + 100)
+                line.swallow()
+                async with AsyncNCSClient(cluster.nodes["b"].url, token()) as client:
+                    await client.process_points([[0.0, 0.0, 0.0]], stream="cut")
+                assert (await cluster.owners())["cut"].node != "a"
+                line.heal()
+                acked = len(acks)
+                await wait_until(lambda n=acked: len(acks) > n + 100, within_s=60)
+        flooding.cancel()
+        await asyncio.gather(flooding, return_exceptions=True)
+        found = [seq for name, seq in await cluster.batches("cut") if name == "flood"]
+        assert_counts_through(found, found[-1])
+        assert found[-1] >= max(acks)
 
 
 async def test_sentinels_let_the_replica_take_over_under_several_nodes(
