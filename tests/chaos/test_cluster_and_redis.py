@@ -1,4 +1,4 @@
-"""Several nodes whose Redis is killed, fails over, or is cut off from one; CHAOS_ROUNDS=20 is longer."""
+"""Nodes whose Redis is killed, fails over, or is cut off from one; see CHAOS_ROUNDS."""
 
 from __future__ import annotations
 
