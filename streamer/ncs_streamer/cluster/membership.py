@@ -94,8 +94,6 @@ class Membership:
                 await self._ownership.join(self.me)
                 log.info("joined_again", node=self.me.name)
         except LostError:
-            log.error("lease_lost", node=self.me.name)
-            self._metrics.count("ncs_leases_lost_total")
             self._lease.ended()
             self.check()
             return
@@ -105,6 +103,8 @@ class Membership:
     def check(self) -> None:
         """Stop acting as an owner if the lease may have ended by now."""
         if self._held and not self.holds:
+            log.error("lease_lost", node=self.me.name)
+            self._metrics.count("ncs_leases_lost_total")
             self._held = False
             self._on_lost()
 

@@ -55,6 +55,7 @@ class RedisServer:
         self._client = Redis(port=port, socket_timeout=_START_S)
         self._process: asyncio.subprocess.Process | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._is_over = False
         self._entries: list[tuple[int, bytes]] = []
 
     async def start(self) -> None:
@@ -101,7 +102,8 @@ class RedisServer:
         return ((offset, decode_entry(payload)) for offset, payload in self._entries)
 
     async def _watch(self) -> None:
-        while True:
+        # The Redis client can turn a cancellation into an error of its own.
+        while not self._is_over:
             with contextlib.suppress(RedisError, OSError):
                 await self._read_on()
             await asyncio.sleep(_POLL_S)
@@ -132,6 +134,7 @@ class RedisServer:
         await self._end()
 
     async def _end(self) -> None:
+        self._is_over = True
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
