@@ -17,7 +17,7 @@ KILLS ?= 200
 CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo cluster test check chaos conformance bench bench-quality bench-engine bench-peers bench-page check-river generate javascript page pictures format clean
+.PHONY: help demo cluster test check chaos conformance bench bench-cluster bench-quality bench-engine bench-peers bench-page check-river generate javascript page pictures format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,10 @@ bench: $(VENV)/.installed ## Measure this machine
 	$(BIN)/ncs bench events
 	$(BIN)/ncs bench durability
 	$(BIN)/ncs bench fanout
+
+bench-cluster: $(VENV)/.installed ## Measure one to three nodes on a Redis, on this machine
+	@sh deploy/setup/system-parts.sh redis-server
+	$(BIN)/ncs bench cluster
 
 bench-quality: $(VENV)/.installed-bench ## Score clusters, outliers and drift beside peers
 	$(BIN)/ncs bench quality

@@ -19,6 +19,7 @@ from ..bench.fairness import SECRET, bench_fairness
 from ..bench.figures import machine
 from ..bench.ingest import bench_ingest
 from . import (
+    bench_cluster,
     bench_durability,
     bench_engine,
     bench_fanout,
@@ -81,6 +82,7 @@ def add_to(commands: Any) -> None:
         )
         bench.add_argument("--json", action="store_true", help="as JSON")
         bench.set_defaults(run=lambda args, run=run: asyncio.run(_bench(args, run)))
+    bench_cluster.add_to(benches)
     bench_durability.add_to(benches)
     bench_engine.add_to(benches)
     bench_fanout.add_to(benches)

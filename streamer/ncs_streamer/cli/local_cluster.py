@@ -1,7 +1,7 @@
 """A cluster on this machine: Redis, nodes, and a load balancer in front of them.
 
-For the demo. It is what a real one is, but for the machines: any of the nodes may be
-killed meanwhile, and the others go on.
+For the demo and the benchmark. It is what a real one is, but for the machines: any of
+the nodes may be killed meanwhile, and the others go on.
 """
 
 from __future__ import annotations
@@ -43,24 +43,31 @@ class LocalCluster:
 
     Args:
         count: of nodes.
-        port: of the load balancer; 0 picks a free one.
+        port: of the load balancer; 0 picks a free one, None leaves it out.
         folder: for Redis' data, the balancer's configuration and the logs.
+        lease_s: of the nodes.
 
     Attributes:
         url: of the load balancer.
         process: the load balancer; it ends with the cluster.
+        redis: Redis, once started.
         nodes: by name.
+        secret: what the nodes sign tokens with.
     """
 
-    def __init__(self, count: int, port: int, folder: Path) -> None:
-        self.port = port or _free_port()
+    def __init__(
+        self, count: int, port: int | None, folder: Path, lease_s: float = _LEASE_S
+    ) -> None:
+        self.port = _free_port() if port == 0 else port
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: asyncio.subprocess.Process
+        self.redis: asyncio.subprocess.Process
         self.nodes: dict[str, ServerProcess] = {}
+        self.secret = secrets.token_urlsafe(32)
         self._count = count
         self._folder = folder.resolve()  # Redis changes into its own
+        self._lease_s = lease_s
         self._redis_port = _free_port()
-        self._redis: asyncio.subprocess.Process | None = None
 
     @property
     def store(self) -> str:
@@ -86,21 +93,23 @@ class LocalCluster:
     async def _start(self) -> None:
         data = self._folder / "redis"
         data.mkdir(parents=True, exist_ok=True)
-        self._redis = await _run(
+        self.redis = await _run(
             *("redis-server", "--port", str(self._redis_port), "--bind", "127.0.0.1"),
             *("--dir", str(data), "--appendonly", "yes", "--appendfsync", "always"),
             *("--save", "", "--logfile", str(self._folder / "redis.log")),
         )
         await _listens(self._redis_port, "redis-server")
-        env = {"SECRET_KEY": secrets.token_urlsafe(32)}
+        env = {"SECRET_KEY": self.secret}
         for name in (f"node-{i + 1}" for i in range(self._count)):
             node = self.nodes[name] = ServerProcess(
                 *("--store", self.store, "--node-name", name),
-                *("--lease-s", str(_LEASE_S), "--trusted-proxies", "127.0.0.1"),
+                *("--lease-s", str(self._lease_s), "--trusted-proxies", "127.0.0.1"),
                 log=self._folder / f"{name}.log",
                 env=env,
             )
             await node.start()
+        if self.port is None:
+            return
         config = self._folder / "haproxy.cfg"
         config.write_text(self._balancer())
         self.process = await _run("haproxy", "-db", "-q", "-f", str(config))
@@ -118,7 +127,8 @@ class LocalCluster:
         for node in self.nodes.values():
             if hasattr(node, "process"):
                 await node.stop()
-        for process in (getattr(self, "process", None), self._redis):
+        for name in ("process", "redis"):
+            process = getattr(self, name, None)
             if process is not None and process.returncode is None:
                 process.terminate()
                 await process.wait()
