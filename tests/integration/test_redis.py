@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 from commands import ncs
 from real_server import Socket, client_of, server_on, token, wait_until
@@ -149,9 +151,50 @@ async def test_a_server_does_not_start_on_a_redis_that_may_forget(
             pass
 
 
-@pytest.mark.parametrize("command", ["replay", "journal dump", "snapshot list"])
-async def test_what_reads_the_embedded_store_alone_says_so(command: str) -> None:
-    words = (*command.split(), "--store", "redis://127.0.0.1:1")
-    code, _, err = await ncs(*words)
-    assert code != 0
-    assert "embedded store only, not Redis" in err
+async def test_the_commands_look_into_redis_and_set_streams_back(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    here = ("--store", redis_server.url, "--data-dir", str(tmp_path / "tools"))
+
+    async def tell(*words: str, code: int = 0) -> Any:
+        found, out, err = await ncs(*words, "--json", *here)
+        assert found == code, err
+        return [orjson.loads(line) for line in out.splitlines()]
+
+    restore = ("snapshot", "restore", "--offset", "2", "--yes", *here)
+    exported = str(tmp_path / "exported")
+    async with server_at(redis_server, tmp_path) as server:
+        async with Socket.to(server, credential=token(), producer="gw") as socket:
+            for seq in (1, 2, 3):
+                await send(socket, seq)
+        entries = await tell("journal", "dump")
+        assert sum(row["points"] for row in entries) == 3000
+        tail = entries[-1]["offset"]
+        code, out, err = await ncs("replay", *here)
+        assert code == 0, err
+        assert "the same as before" in out
+        code, _, err = await ncs("snapshot", "export", exported, *here)
+        assert code == 0, err
+        code, _, err = await ncs(*restore)
+        assert code == 1
+        assert "is in use by: " in err
+        assert len(await tell("journal", "dump")) == tail
+    code, out, err = await ncs(*restore)
+    assert code == 0, err
+    assert f"goes back from offset {tail:,}" in err
+    (backup,) = (tmp_path / "tools" / "backups").iterdir()
+    assert str(backup) in out
+    code, _, err = await ncs(
+        "snapshot", "import", exported, "--tenant", "acme", "--stream", "copy", *here
+    )
+    assert code == 0, err
+    code, out, err = await ncs("snapshot", "list", "--json", *here)
+    assert code == 0, err
+    assert {row["stream"] for row in orjson.loads(out)} == {"copy", "default"}
+    code, out, err = await ncs("replay", "--data-dir", str(backup))
+    assert (code, "the same as before" in out) == (0, True), err
+    async with server_at(redis_server, tmp_path) as server:
+        assert await total(server) == 1000
+        async with client_of(server) as client:
+            copy = await client.get_algorithm_status("copy")
+            assert copy.total_points_processed == 3000

@@ -1,4 +1,4 @@
-"""`ncs snapshot`: the saved models of the streams, in the store of this machine."""
+"""`ncs snapshot`: the saved models of the streams."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from ncs_protocol import check_name
 from ..archive import SnapshotInfo, describe, entries_between, model_at
 from ..recovery import begin_epoch
 from ..settings import SettingsError
-from ..store import SqliteStore, StreamKey
-from ..store.sqlite.copying import copy_stream
+from ..store import SqliteStore, Store, StreamKey
+from ..store.copying import copy_stream
+from ..store.sqlite.copying import copy_file
 from ..stream_model import StreamModel
-from .stored import add_store_options, choose, file_of, offset, opened, opened_alone
+from .stored import add_store_options, choose, offset, opened, opened_alone
 
 __all__ = ["add_to"]
 
@@ -62,8 +63,8 @@ def add_to(commands: Any) -> None:
         " file. What comes after it in the journal is taken out, and so are the marks"
         " of the producers: they go back too, and who sends again from there is not"
         " taken for a duplicate. All that there was is kept in a folder under backups/,"
-        " which is a data folder of its own. Readers are told to begin anew. The server"
-        " must be stopped.",
+        " which is a data folder of its own. Readers are told to begin anew. All"
+        " servers of the store must be stopped.",
     )
     where = restore.add_mutually_exclusive_group(required=True)
     where.add_argument(
@@ -154,7 +155,7 @@ async def _import(args: argparse.Namespace) -> int:
     key = StreamKey(args.tenant or "default", args.stream or info.stream)
     check_name("tenant", key.tenant)
     check_name("stream", key.stream)
-    async with opened_alone(args, make=True) as store:
+    async with opened_alone(args, make=True) as (store, _):
         if key in await store.streams():
             raise SettingsError(
                 f"stream {key.stream!r} of tenant {key.tenant!r} is not empty; choose"
@@ -169,8 +170,7 @@ async def _import(args: argparse.Namespace) -> int:
 
 
 async def _restore(args: argparse.Namespace) -> int:
-    file = file_of(args)
-    async with opened_alone(args) as store:
+    async with opened_alone(args) as (store, data_dir):
         key = choose(await store.streams(), args)
         tail = await store.journal.tail(key)
         if args.file is not None:
@@ -192,8 +192,12 @@ async def _restore(args: argparse.Namespace) -> int:
             print("ncs: nothing was changed", file=sys.stderr)
             return 1
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        folder = file.parent / "backups" / f"{moment}-{key.tenant}-{key.stream}"
-        await asyncio.to_thread(copy_stream, file, key, folder / file.name)
+        folder = data_dir / "backups" / f"{moment}-{key.tenant}-{key.stream}"
+        if isinstance(store, SqliteStore):
+            file = data_dir / "ncs.db"
+            await asyncio.to_thread(copy_file, file, key, folder / file.name)
+        else:
+            await copy_stream(store, key, folder / "ncs.db")
         await _put(store, key, model)
     print(f"done; what there was is in {folder}: ncs replay --data-dir {folder}")
     return 0
@@ -205,11 +209,13 @@ def _is_agreed() -> bool:
     return input("Do it? [y/N] ").strip().lower() in ("y", "yes")
 
 
-async def _put(store: SqliteStore, key: StreamKey, model: StreamModel) -> None:
+async def _put(store: Store, key: StreamKey, model: StreamModel) -> None:
     """Let the stream be the model, in a new epoch: its readers begin anew."""
+    owner = await store.ownership.seize(key)
     model.stream = key.stream
     await store.replace(key, model.offset, model.snapshot())
     await begin_epoch(store, key, model, time.time_ns())
+    await store.ownership.release(key, owner)
 
 
 def _read(path: Path) -> tuple[SnapshotInfo, StreamModel]:

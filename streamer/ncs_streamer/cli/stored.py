@@ -7,11 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from ..settings import SettingsError
-from ..store import SqliteStore, StoreError, StreamKey, lock_folder
+from ..settings import Settings, SettingsError
+from ..store import SqliteStore, Store, StoreError, StreamKey, lock_folder
+from ..stores import make_store
 from .options import add_settings, settings_of
 
-__all__ = ["add_store_options", "choose", "file_of", "offset", "opened", "opened_alone"]
+__all__ = ["add_store_options", "choose", "offset", "opened", "opened_alone"]
 
 
 def add_store_options(parser: argparse.ArgumentParser) -> None:
@@ -28,54 +29,76 @@ def offset(text: str) -> int:
     return int(text)
 
 
-def file_of(args: argparse.Namespace) -> Path:
-    """Return the file of the SQLite store."""
+def _settings(args: argparse.Namespace) -> Settings:
     settings = settings_of(args).settings
     if settings.store_kind == "memory":
         raise SettingsError("the memory store ends with the server; nothing is kept")
-    if settings.store_kind == "redis":
-        raise SettingsError("this command reads the embedded store only, not Redis")
-    return settings.data_dir / "ncs.db"
+    return settings
 
 
 @contextlib.asynccontextmanager
-async def opened(args: argparse.Namespace) -> AsyncIterator[SqliteStore]:
-    """Open the store for reading only; a server may be running on it.
+async def opened(args: argparse.Namespace) -> AsyncIterator[Store]:
+    """Open the store for reading only; servers may be running on it.
 
     Raises:
         StoreError: if there is none, or it cannot be read.
     """
-    store = SqliteStore(file_of(args), read_only=True)
-    try:
-        await store.open()
+    settings = _settings(args)
+    if settings.store_kind == "redis":
+        store = make_store(settings)
+    else:
+        store = SqliteStore(settings.data_dir / "ncs.db", read_only=True)
+    async with _open(store):
         yield store
-    finally:
-        await store.close()
 
 
 @contextlib.asynccontextmanager
 async def opened_alone(
     args: argparse.Namespace, *, make: bool = False
-) -> AsyncIterator[SqliteStore]:
+) -> AsyncIterator[tuple[Store, Path]]:
     """Open the store for changing; no server may run on it meanwhile.
+
+    In Redis it is the streams that are fenced, see `Ownership.seize`: a server that
+    starts meanwhile takes them over, and what is written here is refused.
 
     Args:
         args: of the command.
         make: whether to make the store if there is none.
 
+    Yields:
+        It, and the folder for backups.
+
     Raises:
         StoreError: if a server does, or the store cannot be opened.
     """
-    file = file_of(args)
-    if not make and not file.exists():
-        raise StoreError(f"there is no store at {file}; choose its folder: --data-dir")
-    with lock_folder(file.parent):
-        store = SqliteStore(file)
-        try:
-            await store.open()
-            yield store
-        finally:
-            await store.close()
+    settings = _settings(args)
+    folder = settings.data_dir
+    with contextlib.ExitStack() as stack:
+        if settings.store_kind == "sqlite":
+            file = folder / "ncs.db"
+            if not make and not file.exists():
+                raise StoreError(
+                    f"there is no store at {file}; choose its folder: --data-dir"
+                )
+            stack.enter_context(lock_folder(folder))
+        store = make_store(settings)
+        async with _open(store):
+            if nodes := await store.ownership.nodes():
+                names = ", ".join(node.name for node in nodes)
+                raise StoreError(
+                    f"{store.place} is in use by: {names}. Stop all of them first; one"
+                    f" that was killed counts until {settings.lease_s:g} s after"
+                )
+            yield store, folder
+
+
+@contextlib.asynccontextmanager
+async def _open(store: Store) -> AsyncIterator[None]:
+    try:
+        await store.open()
+        yield
+    finally:
+        await store.close()
 
 
 def choose(keys: list[StreamKey], args: argparse.Namespace) -> StreamKey:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from ..auth.directory import Directory
 
 __all__ = [
+    "TOOL",
     "Append",
     "Channel",
     "DamageError",
@@ -32,6 +33,10 @@ __all__ = [
     "StreamKey",
     "within",
 ]
+
+
+TOOL = "@tool"
+"""The owner that is no node, see `Ownership.seize`."""
 
 
 class StreamKey(NamedTuple):
@@ -226,6 +231,16 @@ class Ownership(Protocol):
 
         Raises:
             LostError: this node has not joined.
+        """
+
+    async def seize(self, key: StreamKey) -> Owner:
+        """Take a stream that no living node owns without being a node, as tools do.
+
+        There is no lease behind it: a node may take the stream over at any time, and
+        what is written from then on is refused.
+
+        Raises:
+            FencedError: its owner lives, or somebody was faster.
         """
 
     async def release(self, key: StreamKey, owner: Owner, successor: str = "") -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from .contracts import FencedError, LostError, Node, Owner, StreamKey
+from .contracts import TOOL, FencedError, LostError, Node, Owner, StreamKey
 
 __all__ = ["LEASE_S", "LocalChannel", "LocalNodes", "LocalOwnership"]
 
@@ -118,6 +118,15 @@ class LocalOwnership:
         if seen is not None and self._nodes.lives(seen) and seen.nonce != self._nonce:
             return None
         owner = Owner(node.name, 1 if seen is None else seen.epoch + 1, self._nonce)
+        self._nodes.owners[key] = self._held[key] = owner
+        return owner
+
+    async def seize(self, key: StreamKey) -> Owner:
+        seen = self._nodes.owners.get(key)
+        if seen is not None and self._nodes.lives(seen):
+            raise FencedError(key, seen.node)
+        epoch = 1 if seen is None else seen.epoch + 1
+        owner = Owner(TOOL, epoch, secrets.token_hex(8))
         self._nodes.owners[key] = self._held[key] = owner
         return owner
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ncs_streamer.store import Append, SqliteStore, StoreError, StreamKey
-from ncs_streamer.store.sqlite.copying import copy_stream
+from ncs_streamer.store.sqlite.copying import copy_file
 
 pytestmark = pytest.mark.unit
 
@@ -44,7 +44,7 @@ async def test_a_copy_has_all_of_one_stream_and_nothing_else(
     store: SqliteStore, tmp_path: Path
 ) -> None:
     target = tmp_path / "backups" / "one" / "ncs.db"
-    copy_stream(tmp_path / "ncs.db", B, target)
+    copy_file(tmp_path / "ncs.db", B, target)
     copy = SqliteStore(target, read_only=True)
     await copy.open()
     try:
@@ -59,9 +59,9 @@ async def test_a_folder_that_is_there_is_not_written_into(
     store: SqliteStore, tmp_path: Path
 ) -> None:
     target = tmp_path / "one" / "ncs.db"
-    copy_stream(tmp_path / "ncs.db", A, target)
+    copy_file(tmp_path / "ncs.db", A, target)
     with pytest.raises(StoreError, match="cannot be copied"):
-        copy_stream(tmp_path / "ncs.db", B, target)
+        copy_file(tmp_path / "ncs.db", B, target)
 
 
 async def test_a_store_for_reading_is_not_written(

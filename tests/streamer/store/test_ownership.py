@@ -263,3 +263,32 @@ async def test_a_node_alone_owns_what_it_acquires(store: Store) -> None:
 
 def test_nodes_beside_each_other_have_the_same_lease() -> None:
     assert MemoryStore(lease_s=3.0).beside().ownership.lease_s == 3.0
+
+
+# Tools
+
+
+async def test_a_tool_takes_what_nobody_alive_owns(pair: Pair) -> None:
+    former = await take(pair.a)
+    await pair.let_leases_end()
+    owner = await pair.b.ownership.seize(KEY)
+    assert owner.epoch == former.epoch + 1
+    await pair.b.journal.append([Append(KEY, 1, b"tool")])
+    with pytest.raises(FencedError):
+        await pair.a.journal.append([Append(KEY, 1, b"former")])
+    await pair.b.ownership.release(KEY, owner)
+    assert await pair.b.ownership.owner(KEY) == (Owner("", owner.epoch, ""), False)
+
+
+async def test_a_tool_takes_nothing_from_an_owner_that_lives(pair: Pair) -> None:
+    await take(pair.a)
+    with pytest.raises(FencedError, match="belongs to a"):
+        await pair.b.ownership.seize(KEY)
+
+
+async def test_a_node_takes_over_from_a_tool_at_any_time(pair: Pair) -> None:
+    seized = await pair.b.ownership.seize(KEY)
+    owner = await take(pair.a)
+    assert owner.epoch == seized.epoch + 1
+    with pytest.raises(FencedError):
+        await pair.b.journal.append([Append(KEY, 1, b"tool")])

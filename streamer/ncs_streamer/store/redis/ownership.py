@@ -7,7 +7,7 @@ import time
 
 import orjson
 
-from ..contracts import LostError, Node, Owner, StreamKey
+from ..contracts import TOOL, FencedError, LostError, Node, Owner, StreamKey
 from .call import Call
 from .scripts import ACQUIRE, JOIN, LEAVE, LIVING, RELEASE, RENEW
 from .state import State
@@ -118,6 +118,21 @@ class RedisOwnership:
             raise LostError("the lease of this node has ended")
         if seen is not None and seen.nonce in living and seen.nonce != nonce:
             return None
+        return await self._take(key, seen, node.name, nonce)
+
+    async def seize(self, key: StreamKey) -> Owner:
+        found = await self.owner(key)
+        seen, lives = found or (None, False)
+        owner = None
+        if not lives:
+            owner = await self._take(key, seen, TOOL, secrets.token_hex(8))
+        if owner is None:
+            raise FencedError(key, "" if seen is None else seen.node)
+        return owner
+
+    async def _take(
+        self, key: StreamKey, seen: Owner | None, name: str, nonce: str
+    ) -> Owner | None:
         # Redis may have lost epochs that we have seen; they are not to come again.
         least = self._state.epochs.get(key, 0) + 1
         await self._state.index([key])
@@ -126,7 +141,7 @@ class RedisOwnership:
                 [self._state.keys.head(key)],
                 0 if seen is None else seen.epoch,
                 "" if seen is None else seen.nonce,
-                node.name,
+                name,
                 nonce,
                 least,
             ),
@@ -134,7 +149,7 @@ class RedisOwnership:
         )
         if not epoch:
             return None
-        owner = self._state.held[key] = Owner(node.name, int(epoch), nonce)
+        owner = self._state.held[key] = Owner(name, int(epoch), nonce)
         self._note_epoch(key, owner)
         return owner
 

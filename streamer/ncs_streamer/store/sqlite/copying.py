@@ -9,10 +9,10 @@ from pathlib import Path
 from ..contracts import StoreError, StreamKey
 from .schema import SCHEMA, SCHEMA_VERSION
 
-__all__ = ["copy_stream"]
+__all__ = ["copy_file"]
 
 
-def copy_stream(source: Path, key: StreamKey, target: Path) -> None:
+def copy_file(source: Path, key: StreamKey, target: Path) -> None:
     """Write `target`, a new store with the journal, snapshots and events of a stream.
 
     Blocks until it is on disk. Nobody may write to `source` meanwhile.
