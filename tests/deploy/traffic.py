@@ -87,6 +87,7 @@ class Traffic:
                     group.create_task(self._visit()),
                     group.create_task(self._call(http)),
                     group.create_task(self._guess(http)),
+                    group.create_task(self._wonder(http)),
                 ]
                 self._flowing.set()
                 ended = asyncio.ensure_future(stopped.wait())
@@ -106,6 +107,16 @@ class Traffic:
         ) as response:
             assert response.status == 201, await response.text()
             self._key = (await response.json())["api_key"]
+
+    async def _wonder(self, http: aiohttp.ClientSession) -> None:
+        """Ask again and again what other parameters would do."""
+        question = {"params": {"base_threshold": 0.8}}
+        headers = {"X-API-Key": self._key}
+        while True:
+            path = "/api/v1/shadow"
+            async with http.post(path, json=question, headers=headers) as response:
+                await response.read()
+            await asyncio.sleep(_NEXT_VISIT_S)
 
     async def _open(self, codec: Codec, hello: Hello) -> ClientConnection:
         ws = await connect(
