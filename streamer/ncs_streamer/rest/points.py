@@ -72,7 +72,7 @@ async def process_points(request: web.Request) -> web.Response:
     if body.algorithm_params is not None:
         principal.require("admin")
         _check_params(body.algorithm_params, "algorithm_params")
-    key = request.headers.get(KEY_HEADER) or request.get(IDEMPOTENCY_KEY)
+    key = request.headers.get(KEY_HEADER, request.get(IDEMPOTENCY_KEY))
     digest = b""
     if key is not None:
         check_key(key)

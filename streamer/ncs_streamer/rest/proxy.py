@@ -120,8 +120,8 @@ def _headers(
     server = server_of(request)
     given = request.headers  # without its encoding: the body that was read is decoded
     headers = {str(name): given[name] for name in _PASSED_ON if name in given}
-    key = request.headers.get(KEY_HEADER) or request.get(IDEMPOTENCY_KEY)
-    if key:
+    key = request.headers.get(KEY_HEADER, request.get(IDEMPOTENCY_KEY))
+    if key is not None:
         headers[KEY_HEADER] = key
     headers["X-Request-ID"] = request[REQUEST_ID]
     headers[HEADER] = assert_principal(
