@@ -19,7 +19,7 @@ import pytest
 from real_server import client_of, server_on, token
 
 from ncs_client import AsyncNCSClient
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 from ncs_streamer.verify.drive import STREAM, Reader
 from ncs_streamer.verify.ledger import ReaderLedger, Told
 from ncs_streamer.verify.proxy import Proxy

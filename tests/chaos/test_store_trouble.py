@@ -14,7 +14,7 @@ from real_server import SECRET, Socket, client_of, server_on, token, wait_until
 from small_disk import SmallDisk, small_disk
 
 from ncs_protocol.messages import Ack, Error, Points
-from ncs_streamer.cli.child import ServerProcess, StartError
+from ncs_streamer.processes import ServerProcess, StartError
 from ncs_streamer.verify.inflict import full_disk
 
 pytestmark = pytest.mark.chaos

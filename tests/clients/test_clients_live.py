@@ -36,7 +36,7 @@ from ncs_client import (
     UnreachableError,
     ValidationError,
 )
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 

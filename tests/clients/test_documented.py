@@ -14,7 +14,7 @@ import pytest_asyncio
 from real_server import server_on, token, wait_until
 
 from ncs_client import AsyncNCSClient, NCSClient
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 

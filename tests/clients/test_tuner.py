@@ -15,7 +15,7 @@ from ncs_client import PRESETS, AlgorithmTuner, NCSClient, ValidationError
 from ncs_client.scoring import Metrics, best_of, merit, score
 from ncs_client.tuner import GRID
 from ncs_engine import PRESETS as OF_THE_ENGINE
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 

@@ -19,7 +19,7 @@ from playwright.async_api import (
 )
 from real_server import server_on, token
 
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 CHROMIUM = Path("/usr/bin/chromium")
 HAS_CHROMIUM = CHROMIUM.exists()

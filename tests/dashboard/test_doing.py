@@ -14,7 +14,7 @@ import pytest_asyncio
 from blobs import CENTRES, feed, feeding
 from playwright.async_api import BrowserContext, Page, expect
 
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 from .conftest import IDS, SIZES, Dashboard, call, clusters_of, key_for
 

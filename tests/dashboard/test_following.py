@@ -10,7 +10,7 @@ from blobs import feed, feeding
 from playwright.async_api import BrowserContext, expect
 from real_server import server_on
 
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 from .conftest import IDS, SIZES, Dashboard, key_for
 

@@ -12,7 +12,7 @@ import pytest
 from page_measure import growth, push
 from playwright.async_api import expect
 
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 from .conftest import Dashboard
 

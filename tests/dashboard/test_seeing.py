@@ -14,7 +14,7 @@ from blobs import CENTRES, feed, feeding
 from playwright.async_api import BrowserContext, Page, expect
 from real_server import server_on
 
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 from .conftest import IDS, Dashboard, clusters_of
 

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from ncs_protocol import JSON, MSGPACK
 from ncs_protocol.messages import Ack, Error, Hello, Ping, Points, Pong, Welcome
 from ncs_streamer.auth import TokenIssuer
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = [
     pytest.mark.integration,

@@ -35,7 +35,7 @@ from ncs_protocol.messages import (
     TokenExpiring,
     Unsubscribe,
 )
-from ncs_streamer.cli.child import StartError
+from ncs_streamer.processes import StartError
 
 pytestmark = pytest.mark.integration
 

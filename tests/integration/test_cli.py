@@ -10,7 +10,7 @@ from real_server import client_of, free_port, server_on, token, wait_until
 
 from ncs_client import RefusedError
 from ncs_engine import kernel_info
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = pytest.mark.integration
 

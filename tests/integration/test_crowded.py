@@ -23,7 +23,7 @@ from ncs_protocol.messages import (
     Subscribed,
     Unsubscribe,
 )
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from ncs_protocol import Code
 from ncs_protocol.messages import Error, Hello, Ping, Pong, Welcome
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
 

@@ -14,7 +14,7 @@ from event_source import EventSource
 from real_server import client_of, free_port, server_on, token, wait_until
 
 from ncs_protocol.messages import Subscribed
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = pytest.mark.integration
 

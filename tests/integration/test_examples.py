@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from real_server import server_on
 
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 

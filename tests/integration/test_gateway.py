@@ -25,8 +25,8 @@ from real_server import (
 
 from ncs_client import GatewayClient, SpoolError, SpoolOptions
 from ncs_client.backoff import Backoff
-from ncs_streamer.cli.child import ServerProcess
 from ncs_streamer.entry import Entry
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = pytest.mark.integration
 

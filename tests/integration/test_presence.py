@@ -20,7 +20,7 @@ from ncs_protocol.messages import (
     PresenceEvent,
     Subscribe,
 )
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = pytest.mark.integration
 

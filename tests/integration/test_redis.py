@@ -15,7 +15,7 @@ from redis_servers import RedisServer
 
 from ncs_protocol import JSON
 from ncs_protocol.messages import Ack, Error, Hello, Points, Welcome
-from ncs_streamer.cli.child import ServerProcess, StartError
+from ncs_streamer.processes import ServerProcess, StartError
 
 pytestmark = pytest.mark.integration
 

@@ -30,9 +30,9 @@ from ncs_protocol.messages import (
     Subscribed,
 )
 from ncs_streamer.archive import describe
-from ncs_streamer.cli.child import ServerProcess
 from ncs_streamer.cli.main import main
 from ncs_streamer.entry import Entry, decode_entry, encode_entry
+from ncs_streamer.processes import ServerProcess
 from ncs_streamer.state_hash import Checkpoint
 from ncs_streamer.store import Append, SqliteStore, StreamKey
 

@@ -23,7 +23,7 @@ from ncs_protocol.messages import (
     Subscribed,
 )
 from ncs_streamer.bench.light_reader import Chunks, LightReader, State
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = mark.integration
 

@@ -21,8 +21,8 @@ from real_server import SECRET, free_port, token, wait_until
 from ncs_client import AsyncNCSClient, StreamSession
 from ncs_client.view import ClusterView
 from ncs_protocol.messages import Subscribed
-from ncs_streamer.cli.child import ServerProcess
 from ncs_streamer.entry import decode_entry
+from ncs_streamer.processes import ServerProcess
 from ncs_streamer.settings import Settings
 from ncs_streamer.store import Owner, StreamKey
 from ncs_streamer.stores import make_store

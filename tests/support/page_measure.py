@@ -23,7 +23,7 @@ from real_server import Socket, server_on, token
 
 from ncs_protocol import MSGPACK
 from ncs_protocol.messages import Ack, Points
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 __all__ = ["ARGUMENTS", "CHROMIUM", "Growth", "growth", "push"]
 

@@ -17,8 +17,8 @@ from ncs_client import AsyncNCSClient
 from ncs_protocol import JSON, Codec
 from ncs_protocol.messages import ClientMessage, Hello, ServerMessage
 from ncs_streamer.auth import TokenIssuer
-from ncs_streamer.cli.child import ServerProcess
 from ncs_streamer.entry import Entry, decode_entry
+from ncs_streamer.processes import ServerProcess
 from ncs_streamer.store import SqliteStore, StreamKey
 
 __all__ = [

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from ncs_client import AsyncNCSClient
 from ncs_streamer.auth import TokenIssuer
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 from ncs_streamer.verify.witness import journal_of, keep_what_is_forgotten
 
 __all__ = ["Server", "Servers", "token_for"]

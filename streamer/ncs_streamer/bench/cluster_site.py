@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 from ncs_client import AsyncNCSClient
 
 from ..auth import TokenIssuer
-from ..cli.local_cluster import LocalCluster
 from ..cluster.placement import preferred
+from ..processes import LocalCluster
 from ..settings import Settings
 from ..store import Store, StreamKey
 from ..stores import make_store

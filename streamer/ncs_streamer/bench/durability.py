@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ncs_client import AsyncNCSClient
 
-from ..cli.child import ServerProcess
+from ..processes import ServerProcess
 from .figures import admin_client
 from .ingest import blobs, measure
 

@@ -13,8 +13,8 @@ from typing import Any
 from ncs_client import AsyncNCSClient
 from ncs_protocol.messages import Event
 
-from ..cli.child import ServerProcess
 from ..demo.plant import Plant
+from ..processes import ServerProcess
 from .figures import admin_client, percentile_ms
 
 __all__ = ["bench_events"]

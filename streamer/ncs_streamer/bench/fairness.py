@@ -21,7 +21,7 @@ import numpy as np
 from ncs_client import AsyncNCSClient
 
 from ..auth import TokenIssuer
-from ..cli.child import ServerProcess
+from ..processes import ServerProcess
 from .figures import cpu_clock, percentile_ms
 from .flood import FLOODS, flooding
 

@@ -15,7 +15,7 @@ import psutil
 from ncs_client import AsyncNCSClient
 
 from .. import __version__
-from ..cli.child import ServerProcess
+from ..processes import ServerProcess
 
 __all__ = ["admin_client", "cpu_clock", "machine", "percentile_ms"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from ncs_client import AsyncNCSClient, StreamSession
 from ncs_protocol.messages import Ack
 
-from ..cli.child import ServerProcess
+from ..processes import ServerProcess
 from .figures import admin_client, percentile_ms
 
 __all__ = ["ENCODINGS", "bench_ingest", "blobs", "measure"]

@@ -21,7 +21,7 @@ import psutil
 from ncs_client import AsyncNCSClient, StreamSession
 
 from ..auth import TokenIssuer
-from ..cli.child import ServerProcess
+from ..processes import ServerProcess
 from .crowd import Crowd, crowd
 from .fairness import SECRET
 from .ingest import blobs

@@ -18,6 +18,7 @@ from ..bench.events import bench_events
 from ..bench.fairness import SECRET, bench_fairness
 from ..bench.figures import machine
 from ..bench.ingest import bench_ingest
+from ..processes import ServerProcess, StartError
 from . import (
     bench_cluster,
     bench_durability,
@@ -27,7 +28,6 @@ from . import (
     bench_sample,
     verify,
 )
-from .child import ServerProcess, StartError
 from .options import counts, positive
 
 __all__ = ["add_to"]

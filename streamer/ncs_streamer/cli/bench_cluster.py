@@ -16,7 +16,7 @@ from ncs_client import NcsClientError
 from ..bench.cluster_cost import bench_commands, bench_cost, extrapolate
 from ..bench.cluster_times import bench_latency, bench_takeover
 from ..bench.figures import machine
-from .child import StartError
+from ..processes import StartError
 from .options import counts, positive
 
 __all__ = ["add_to"]

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ..bench.durability import bench_durability, fsyncs_a_second, time_recovery
 from ..bench.figures import machine
-from .child import StartError
+from ..processes import StartError
 from .options import positive
 
 __all__ = ["add_to"]

@@ -17,7 +17,7 @@ from ..bench import fanout
 from ..bench.figures import machine
 from ..bench.light_reader import LostError
 from ..door import raise_open_files, room_for_sockets
-from .child import StartError
+from ..processes import StartError
 from .options import counts, positive
 
 __all__ = ["add_to"]

@@ -22,9 +22,8 @@ from ncs_client.core import Incoming
 from ncs_protocol.messages import AlgorithmStatusEvent, PerformanceMetricsEvent
 
 from ..demo.gateways import push_machine, push_plant
+from ..processes import LocalCluster, ServerProcess, StartError
 from ..store import lock_folder
-from .child import ServerProcess, StartError
-from .local_cluster import LocalCluster
 from .options import positive
 from .tail import line_of
 

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ..bench.figures import machine
+from ..processes import StartError
 from ..verify.faults import KINDS, REDIS_KINDS, Fault, Kind
 from ..verify.report import Report
 from ..verify.run import Plan, verify
-from .child import StartError
 from .options import positive
 
 __all__ = ["add_to", "add_to_bench"]

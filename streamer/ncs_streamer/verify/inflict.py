@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from ..cli.child import ServerProcess
+from ..processes import ServerProcess
 from .faults import Fault
 from .gateway import GatewayProcess
 from .proxy import Proxy

@@ -19,8 +19,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from ..cli.child import StartError
 from ..entry import Entry, decode_entry
+from ..processes import StartError
 
 __all__ = ["RedisServer"]
 

@@ -16,8 +16,8 @@ from ncs_client import AsyncNCSClient
 from ncs_engine import EngineParams
 
 from ..auth import TokenIssuer
-from ..cli.child import ServerProcess
 from ..entry import Entry
+from ..processes import ServerProcess
 from ..stream_model import StreamModel
 from .batches import Batches
 from .drive import STREAM, Load, Reader, produce, resume_of

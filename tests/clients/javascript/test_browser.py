@@ -14,7 +14,7 @@ from node_program import SDK
 from playwright.async_api import Browser, Page, async_playwright, expect
 from real_server import server_on, token
 
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from node_program import NODE, run_node
 from real_server import client_of, server_on
 
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 

@@ -11,7 +11,7 @@ import pytest
 from node_program import SDK, NodeProgram, node
 from real_server import client_of, free_port, server_on, token
 
-from ncs_streamer.cli.child import ServerProcess
+from ncs_streamer.processes import ServerProcess
 from ncs_streamer.verify.proxy import Proxy
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,7 @@ import socket
 from pathlib import Path
 from types import TracebackType
 
-from .child import ServerProcess, StartError
+from .server import ServerProcess, StartError
 
 __all__ = ["LocalCluster"]
 

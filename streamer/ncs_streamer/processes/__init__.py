@@ -1,0 +1,6 @@
+"""Servers, and what they need, as child processes: for demo, benchmarks and tests."""
+
+from .local_cluster import LocalCluster
+from .server import ServerProcess, StartError
+
+__all__ = ["LocalCluster", "ServerProcess", "StartError"]
