@@ -24,7 +24,8 @@ from . import __version__
 from .auth import Authenticator, TokenIssuer, User, hash_password
 from .backlog import Backlog
 from .clock import Clock
-from .cluster.streams import ClusterConfig, ClusterStreams, Order
+from .cluster.orders import Order
+from .cluster.streams import ClusterConfig, ClusterStreams
 from .committer import Committer
 from .connection import Connection
 from .door import HANDSHAKES, Door, DoorLimits, Place, Places, room_for_sockets

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import orjson
 import pytest
 from commands import ncs
-from real_server import Socket, client_of, server_on, token, wait_until
+from real_server import SECRET, Socket, client_of, server_on, token, wait_until
 from redis_servers import RedisServer
 
 from ncs_protocol import JSON
 from ncs_protocol.messages import Ack, Error, Hello, Points, Welcome
+from ncs_streamer.cluster.orders import CONTROL, Order
 from ncs_streamer.processes import ServerProcess, StartError
+from ncs_streamer.settings import Settings
+from ncs_streamer.store import Store
+from ncs_streamer.stores import make_store
 
 pytestmark = pytest.mark.integration
 
@@ -32,6 +38,17 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 def server_at(redis: RedisServer, folder: Path, *flags: str) -> ServerProcess:
     more = ("--store", redis.url, "--redis-timeout-s", "1", *flags)
     return server_on(folder, *more)
+
+
+@contextlib.asynccontextmanager
+async def store_at(redis: RedisServer) -> AsyncIterator[Store]:
+    """Open the store beside the servers on it."""
+    store = make_store(Settings(store=redis.url, secret_key=SECRET))
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 async def send(socket: Socket, seq: int) -> Ack:
@@ -198,3 +215,31 @@ async def test_the_commands_look_into_redis_and_set_streams_back(
         async with client_of(server) as client:
             copy = await client.get_algorithm_status("copy")
             assert copy.total_points_processed == 3000
+
+
+async def test_a_key_that_a_command_revokes_ends_its_sockets_on_all_nodes_at_once(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    here = ("--store", redis_server.url)
+    code, out, err = await ncs("keys", "create", "gw", "--tenant", "acme", *here)
+    assert code == 0, err
+    key, key_id = out.strip(), err.split()[1].rstrip(",")
+    said: list[bytes] = []
+    async with (
+        server_at(redis_server, tmp_path / "a") as first,
+        server_at(redis_server, tmp_path / "b") as second,
+        Socket.to(first, credential=key) as near,
+        Socket.to(second, credential=key) as far,
+        store_at(redis_server) as store,
+    ):
+        await store.channel.subscribe(
+            CONTROL, lambda _, payload: said.append(payload), lambda _: None
+        )
+        code, _, err = await ncs("keys", "revoke", key_id, *here)
+        assert code == 0, err
+        for socket in (near, far):
+            reply = await socket.receive()
+            while not isinstance(reply, Error):
+                reply = await socket.receive()
+            assert reply.code == "key_invalid"
+    assert [msgspec.msgpack.decode(one, type=Order).what for one in said] == ["recheck"]

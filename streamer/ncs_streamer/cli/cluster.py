@@ -12,14 +12,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 import orjson
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from ..cluster.orders import Order, say
 from ..cluster.placement import preferred
-from ..cluster.streams import CONTROL, Order
 from ..settings import SettingsError
 from ..store import Store, StreamKey
 from ..stores import make_store
@@ -143,7 +142,7 @@ async def _move(store: Store, args: argparse.Namespace) -> int:
     if await store.ownership.owner(key) is None:
         print(f"ncs: nobody owns a stream {key.stream!r}", file=sys.stderr)
         return 2
-    await _order(store, Order("move", node, *key))
+    await say(store.channel, Order("move", node, *key))
 
     async def is_there() -> bool:
         known = await store.ownership.owner(key)
@@ -161,17 +160,13 @@ async def _drain(store: Store, args: argparse.Namespace) -> int:
     if living == {node}:
         print(f"ncs: {node} is the only node; just stop it", file=sys.stderr)
         return 2
-    await _order(store, Order("drain", node))
+    await say(store.channel, Order("drain", node))
 
     async def is_empty() -> bool:
         owners = await store.ownership.owners()
         return all(owner.node != node for owner in owners.values())
 
     return await _wait(is_empty, f"{node} owns nothing any more, and may be stopped")
-
-
-async def _order(store: Store, order: Order) -> None:
-    await store.channel.publish(CONTROL, [msgspec.msgpack.encode(order)])
 
 
 async def _wait(condition: Callable[[], Awaitable[bool]], done: str) -> int:

@@ -1,23 +1,25 @@
-"""Opening the directory of users and keys of this machine's store."""
+"""Opening the store for the users and keys in it, beside servers that run on it."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Awaitable, Callable
 
-from ..auth import Directory
+from ..cluster.orders import Order, say
 from ..settings import SettingsError
+from ..store import Store, StoreError
 from ..stores import make_store
 from .options import settings_of
 
-__all__ = ["with_directory"]
+__all__ = ["recheck", "with_store"]
 
-Action = Callable[[Directory, argparse.Namespace], Awaitable[int]]
+Action = Callable[[Store, argparse.Namespace], Awaitable[int]]
 
 
-async def with_directory(args: argparse.Namespace, action: Action) -> int:
-    """Run `action` on the directory; a server may be running on the same store."""
+async def with_store(args: argparse.Namespace, action: Action) -> int:
+    """Run `action` on the store; servers may be running on it."""
     settings = settings_of(args).settings
     if settings.store_kind == "memory":
         raise SettingsError("the memory store ends with the server; nothing to manage")
@@ -30,6 +32,12 @@ async def with_directory(args: argparse.Namespace, action: Action) -> int:
     store = make_store(settings)
     try:
         await store.open()
-        return await action(store.directory, args)
+        return await action(store, args)
     finally:
         await store.close()
+
+
+async def recheck(store: Store) -> None:
+    """Have all nodes look now who may stay."""
+    with contextlib.suppress(StoreError):  # they look by themselves every few seconds
+        await say(store.channel, Order("recheck"))

@@ -11,8 +11,9 @@ from typing import Any
 
 from ncs_protocol import check_name
 
-from ..auth import SCOPES, Directory, make_key
-from .directory import with_directory
+from ..auth import SCOPES, make_key
+from ..store import Store
+from .directory import recheck, with_store
 from .options import add_settings, positive, settings_of
 
 __all__ = ["add_to"]
@@ -44,10 +45,10 @@ def add_to(commands: Any) -> None:
 
 def _with(parser: argparse.ArgumentParser, action: Any) -> None:
     add_settings(parser)
-    parser.set_defaults(run=lambda args: asyncio.run(with_directory(args, action)))
+    parser.set_defaults(run=lambda args: asyncio.run(with_store(args, action)))
 
 
-async def _create(directory: Directory, args: argparse.Namespace) -> int:
+async def _create(store: Store, args: argparse.Namespace) -> int:
     check_name("tenant", args.tenant)
     scopes = tuple(dict.fromkeys(args.scopes.split(",")))
     for scope in scopes:
@@ -63,14 +64,14 @@ async def _create(directory: Directory, args: argparse.Namespace) -> int:
         now=now,
         expires_at=None if args.days is None else now + args.days * _DAY_S,
     )
-    await directory.put_key(row)
+    await store.directory.put_key(row)
     print(f"key {row.key_id}, to be revoked by this id:", file=sys.stderr)
     print(key)
     return 0
 
 
-async def _list(directory: Directory, args: argparse.Namespace) -> int:
-    for key in await directory.keys(args.tenant):
+async def _list(store: Store, args: argparse.Namespace) -> int:
+    for key in await store.directory.keys(args.tenant):
         state = "" if key.is_active else "  revoked"
         if key.expires_at is not None:
             state += f"  until {datetime.fromtimestamp(key.expires_at, UTC):%Y-%m-%d}"
@@ -82,9 +83,10 @@ async def _list(directory: Directory, args: argparse.Namespace) -> int:
     return 0
 
 
-async def _revoke(directory: Directory, args: argparse.Namespace) -> int:
-    if not await directory.revoke_key(args.key_id):
+async def _revoke(store: Store, args: argparse.Namespace) -> int:
+    if not await store.directory.revoke_key(args.key_id):
         print(f"ncs: there is no key {args.key_id}", file=sys.stderr)
         return 1
+    await recheck(store)
     print(f"revoked {args.key_id}; its sessions end within seconds")
     return 0

@@ -12,8 +12,9 @@ from typing import Any
 
 from ncs_protocol import check_name
 
-from ..auth import ROLES, Directory, User, hash_password
-from .directory import with_directory
+from ..auth import ROLES, User, hash_password
+from ..store import Store
+from .directory import recheck, with_store
 from .options import add_settings
 
 __all__ = ["add_to"]
@@ -43,13 +44,13 @@ def add_to(commands: Any) -> None:
 
 def _with(parser: argparse.ArgumentParser, action: Any) -> None:
     add_settings(parser)
-    parser.set_defaults(run=lambda args: asyncio.run(with_directory(args, action)))
+    parser.set_defaults(run=lambda args: asyncio.run(with_store(args, action)))
 
 
-async def _add(directory: Directory, args: argparse.Namespace) -> int:
+async def _add(store: Store, args: argparse.Namespace) -> int:
     check_name("user", args.name)
     check_name("tenant", args.tenant)
-    if await directory.user(args.name) is not None:
+    if await store.directory.user(args.name) is not None:
         print(f"ncs: there is a user {args.name} already", file=sys.stderr)
         return 1
     user = User(
@@ -60,44 +61,46 @@ async def _add(directory: Directory, args: argparse.Namespace) -> int:
         password_hash=hash_password(_ask_password()),
         created_at=time.time(),
     )
-    await directory.put_user(user)
+    await store.directory.put_user(user)
     print(f"added {user.name}: {user.role} of tenant {user.tenant}")
     return 0
 
 
-async def _list(directory: Directory, args: argparse.Namespace) -> int:
-    for user in await directory.users():
+async def _list(store: Store, args: argparse.Namespace) -> int:
+    for user in await store.directory.users():
         state = "" if user.is_active else "  disabled"
         print(f"{user.name:20} {user.role:10} tenant {user.tenant}{state}")
     return 0
 
 
-async def _remove(directory: Directory, args: argparse.Namespace) -> int:
-    if not await directory.delete_user(args.name):
+async def _remove(store: Store, args: argparse.Namespace) -> int:
+    if not await store.directory.delete_user(args.name):
         return _unknown(args.name)
+    await recheck(store)
     print(f"removed {args.name}")
     return 0
 
 
-async def _password(directory: Directory, args: argparse.Namespace) -> int:
+async def _password(store: Store, args: argparse.Namespace) -> int:
     return await _change(
-        directory, args.name, lambda: {"password_hash": hash_password(_ask_password())}
+        store, args.name, lambda: {"password_hash": hash_password(_ask_password())}
     )
 
 
-async def _disable(directory: Directory, args: argparse.Namespace) -> int:
-    return await _change(directory, args.name, lambda: {"is_active": False})
+async def _disable(store: Store, args: argparse.Namespace) -> int:
+    return await _change(store, args.name, lambda: {"is_active": False})
 
 
-async def _enable(directory: Directory, args: argparse.Namespace) -> int:
-    return await _change(directory, args.name, lambda: {"is_active": True})
+async def _enable(store: Store, args: argparse.Namespace) -> int:
+    return await _change(store, args.name, lambda: {"is_active": True})
 
 
-async def _change(directory: Directory, name: str, changes: Any) -> int:
-    user = await directory.user(name)
+async def _change(store: Store, name: str, changes: Any) -> int:
+    user = await store.directory.user(name)
     if user is None:
         return _unknown(name)
-    await directory.put_user(dataclasses.replace(user, **changes()))
+    await store.directory.put_user(dataclasses.replace(user, **changes()))
+    await recheck(store)
     print(f"changed {name}")
     return 0
 

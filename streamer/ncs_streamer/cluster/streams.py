@@ -31,15 +31,14 @@ from ..streams import Streams
 from .line import Identity
 from .link import Link
 from .membership import Membership
+from .orders import CONTROL, Order, say
 from .placement import preferred
 from .questions import answer
 from .routed import RoutedStream
 from .wire import VERSION, decode_as
 
-__all__ = ["CONTROL", "ClusterConfig", "ClusterStreams", "Order"]
+__all__ = ["ClusterConfig", "ClusterStreams"]
 
-CONTROL = StreamKey("", "cluster")
-"""What all nodes hear; no tenant has that name."""
 _SWEEP_S = 1.0
 _SETTLE_LEASES = 1.0  # that the nodes have to stay the same before streams are moved
 _MOVES_A_SWEEP = 2
@@ -62,20 +61,6 @@ class ClusterConfig:
     node: str
     secret: bytes
     hand_over_s: float = 10.0
-
-
-class Order(msgspec.Struct, array_like=True):
-    """What is said to all nodes."""
-
-    what: str
-    """`recheck`, `producer`, `move`, `drain`."""
-    node: str = ""
-    """Whom it concerns; for `producer` and `recheck`, who says it."""
-    tenant: str = ""
-    name: str = ""
-    """Of a stream or a producer."""
-    at: float = 0.0
-    """Epoch seconds: when the producer connected."""
 
 
 class ClusterStreams:
@@ -399,7 +384,7 @@ class ClusterStreams:
     async def order(self, order: Order) -> None:
         """Say something to all nodes."""
         try:
-            await self.channel.publish(CONTROL, [msgspec.msgpack.encode(order)])
+            await say(self.channel, order)
         except StoreError as error:
             log.warning("order_not_sent", what=order.what, error=str(error))
 
