@@ -17,7 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 import pytest_asyncio
-from losing_proxy import losing_proxy
+from losing_proxy import LosingProxy
 from real_server import client_of, free_port, server_on, token, wait_until
 
 from ncs_client import (
@@ -185,7 +185,7 @@ async def test_a_batch_whose_answer_is_lost_counts_once(
     server: ServerProcess, key: str, kind: str
 ) -> None:
     stream = f"lost-{kind}"
-    async with losing_proxy(server.url) as proxy:
+    async with LosingProxy(server.url) as proxy:
         proxy.lose = 2
         if kind == "async":
             async with AsyncNCSClient(proxy.url, key) as client:
@@ -204,7 +204,7 @@ async def test_a_batch_whose_answer_is_lost_counts_once(
 async def test_what_may_have_been_done_is_not_repeated_but_told(
     server: ServerProcess, key: str, kind: str
 ) -> None:
-    async with losing_proxy(server.url) as proxy:
+    async with LosingProxy(server.url) as proxy:
         proxy.lose = 1
         with pytest.raises(UnreachableError):
             if kind == "async":
@@ -220,7 +220,7 @@ async def test_what_may_have_been_done_is_not_repeated_but_told(
 async def test_an_answer_that_does_not_come_is_a_timeout(
     server: ServerProcess, key: str, kind: str
 ) -> None:
-    async with losing_proxy(server.url) as proxy:
+    async with LosingProxy(server.url) as proxy:
         proxy.stall = True
         options = {"timeout": 200, "max_retries": 0}
         with pytest.raises(RequestTimeoutError, match="in time"):
@@ -541,7 +541,7 @@ async def test_the_service_breaks_and_mends_and_a_batch_sent_again_counts_once(
     async with client_of(server) as admin:
         key = (await admin.create_key("k")).api_key
     now = 0.0
-    async with losing_proxy(server.url) as proxy:
+    async with LosingProxy(server.url) as proxy:
         config = {"api_url": proxy.url, "api_key": key, "max_retries": 0}
         async with ClusteringService(config, clock=lambda: now) as service:
             proxy.lose = 1

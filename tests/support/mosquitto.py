@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import shutil
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from real_server import free_port
+
+from ncs_streamer.verify.proxy import Line, Proxy
 
 __all__ = ["Broker", "DeafLine", "broker_on"]
 
@@ -73,46 +76,24 @@ async def _listening(port: int) -> None:
             await asyncio.sleep(0.01)
 
 
-class DeafLine:
+class DeafLine(Proxy):
     """A line to the broker; once `deaf`, the broker hears nothing over it any more."""
 
     def __init__(self, broker: Broker) -> None:
+        super().__init__(lambda: f"mqtt://127.0.0.1:{broker.port}", random.Random(1))
         self.deaf = False
-        self.port = 0
         self.swallowed = 0
-        self._broker = broker
-        self._writers: list[asyncio.StreamWriter] = []
 
-    def cut(self) -> None:
-        """End the connections over it; new ones may come."""
-        for writer in self._writers:
-            writer.close()
-        self._writers.clear()
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rpartition(":")[2])
 
-    async def __aenter__(self) -> DeafLine:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-
-    async def _carry(
-        self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter
-    ) -> None:
-        far, to_far = await asyncio.open_connection("127.0.0.1", self._broker.port)
-        self._writers += [to_near, to_far]
-        back = asyncio.create_task(self._back(far, to_near))
-        while data := await near.read(65536):
+    async def _sent(
+        self, line: Line, client: asyncio.StreamReader
+    ) -> AsyncIterator[bytes]:
+        async for chunk in super()._sent(line, client):
             if self.deaf:
-                self.swallowed += len(data)
+                self.swallowed += len(chunk)
             else:
-                to_far.write(data)
-        to_far.close()
-        to_near.close()
-        await asyncio.gather(back, return_exceptions=True)
-
-    @staticmethod
-    async def _back(far: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
-        while data := await far.read(65536):
-            to_near.write(data)
+                yield chunk

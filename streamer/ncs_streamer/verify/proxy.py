@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
+from typing import Self
 from urllib.parse import urlsplit
 
 __all__ = ["Line", "Proxy"]
@@ -39,17 +40,17 @@ class Proxy:
         self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
 
-    async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._server.close()
-        self.heal()
-        self.cut()
-        await asyncio.gather(*self._serving)
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     def cut(self) -> None:
         """Reset all connections."""
@@ -71,20 +72,30 @@ class Proxy:
         self.truncating = False
         self._flows.set()
 
+    def _accept(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if not self._server.is_serving():  # it came in the last moment
+            writer.transport.abort()
+            return
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+
+        def served(task: asyncio.Task[None]) -> None:
+            self._serving.discard(task)
+            writer.transport.abort()  # also if it was cancelled before it had begun
+
+        task.add_done_callback(served)
+
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
         if not await self._admits(reader, writer):
             return
         address = urlsplit(self._target())
         try:
             server = await asyncio.open_connection(address.hostname, address.port)
         except OSError:
-            writer.transport.abort()
             return
         line = Line(writer, server[1])
         self._lines.add(line)

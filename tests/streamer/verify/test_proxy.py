@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import random
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -134,3 +135,18 @@ async def test_a_server_that_is_not_there_ends_the_connection() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert b"" == await ended(reader)
         writer.transport.abort()
+
+
+async def test_it_leaves_nothing_open_however_far_a_connection_has_come() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        for steps in range(12):
+            proxy = Proxy(lambda: url, random.Random(1))
+            async with asyncio.timeout(10):
+                async with proxy:
+                    port = int(proxy.url.rpartition(":")[2])
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                    for _ in range(steps):
+                        await asyncio.sleep(0)
+                assert b"" == await ended(reader)
+            writer.transport.abort()
