@@ -15,6 +15,8 @@ from .test_image import settings_in
 pytestmark = pytest.mark.unit
 
 FOLDER = DEPLOY / "kubernetes" / "cluster"
+TEMPLATE = "secret.example.yaml"
+MOUNT = "/run/secrets/ncs"
 
 
 def patch(name: str) -> dict[str, Any]:
@@ -27,11 +29,11 @@ def patched() -> dict[str, Any]:
     return dict(found)
 
 
-def test_everything_in_the_folder_is_applied() -> None:
+def test_everything_in_the_folder_is_applied_but_the_template_of_the_secret() -> None:
     applied = patch("kustomization")
     named = {*applied["resources"], *(one["path"] for one in applied["patches"])}
     files = {path.name for path in FOLDER.glob("*.yaml")}
-    assert named == files - {"kustomization.yaml"} | {".."}
+    assert named == files - {"kustomization.yaml", TEMPLATE} | {".."}
 
 
 @pytest.mark.parametrize(
@@ -49,14 +51,24 @@ def test_a_patch_meets_what_it_changes(name: str, kind: str) -> None:
         assert changed["metadata"][field] == base["metadata"][field]
 
 
+def test_the_template_of_the_secret_has_what_the_nodes_read() -> None:
+    secret, base = load(FOLDER / TEMPLATE), manifest("Secret")
+    assert secret["metadata"] == base["metadata"]
+    read = [Path(entry["value"]).name for entry in patched()["env"] if _is_file(entry)]
+    assert list(secret["stringData"]) == [*base["stringData"], *read]
+
+
+def _is_file(entry: dict[str, Any]) -> bool:
+    return bool(entry.get("value", "").startswith(MOUNT))
+
+
 def test_several_nodes_are_made_of_the_environment(tmp_path: Path) -> None:
     env = image_env() | manifest("ConfigMap")["data"] | patch("configmap")["data"]
     for entry in [*container()["env"], *patched()["env"]]:
         if "valueFrom" not in entry:
             env[entry["name"]] = entry["value"].replace("$(POD_IP)", "10.1.2.3")
-    mount = "/run/secrets/ncs"
     for name, value in list(env.items()):
-        if value.startswith(mount):
+        if value.startswith(MOUNT):
             file = tmp_path / Path(value).name
             file.write_text(file.name * 4)
             env[name] = str(file)
