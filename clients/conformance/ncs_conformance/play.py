@@ -16,6 +16,7 @@ from .line import FaultyLine
 from .run import Run
 from .scenario import Scenario
 from .servers import Servers, running
+from .steps import Step
 from .wire import Wire
 
 __all__ = ["Verdict", "play", "play_all"]
@@ -91,9 +92,9 @@ async def play(
     )
 
 
-async def _take(number: int, step: object, run: Run) -> None:
+async def _take(number: int, step: Step, run: Run) -> None:
     try:
-        await step.take(run)  # type: ignore[attr-defined]
+        await step.take(run)
     except Failure as failure:
         raise Failure(f"step {number}, {step}: {failure}") from None
 

@@ -81,6 +81,13 @@ class Run:
         """Return a fresh credential; with all scopes, if none is named."""
         return token_for(self.tenant, lifetime_s, *scopes)
 
+    async def has_token(self, lifetime_s: float = 3600.0) -> None:
+        """Give the driver a fresh credential, and wait until it has it."""
+        number = len(self.driver.reports(tell="mark")) + 1
+        self.driver.tell("token", token=self.token(lifetime_s))
+        self.driver.tell("mark", number=number)
+        await self.driver.until(tell="mark", number=number)
+
     def batch(self, points: int) -> Batch:
         """Make a batch, and note it down."""
         tag = len(self.batches) + 1

@@ -5,7 +5,7 @@ The docstrings are the table in the README.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -17,7 +17,7 @@ from .wire import End
 __all__ = ["STEPS", "Step"]
 
 
-class Step(Struct, forbid_unknown_fields=True):
+class Step(Protocol):
     """Something that is done in a run, or waited for."""
 
     async def take(self, run: Run) -> None:
@@ -26,10 +26,13 @@ class Step(Struct, forbid_unknown_fields=True):
         Raises:
             Failure: if what has to happen does not.
         """
-        raise NotImplementedError
 
 
-class Connect(Step):
+class _Written(Struct, forbid_unknown_fields=True):
+    """A step as it is written; a field that it has not is an error."""
+
+
+class Connect(_Written):
     """Open a session, and wait until it is open or, with `fails`, for the error."""
 
     options: dict[str, Any] = {}
@@ -60,7 +63,7 @@ class Connect(Step):
             await run.driver.until(tell="open")
 
 
-class Subscribe(Step):
+class Subscribe(_Written):
     """Follow the stream, and wait for the first snapshot unless `waits` is false."""
 
     options: dict[str, Any] = {}
@@ -74,7 +77,7 @@ class Subscribe(Step):
             await run.driver.until(tell="event", type="snapshot")
 
 
-class Send(Step):
+class Send(_Written):
     """Send batches, and wait for what becomes of them unless `waits` is false."""
 
     batches: int = 1
@@ -95,7 +98,7 @@ class Send(Step):
             await run.settled()
 
 
-class Settled(Step):
+class Settled(_Written):
     """Wait until so many batches are settled in all; every one, by default."""
 
     batches: int | None = None
@@ -104,7 +107,7 @@ class Settled(Step):
         await run.settled(self.batches)
 
 
-class Push(Step):
+class Push(_Written):
     """Let somebody else add points, past the line; of so many clusters of their own."""
 
     clusters: int = 3
@@ -121,7 +124,7 @@ class Push(Step):
         run.pushed += len(rows)
 
 
-class Read(Step):
+class Read(_Written):
     """Leave events where they are, or read on."""
 
     paused: bool
@@ -130,12 +133,10 @@ class Read(Step):
         run.driver.tell("read", paused=self.paused)
 
 
-class Line(Step):
+class Line(_Written):
     """Spoil the line or heal it; `shut` resets whoever tries to connect."""
 
-    do: Literal[
-        "cut", "half-open", "truncate", "swallow", "delay", "heal", "shut", "open"
-    ]
+    do: Literal["cut", "half-open", "swallow", "delay", "heal", "shut", "open"]
     delay_s: float = 0.05
 
     async def take(self, run: Run) -> None:
@@ -144,8 +145,6 @@ class Line(Step):
                 run.line.cut()
             case "half-open":
                 run.line.half_open()
-            case "truncate":
-                run.line.truncating = True
             case "swallow":
                 run.line.swallow()
             case "delay":
@@ -158,7 +157,7 @@ class Line(Step):
                 run.line.is_open = True
 
 
-class Refuse(Step):
+class Refuse(_Written):
     """Answer the next handshakes with these HTTP statuses."""
 
     statuses: list[int]
@@ -167,7 +166,7 @@ class Refuse(Step):
         run.line.refusals += self.statuses
 
 
-class Frames(Step):
+class Frames(_Written):
     """Do wrong by messages that have these fields, after `skip` of them."""
 
     deed: Deed
@@ -181,14 +180,14 @@ class Frames(Step):
         run.line.wrongs.append(wrong)
 
 
-class Release(Step):
+class Release(_Written):
     """Pass on what was held."""
 
     async def take(self, run: Run) -> None:
         run.line.release()
 
 
-class Lost(Step):
+class Lost(_Written):
     """Wait until so many messages were lost in all."""
 
     times: int = 1
@@ -198,7 +197,7 @@ class Lost(Step):
         await run.bell.until(lambda: len(lost) >= self.times, f"{self.times} lost")
 
 
-class Say(Step):
+class Say(_Written):
     """Say something in the server's name; `answers` are fields of the lost message."""
 
     message: dict[str, Any]
@@ -209,7 +208,7 @@ class Say(Step):
         run.line.say({**self.message, **same})
 
 
-class Close(Step):
+class Close(_Written):
     """Close the connection in the server's name."""
 
     code: int
@@ -218,7 +217,7 @@ class Close(Step):
         run.line.close(self.code)
 
 
-class Server(Step):
+class Server(_Written):
     """Do something to the server; `wipe` kills it and throws away all that it has."""
 
     do: Literal["kill", "drain", "start", "wipe"]
@@ -241,16 +240,16 @@ class Server(Step):
                     run.batches[tag].is_gone = True
 
 
-class Token(Step):
+class Token(_Written):
     """Have another credential ready for when the SDK asks for one."""
 
     lifetime_s: float = 3600.0
 
     async def take(self, run: Run) -> None:
-        run.driver.tell("token", token=run.token(self.lifetime_s))
+        await run.has_token(self.lifetime_s)
 
 
-class Revoke(Step):
+class Revoke(_Written):
     """Revoke the key of the session."""
 
     async def take(self, run: Run) -> None:
@@ -258,7 +257,7 @@ class Revoke(Step):
             await client.revoke_key(run.key_id)
 
 
-class Reset(Step):
+class Reset(_Written):
     """Have the model thrown away."""
 
     async def take(self, run: Run) -> None:
@@ -266,7 +265,7 @@ class Reset(Step):
             await client.reset_algorithm(run.stream)
 
 
-class Rival(Step):
+class Rival(_Written):
     """Let another program speak for a producer, until this one hears of it."""
 
     producer: str
@@ -277,7 +276,7 @@ class Rival(Step):
             await run.bell.until(lambda: run.wire.closings, "the rival to be noticed")
 
 
-class Barrier(Step):
+class Barrier(_Written):
     """Wait until the SDK has taken all that was said to it, and answered.
 
     It is told that its token expires; its `auth` comes after whatever came before.
@@ -285,14 +284,12 @@ class Barrier(Step):
 
     async def take(self, run: Run) -> None:
         asked = run.wire.count("server", {"type": "auth"}) + 1
-        run.driver.tell("token", token=run.token())
-        run.driver.tell("mark", number=asked)
-        await run.driver.until(tell="mark", number=asked)
+        await run.has_token()
         run.line.say({"type": "token_expiring", "expires_at": 0.0})
         await run.passed("server", asked, {"type": "auth"})
 
 
-class Report(Step):
+class Report(_Written):
     """Wait until the driver has said something so often."""
 
     having: dict[str, Any]
@@ -302,7 +299,7 @@ class Report(Step):
         await run.driver.until(self.times, **self.having)
 
 
-class Wire(Step):
+class Wire(_Written):
     """Wait until so many messages with these fields have passed; `only` so many."""
 
     to: End
@@ -317,7 +314,7 @@ class Wire(Step):
             raise Failure(f"{count} messages with {self.having}, not {self.times}")
 
 
-class Attempts(Step):
+class Attempts(_Written):
     """Wait until the SDK has tried to connect so often in all; `only` so often."""
 
     times: int
@@ -330,7 +327,7 @@ class Attempts(Step):
             raise Failure(f"{len(tried)} attempts to connect, not {self.times}")
 
 
-class Waits(Step):
+class Waits(_Written):
     """See that from one attempt to the next it waited no less than this."""
 
     after: int
@@ -344,7 +341,7 @@ class Waits(Step):
                 raise Failure(f"wait {number + 1} was {waited:.3f} s, not {bound} s")
 
 
-class Agrees(Step):
+class Agrees(_Written):
     """Wait until the SDK's copy of the clusters is what the server has."""
 
     async def take(self, run: Run) -> None:
@@ -352,7 +349,7 @@ class Agrees(Step):
         await run.agrees()
 
 
-class Ended(Step):
+class Ended(_Written):
     """Wait until the session has ended by itself, for this reason."""
 
     code: str | None = None
