@@ -23,16 +23,19 @@ from ncs_streamer.store import SqliteStore, StreamKey
 
 __all__ = [
     "SECRET",
+    "UNLIMITED",
     "Socket",
     "client_of",
     "free_port",
     "journal_of",
+    "points_in",
     "server_on",
     "token",
     "wait_until",
 ]
 
 SECRET = "a secret of the tests, long enough to sign with"
+UNLIMITED = ("--rate-limit-per-minute", "1000000")
 
 
 def token(tenant: str = "acme", *scopes: str, lifetime_s: float = 3600.0) -> str:
@@ -140,3 +143,9 @@ class Socket:
 def client_of(server: ServerProcess, tenant: str = "acme") -> AsyncNCSClient:
     """Return a client that may do everything in its tenant."""
     return AsyncNCSClient(server.url, token(tenant))
+
+
+async def points_in(server: ServerProcess, stream: str = "default") -> int:
+    """Return how many points the model of a stream has learned."""
+    async with client_of(server) as client:
+        return (await client.get_algorithm_status(stream)).total_points_processed
