@@ -24,7 +24,7 @@ def file_response(
     request: web.Request, path: Path, headers: dict[str, str]
 ) -> web.Response:
     """Return a file, or 304 if the caller has it already."""
-    body, etag = _read(path)
+    body, etag = _read(path, path.stat().st_mtime_ns)
     headers = {**headers, hdrs.ETAG: etag}
     known = request.headers.get(hdrs.IF_NONE_MATCH, "").replace("W/", "")
     if etag in [tag.strip() for tag in known.split(",")]:
@@ -38,7 +38,9 @@ def file_response(
     )
 
 
-@functools.cache
-def _read(path: Path) -> tuple[bytes, str]:
+@functools.lru_cache(maxsize=64)
+def _read(path: Path, _changed_ns: int) -> tuple[bytes, str]:
+    # A page that is built anew has other assets: a running server must not go on
+    # naming the old ones.
     body = path.read_bytes()
     return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import re
 from pathlib import Path
 
@@ -126,6 +127,17 @@ async def test_a_tree_without_a_built_page_says_so(
     answer = await api.get("/", credential=None)
     assert (503, True) == (answer.status, b"make page" in answer.body)
     assert 404 == (await api.get("/assets/index.js")).status
+
+
+async def test_a_page_that_is_built_anew_is_given_by_a_server_that_runs(
+    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pages, "_WEB", tmp_path)
+    index = tmp_path / "index.html"
+    for ns, text in enumerate(("the old", "the new")):
+        index.write_text(text)
+        os.utime(index, ns=(ns, ns))
+        assert text.encode() == (await api.get("/", credential=None)).body
 
 
 @pytest.mark.security
