@@ -241,7 +241,9 @@ async def test_forty_clusters_have_looks_of_their_own(
 async def test_an_empty_stream_says_that_it_waits(dashboard: Dashboard) -> None:
     await dashboard.open("nobody-pushes")
     empty = dashboard.page.locator("#empty")
-    await expect(empty).to_have_text("No clusters yet: waiting for points")
+    await expect(empty).to_contain_text("“nobody-pushes” has no clusters yet")
+    await expect(empty.locator("code")).to_contain_text('{"stream":"nobody-pushes"')
+    await expect(dashboard.page.locator("#clusters table")).to_be_hidden()
     await expect(dashboard.page.locator("#more")).to_have_text("0 clusters")
 
 

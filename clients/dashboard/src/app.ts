@@ -1,6 +1,7 @@
 /** The page: joins what comes from the worker with the parts that show it, and with hands. */
 
 import { Controls } from './controls';
+import { Empty } from './empty';
 import { Feed } from './feed';
 import { Header } from './header';
 import { listen } from './keyboard';
@@ -111,6 +112,7 @@ export class App {
   readonly #tabs = new Tabs((tab) => this.#turn(tab));
   readonly #tune = new Tune(this.#feed);
   readonly #share = new Share();
+  readonly #empty = new Empty();
   readonly #summary = new Summary();
   readonly #theme = new Theme(() => this.#refresh());
   readonly #label = (id: number) => this.#names.label(id);
@@ -449,7 +451,7 @@ export class App {
     const { size, quality, health, drift, age } = mark;
     say(
       tip,
-      `cluster ${this.#label(mark.id)}\n${count(size)} points\nquality ${ratio(quality)}   health ${ratio(health)}\ndrift ${ratio(drift)}   age ${compact(age)}`,
+      `cluster ${this.#label(mark.id)}\n${count(size)} points\nquality ${ratio(quality)}   health ${ratio(health)}\ndrift ${ratio(drift)}   age ${compact(age)} points`,
     );
     const { clientWidth, clientHeight } = this.#map.element;
     const left = x + 16 + tip.offsetWidth > clientWidth ? x - 12 - tip.offsetWidth : x + 16;
@@ -536,10 +538,7 @@ export class App {
     this.#share.show(this.#map, time - this.#zero);
     const isEmpty = marks.length === 0;
     byId('empty').hidden = !isEmpty;
-    say(
-      byId('empty'),
-      at === null ? 'No clusters yet: waiting for points' : 'Nothing is known of that time',
-    );
+    if (isEmpty) this.#empty.show(this.#link.stream ?? '', at !== null);
     document.querySelector('canvas.over')!.setAttribute('aria-label', this.#map.describe());
     this.#summary.show(
       {

@@ -79,7 +79,7 @@ export class Header {
     byId('retry').hidden = this.link !== 'waiting' && this.link !== 'ended';
     const isOld = quietS !== null && (!isLive || quietS > OLD_S);
     byId('age').classList.toggle('old', isOld && !isLive);
-    say(byId('age'), ageOf(quietS, delay, isOld));
+    say(byId('age'), ageOf(quietS, delay ?? quietS, isOld));
     const skipped = this.#skipped ? `${count(this.#skipped)} updates skipped` : '';
     say(byId('skipped'), [this.#behind, skipped].filter(Boolean).join(', '));
     say(byId('gaps'), gaps ? `⚠ ${count(gaps)} ${gaps === 1 ? 'gap' : 'gaps'}` : '');
@@ -104,7 +104,7 @@ export class Header {
 }
 
 function ageOf(quietS: number | null, delay: number | null, isOld: boolean): string {
-  if (quietS === null) return 'no event yet';
+  if (quietS === null) return 'no data yet';
   if (isOld) return `last event ${duration(quietS)} ago`;
   return `data ${(delay ?? 0) < 0.1 ? '< 0.1' : (delay ?? 0).toFixed(1)} s old`;
 }

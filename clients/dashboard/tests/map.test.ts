@@ -236,15 +236,25 @@ describe('a lasso', () => {
 });
 
 describe('a range', () => {
-  test('is set at once first, then follows smoothly, and stays while the data fill it', () => {
+  test('is set at once first, then makes room smoothly, and stays while the data fill it', () => {
     const range = new Range();
     expect(range.follow(0, 10, 16)).toBe(false);
     expect([range.low, range.high]).toEqual([-0.6, 10.6]);
     expect(range.follow(1, 9, 16)).toBe(false);
     expect(range.follow(0, 30, 16)).toBe(true);
-    expect(range.high).toBeLessThan(20);
+    expect([range.high > 30, range.high < 31]).toEqual([true, true]);
     range.follow(0, 30, Infinity);
     expect(range.high).toBeCloseTo(31.8);
+  });
+
+  test('has what is new in sight at once, with room for a sign', () => {
+    const range = new Range();
+    range.follow(0, 10, 16);
+    range.follow(-40, 10, 0);
+    expect(range.low).toBe(-40);
+    range.follow(-40, 10, Infinity, 0.1);
+    range.follow(-42, 10, Infinity, 0.1);
+    expect(range.low).toBeCloseTo(-47.2); // -42 was inside, but at the edge
   });
 
   test('of nothing stays', () => {

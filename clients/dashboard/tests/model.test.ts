@@ -239,6 +239,17 @@ describe('the store', () => {
     expect(store.happenings.at(-1)?.at).toBe(4999);
   });
 
+  test('knows how old a snapshot is', () => {
+    const store = new Store();
+    const clusters = [20, 70, 50].map((last_updated, id) => ({
+      ...{ cluster_id: id, size: 1, centroid: [0, 0], radius: 1, quality: 1, confidence: 1 },
+      ...{ health: 1, drift_coefficient: 0, age: 1, last_updated },
+    }));
+    const position = { epoch: 'e', offsets: { lossless: 1, keyed: 1, latest: 1, sampled: 1 } };
+    store.take(batch({ clusters, beginning: { how: 'snapshot', position } }), 100);
+    expect([store.emitted, store.delay]).toEqual([70, null]);
+  });
+
   test('tells no rate of which nothing was heard for a while', () => {
     const store = new Store();
     const performance = {

@@ -176,6 +176,17 @@ describe('the spread of a cluster', () => {
     expect(spreads.packed()[2]).toBeGreaterThan(99);
   });
 
+  test('begins anew for a cluster in which another one is born', () => {
+    const spreads = new Spreads();
+    const around = (id: number, x: number) =>
+      spreads.add(Float32Array.of(x, -1, x + 9, 1), Int32Array.of(id, id), 2);
+    around(1, 0);
+    around(2, 50);
+    around(3, 4);
+    spreads.born(3, [8, 0, 0]);
+    expect([...spreads.packed()].filter((_, k) => k % SPREAD === 0)).toEqual([2, 3]);
+  });
+
   test('is not of outliers, and is forgotten with its cluster', () => {
     const spreads = new Spreads();
     spreads.add(Float32Array.of(1, 1, 2, 2), Int32Array.of(-1, 3), 2);

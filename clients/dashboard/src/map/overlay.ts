@@ -40,6 +40,7 @@ export interface Drawn {
 const PULSE_S = 1.8;
 const GHOST_S = 1.2;
 const LABELS = 60;
+const LABEL_PX = 14; // from the sign
 
 /** Draw; returns where each cluster is, the last one on top. */
 export function drawOverlay(
@@ -52,6 +53,7 @@ export function drawOverlay(
   pen.clearRect(0, 0, box.width, box.height);
   pen.font = `11px ${colours.font}`;
   pen.textBaseline = 'middle';
+  if (scene.marks.length === 0) return [];
   if (camera.dimensions === 2) drawAxes(pen, box, camera, scene.names, colours);
   else drawSpace(pen, camera, scene.names, colours);
   pen.save();
@@ -72,7 +74,7 @@ export function drawOverlay(
   for (const one of drawn) drawOutline(pen, one, scene);
   if (!scene.isStill) drawNews(pen, drawn, scene, colours);
   for (const one of drawn.toReversed()) drawSign(pen, one, scene, colours);
-  drawLabels(pen, drawn, scene, colours);
+  drawLabels(pen, box, drawn, scene, colours);
   pen.restore();
   drawLasso(pen, scene.lasso, colours);
   return drawn;
@@ -252,6 +254,7 @@ function drawSign(
 /** Write the labels, those of large clusters first, and none over another. */
 function drawLabels(
   pen: CanvasRenderingContext2D,
+  { width: end, right }: Box,
   drawn: readonly Drawn[],
   scene: Scene,
   colours: Colours,
@@ -268,7 +271,9 @@ function drawLabels(
     const text = scene.label(mark.id) + (scene.isPinned(mark.id) ? ' ●' : '');
     pen.font = `600 12px ${colours.font}`;
     const width = pen.measureText(text).width;
-    const [x, y] = [ellipse.x + 14, ellipse.y];
+    const isCut = ellipse.x + LABEL_PX + width > end - right;
+    const x = isCut ? ellipse.x - LABEL_PX - width : ellipse.x + LABEL_PX;
+    const { y } = ellipse;
     const isFree = taken.every(
       (t) => Math.abs(t.y - y) >= 15 || x > t.x + t.width + 4 || t.x > x + width + 4,
     );

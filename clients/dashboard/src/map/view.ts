@@ -42,7 +42,9 @@ export interface MapEvents {
 }
 
 const MARGIN = { left: 58, right: 14, top: 14, bottom: 40 };
-const NARROW = { left: 44, right: 8, top: 8, bottom: 36 };
+/** There the line that says how many points are shown lies on top. */
+const NARROW = { left: 44, right: 8, top: 24, bottom: 36 };
+const SIGN_PX = 18; // a sign with its label
 const NEAR_PX = 8;
 export const TRAIL_S = 30;
 const LIFE_S = 60;
@@ -130,7 +132,7 @@ export class MapView {
 
   /** Returns whether something in the picture moves by itself. */
   #draw(shown: Shown, now: number): boolean {
-    const elapsed = this.#still.matches ? Infinity : Math.min(100, now - this.#drawnAt);
+    const elapsed = this.#still.matches ? Infinity : Math.min(400, now - this.#drawnAt);
     this.#drawnAt = now;
     this.#shown = shown;
     const pixels = this.#fit();
@@ -231,6 +233,8 @@ export class MapView {
 
   /** Let the ranges hold all clusters with their points. */
   #follow({ marks }: Shown, elapsedMs: number): boolean {
+    const { width, height, left, right, top, bottom } = this.#box;
+    const pixels = [width - left - right, height - top - bottom, width];
     const isMoving = this.camera.ranges.map((range, axis) => {
       let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
       for (const mark of marks) {
@@ -240,7 +244,7 @@ export class MapView {
         least = Math.min(least, at - reach);
         most = Math.max(most, at + reach);
       }
-      return range.follow(least, most, elapsedMs);
+      return range.follow(least, most, elapsedMs, Math.max(0.06, SIGN_PX / pixels[axis]!));
     });
     return isMoving.includes(true);
   }

@@ -35,9 +35,9 @@ export class Store {
   /** Counts everything that was ever taken, for who wants to know what is new. */
   readonly taken = { events: 0, learned: 0, shown: 0, happenings: 0 };
   gaps = 0;
-  /** Epoch seconds of the server, when the newest event was told. */
+  /** Epoch seconds of the server, when the newest event was told, or a cluster had changed. */
   emitted = 0;
-  /** Seconds that events were under way of late. */
+  /** Seconds that events were under way of late; null before the first one. */
   delay: number | null = null;
   /** Rises with each snapshot: what came with it did not happen just now. */
   generation = 0;
@@ -71,7 +71,11 @@ export class Store {
   /** Take a batch at a time of the server's clock. */
   take(batch: Batch, now: number): void {
     if (batch.beginning) this.#begin(batch);
-    for (const cluster of batch.clusters) this.clusters.set(cluster.cluster_id, cluster);
+    for (const cluster of batch.clusters) {
+      this.clusters.set(cluster.cluster_id, cluster);
+      // A snapshot is told now, but what it tells is as old as the clusters in it.
+      this.emitted = Math.max(this.emitted, cluster.last_updated);
+    }
     for (const id of batch.gone) {
       this.clusters.delete(id);
       this.#spreads.delete(id);
@@ -91,7 +95,7 @@ export class Store {
       this.projection = batch.projection;
       this.#spreads.clear();
     }
-    if (batch.spreads) this.#spread(batch.spreads);
+    if (batch.spreads) this.#spreads = spreadsOf(batch.spreads);
     this.happenings.push(...batch.happenings);
     if (this.happenings.length > MAX_HAPPENINGS) {
       this.happenings.splice(0, this.happenings.length - MAX_HAPPENINGS);
@@ -155,13 +159,6 @@ export class Store {
     this.generation += 1;
   }
 
-  #spread(rows: Float32Array): void {
-    for (let k = 0; k < rows.length; k += SPREAD) {
-      if (rows[k + 1]! >= LEAST_WEIGHT)
-        this.#spreads.set(rows[k]!, rows.subarray(k, k + SPREAD));
-    }
-  }
-
   #makeMarks(): Mark[] {
     const { axes } = this;
     const marks = [...this.clusters.values()].map((cluster): Mark => {
@@ -190,4 +187,13 @@ export class Store {
     });
     return marks.sort((a, b) => b.size - a.size || a.id - b.id);
   }
+}
+
+/** Return the rows that say something, by cluster. */
+function spreadsOf(rows: Float32Array): Map<number, Float32Array> {
+  const spreads = new Map<number, Float32Array>();
+  for (let k = 0; k < rows.length; k += SPREAD) {
+    if (rows[k + 1]! >= LEAST_WEIGHT) spreads.set(rows[k]!, rows.subarray(k, k + SPREAD));
+  }
+  return spreads;
 }

@@ -58,8 +58,8 @@ const COLUMNS: readonly Column[] = [
     text: (m) => value(m.radius),
   },
   {
-    name: 'age',
-    hint: 'points of the stream since it was created',
+    name: 'age, pts',
+    hint: 'age: points of the stream since it was created',
     by: (m) => m.age,
     text: (m) => compact(m.age),
   },
@@ -91,6 +91,8 @@ export interface ClustersShown {
 }
 
 export class ClusterTable {
+  readonly #table = make('table');
+  readonly #none = make('p', { class: 'line' }, 'No cluster has been born yet.');
   readonly #body = make('tbody');
   readonly #heads: HTMLTableCellElement[];
   readonly #lines: Line[] = [];
@@ -110,7 +112,8 @@ export class ClusterTable {
       return make('th', { scope: 'col' }, button);
     });
     const head = make('tr', {}, make('th', { scope: 'col' }, 'cluster'), ...this.#heads);
-    byId('clusters').append(make('table', {}, make('thead', {}, head), this.#body));
+    this.#table.append(make('thead', {}, head), this.#body);
+    byId('clusters').append(this.#table, this.#none);
     const lineOf = (event: Event) =>
       this.#lines.find(({ row }) => row.contains(event.target as Node));
     this.#body.addEventListener('pointerover', (event) =>
@@ -157,6 +160,8 @@ export class ClusterTable {
         if (column.isShare) cell.style.setProperty('--share', column.by(mark).toFixed(3));
       });
     });
+    this.#table.hidden = sorted.length === 0;
+    this.#none.hidden = sorted.length > 0;
     const more = sorted.length - shown.length;
     const first = `${many(sorted.length, 'cluster')}`;
     say(byId('more'), more > 0 ? `${first}; ${MOST_ROWS} shown` : first);

@@ -21,13 +21,45 @@ export function words(happening: Happening, label: (id: number) => string): stri
     case 'removed':
       return `cluster ${label(cluster)}, it had ${count(size)} points`;
     case 'drift': {
-      const where = affected?.length ? `clusters ${affected.map(label).join(', ')}: ` : '';
+      const what = affected?.length === 1 ? 'cluster' : 'clusters';
+      const where = affected?.length ? `${what} ${affected.map(label).join(', ')}: ` : '';
       return `${severity}: ${where}${text}`;
     }
     case 'reset':
       return text ?? '';
   }
 }
+
+interface Entry {
+  /** The last of them. */
+  readonly happening: Happening;
+  readonly times: number;
+}
+
+/**
+ * Make one entry of low drifts that follow each other and say the same, with all clusters
+ * that they affected.
+ */
+export function joined(happenings: readonly Happening[]): Entry[] {
+  const entries: Entry[] = [];
+  for (const happening of happenings) {
+    const last = entries.at(-1);
+    if (!last || !isSame(last.happening, happening)) {
+      entries.push({ happening, times: 1 });
+      continue;
+    }
+    const ids = [...(last.happening.affected ?? []), ...(happening.affected ?? [])];
+    const affected = [...new Set(ids)].sort((a, b) => a - b);
+    entries[entries.length - 1] = {
+      happening: { ...happening, affected },
+      times: last.times + 1,
+    };
+  }
+  return entries;
+}
+
+const isSame = (a: Happening, b: Happening): boolean =>
+  a.severity === 'low' && b.severity === 'low' && a.text === b.text && a.source === b.source;
 
 export interface LogShown {
   readonly happenings: readonly Happening[];
@@ -49,21 +81,21 @@ export class Log {
     this.#key = key;
     const seen = happenings.filter((h) => source === null || h.source === source);
     this.#list.replaceChildren(
-      ...seen
+      ...joined(seen)
         .slice(-MOST_ENTRIES)
         .reverse()
-        .map((happening) => this.#entry(happening, label)),
+        .map((entry) => this.#entry(entry, label)),
     );
     if (seen.length === 0) this.#list.append(make('li', { class: 'none' }, 'Nothing yet.'));
   }
 
-  #entry(happening: Happening, label: (id: number) => string): HTMLLIElement {
+  #entry({ happening, times }: Entry, label: (id: number) => string): HTMLLIElement {
     const { kind, at, cluster, severity = '', source } = happening;
     const button = make(
       'button',
       { type: 'button', title: 'show this moment' },
       make('time', {}, clock(at)),
-      make('b', {}, `${SIGNS[kind]} ${kind}`),
+      make('b', {}, `${SIGNS[kind]} ${kind}${times > 1 ? ` ×${times}` : ''}`),
       ...(cluster >= 0 ? [sign(cluster)] : [make('i', { class: 'sign' })]),
       make('span', {}, words(happening, label)),
     );

@@ -3,7 +3,7 @@
 import uPlot from 'uplot';
 import type { Line, Series } from '../model/series';
 import { byId, make, say } from '../ui/dom';
-import { compact, count, duration, milliseconds, percent, ratio } from '../ui/format';
+import { compact, count, duration, milliseconds, NONE, percent, ratio } from '../ui/format';
 
 interface Kind {
   readonly name: string;
@@ -16,14 +16,14 @@ interface Kind {
 }
 
 const plain = (value: number) => compact(value);
-const share = (value: number) => ratio(value);
+const bound = (value: number) => String(value); // 0 or 1
 
 const KINDS: readonly Kind[] = [
   {
     name: 'Throughput',
     hint: 'points learned a second',
     lines: ['rate'],
-    text: (v) => `${count(v)} /s`,
+    text: (v) => (v === null ? NONE : `${count(v)} /s`),
     short: plain,
   },
   {
@@ -45,7 +45,7 @@ const KINDS: readonly Kind[] = [
     hint: 'how compact and apart the clusters are; the thin line is stability',
     lines: ['quality', 'stability'],
     text: ratio,
-    short: share,
+    short: bound,
     isShare: true,
   },
   {
@@ -53,7 +53,7 @@ const KINDS: readonly Kind[] = [
     hint: 'similarity above which a point joins a cluster, as it is now',
     lines: ['threshold'],
     text: ratio,
-    short: share,
+    short: bound,
     isShare: true,
   },
   {
@@ -61,7 +61,7 @@ const KINDS: readonly Kind[] = [
     hint: 'the cluster whose recent points are farthest from its long memory',
     lines: ['drift'],
     text: ratio,
-    short: share,
+    short: bound,
     isShare: true,
   },
   {
@@ -69,10 +69,16 @@ const KINDS: readonly Kind[] = [
     hint: 'share of the points that fell into no cluster',
     lines: ['outliers'],
     text: percent,
-    short: (v) => percent(v),
+    short: (v) => `${plain(100 * v)} %`,
   },
 ];
 
+interface Note {
+  readonly text: string;
+  readonly severity: string;
+}
+
+const NO_NOTE: Note = { text: '', severity: '' };
 const PLOT_HEIGHT = 46;
 const AXIS_WIDTH = 34;
 
@@ -104,14 +110,15 @@ class Tile {
     }).observe(this.#place);
   }
 
-  show(series: Series, from: number, to: number, now: number | null, note: string): void {
+  show(series: Series, from: number, to: number, now: number | null, note: Note): void {
     const { lines } = this.kind;
     const data = [series.times, ...lines.map((line) => series.lines[line])];
     this.#plot.setData(data as uPlot.AlignedData, false);
     this.#plot.setScale('x', { min: from, max: to });
     const value = this.#pointed === null ? now : series.lines[lines[0]!][this.#pointed]!;
     say(this.#value, this.kind.text(value));
-    say(this.#note, note);
+    say(this.#note, note.text);
+    this.#note.dataset.severity = note.severity;
     if (this.#meter) this.#meter.value = value ?? 0;
   }
 
@@ -147,7 +154,8 @@ class Tile {
           grid: { stroke: colour('grid'), width: 1 },
           ticks: { show: false },
           splits: (_, __, low, high) => [low, high],
-          values: (_, splits) => splits.map((split) => kind.short(split)),
+          values: ({ data }, splits) =>
+            splits.map((split) => (data[0].length ? kind.short(split) : '')),
         },
       ],
       series: [
@@ -199,8 +207,11 @@ export class Tiles {
     for (const tile of this.#tiles) {
       const note =
         tile.kind.name === 'Drift' && lastDrift
-          ? `${lastDrift.severity}, ${duration(at - lastDrift.at)} ago`
-          : '';
+          ? {
+              text: `${lastDrift.severity}, ${duration(at - lastDrift.at)} ago`,
+              severity: lastDrift.severity,
+            }
+          : NO_NOTE;
       tile.show(series, from, to, row[tile.kind.lines[0]!], note);
     }
   }

@@ -3,11 +3,11 @@
  * which nothing is known. It is also the handle with which one goes back in time.
  */
 
-import { colourOf } from '../model/looks';
 import type { Gap } from '../model/series';
 import { byId } from '../ui/dom';
 import { clock } from '../ui/format';
 import type { Happening } from '../worker/bridge';
+import { drawMark, gathered } from './marks';
 
 export interface TimelineShown {
   readonly happenings: readonly Happening[];
@@ -22,6 +22,8 @@ export interface TimelineShown {
 }
 
 const LANES = ['created', 'split', 'merged', 'removed', 'drift'] as const;
+/** What is severe is drawn over what is not. */
+const SEVERITIES = ['low', 'medium', 'high'] as const;
 const NAMES = ['born', 'split', 'merged', 'gone', 'drift'] as const;
 const LEFT = 76;
 const RIGHT = 10;
@@ -115,19 +117,10 @@ export class Timeline {
 
     // Times of which nothing is known
     pen.fillStyle = colour('void');
-    const gapsShown = [...gaps];
-    if (since > from) gapsShown.push({ from, to: since, why: '' });
-    for (const gap of gapsShown) {
-      const [a, b] = [clip(xOf(gap.from)), clip(xOf(Math.min(to, gap.to)))];
-      if (b - a < 1) continue;
-      pen.fillRect(a, 0, b - a, height - BOTTOM);
-      if (gap.why && b - a > 60) {
-        pen.fillStyle = colour('quiet');
-        pen.textAlign = 'center';
-        pen.fillText(gap.why, (a + b) / 2, (height - BOTTOM) / 2);
-        pen.fillStyle = colour('void');
-      }
-    }
+    const unknown = [...gaps, { from, to: since, why: '' }]
+      .map((gap) => ({ a: clip(xOf(gap.from)), b: clip(xOf(gap.to)), why: gap.why }))
+      .filter(({ a, b }) => b - a >= 1);
+    for (const { a, b } of unknown) pen.fillRect(a, 0, b - a, height - BOTTOM);
 
     // Lanes with their names and how often each happened
     const seen = happenings.filter(
@@ -151,19 +144,29 @@ export class Timeline {
     });
     pen.fillStyle = colour('quiet');
     pen.textAlign = 'center';
+    for (const { a, b, why } of unknown) {
+      // Between two lanes, so that no line goes through it.
+      if (why && b - a > pen.measureText(why).width + 8) {
+        pen.fillText(why, (a + b) / 2, 2 * lane);
+      }
+    }
     const step =
       [15, 30, 60, 120, 300].find((s) => (to - from) / s < (right - LEFT) / 70) ?? 300;
     for (let time = Math.ceil(from / step) * step; time < to; time += step) {
       const x = xOf(time);
-      if (x > LEFT + 20 && x < right - 20)
-        pen.fillText(clock(time).slice(0, 5 + 3), x, height - 8);
+      if (x > LEFT + 20 && x < right - 20) pen.fillText(clock(time), x, height - 8);
     }
 
-    for (const happening of seen) {
-      const k = LANES.indexOf(happening.kind as (typeof LANES)[number]);
-      if (k >= 0)
-        glyph(pen, happening, xOf(happening.at), (k + 0.5) * lane, height - BOTTOM, colour);
-    }
+    const pixelsOf = (seconds: number) => (seconds * (right - LEFT)) / (to - from);
+    LANES.forEach((kind, k) => {
+      const y = (k + 0.5) * lane;
+      for (const severity of kind === 'drift' ? SEVERITIES : [undefined]) {
+        const alike = seen.filter((h) => h.kind === kind && h.severity === severity);
+        for (const mark of gathered(alike, pixelsOf)) {
+          drawMark(pen, mark, clip(xOf(mark.happening.at)), y, height - BOTTOM, colour);
+        }
+      }
+    });
 
     // The moment that is shown
     const x = clip(at === null ? right : xOf(at));
@@ -178,61 +181,5 @@ export class Timeline {
     pen.lineTo(x + 5, 0);
     pen.lineTo(x, 7);
     pen.fill();
-  }
-}
-
-/** Each kind has a shape of its own; the colour is the cluster's, or how bad it is. */
-function glyph(
-  pen: CanvasRenderingContext2D,
-  { kind, cluster, severity }: Happening,
-  x: number,
-  y: number,
-  height: number,
-  colour: (name: string) => string,
-): void {
-  pen.beginPath();
-  pen.lineWidth = 2;
-  pen.strokeStyle = pen.fillStyle =
-    kind === 'drift'
-      ? colour(severity === 'low' ? 'quiet' : severity === 'high' ? 'bad' : 'warn')
-      : colourOf(cluster);
-  switch (kind) {
-    case 'created':
-      pen.arc(x, y, 4, 0, 2 * Math.PI);
-      pen.fill();
-      break;
-    case 'split':
-      pen.moveTo(x, y - 5);
-      pen.lineTo(x + 5, y);
-      pen.lineTo(x, y + 5);
-      pen.lineTo(x - 5, y);
-      pen.closePath();
-      pen.fill();
-      break;
-    case 'merged':
-      pen.moveTo(x - 4, y - 4);
-      pen.lineTo(x + 2, y);
-      pen.lineTo(x - 4, y + 4);
-      pen.moveTo(x + 2, y);
-      pen.lineTo(x + 6, y);
-      pen.stroke();
-      break;
-    case 'removed':
-      pen.moveTo(x - 4, y - 4);
-      pen.lineTo(x + 4, y + 4);
-      pen.moveTo(x + 4, y - 4);
-      pen.lineTo(x - 4, y + 4);
-      pen.stroke();
-      break;
-    default:
-      if (severity !== 'low') {
-        pen.globalAlpha = 0.3;
-        pen.fillRect(x - 0.5, 0, 1, height);
-        pen.globalAlpha = 1;
-      }
-      pen.moveTo(x, y - 5);
-      pen.lineTo(x + 5.5, y + 4.5);
-      pen.lineTo(x - 5.5, y + 4.5);
-      pen.fill();
   }
 }

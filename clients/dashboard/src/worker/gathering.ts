@@ -7,6 +7,7 @@
  */
 
 import { ClusterView, type StreamEvent } from 'ncs-javascript-sdk';
+import { place } from '../model/projection';
 import type { Batch, Beginning, Happening, Projected, SampleBlock } from './bridge';
 import { Spreads } from './spreads';
 
@@ -54,7 +55,9 @@ export class Gathering {
         (isHere ? this.#gone : this.#changed).delete(id);
         if (event.caused_by?.producer) this.#touched.set(id, event.caused_by.producer);
         if (!isHere) this.#spreads.forget(id);
-        if (change !== 'updated') this.#happened(happeningOf(event, change));
+        if (change === 'updated') break;
+        this.#happened(happeningOf(event, change));
+        if (change === 'created' || change === 'split') this.#born(event);
         break;
       }
       case 'drift_detection':
@@ -116,6 +119,13 @@ export class Gathering {
     const wasSnapshot = this.#beginning?.how === 'snapshot';
     this.#beginning = { how: wasSnapshot ? 'snapshot' : how, position: { epoch, offsets } };
     if (event.type === 'snapshot') this.#fresh.status = event.data.status;
+  }
+
+  #born({ data }: Told<'cluster_update'>): void {
+    if (data.split_from !== undefined) this.#spreads.forget(data.split_from);
+    const axes = this.#projection;
+    if (!axes || data.centroid?.length !== axes.mean.length) return;
+    this.#spreads.born(data.cluster_id, place(data.centroid, axes));
   }
 
   #happened(happening: Happening): void {

@@ -8,6 +8,8 @@
 
 /** id, weight, mean (3), covariance xx xy xz yy yz zz. */
 export const SPREAD = 11;
+const VARIANCES = [5, 8, 10] as const; // of a row
+const AROUND = 3; // deviations
 const MEMORY = 400;
 const ROOM = 2048; // clusters; the one that had no points for longest gives way
 
@@ -32,6 +34,20 @@ export class Spreads {
 
   forget(id: number): void {
     this.#rows.delete(id);
+  }
+
+  /**
+   * A cluster was born or split off at a place: what lay around it until now was counted
+   * for others, and they begin anew.
+   */
+  born(id: number, place: readonly [number, number, number]): void {
+    for (const [other, row] of this.#rows) {
+      const isAround = place.every((at, axis) => {
+        const deviation = Math.sqrt(Math.max(0, row[VARIANCES[axis]!]!));
+        return Math.abs(at - row[2 + axis]!) <= AROUND * deviation;
+      });
+      if (isAround && other !== id) this.#rows.delete(other);
+    }
   }
 
   /** Return all rows, one after the other. */
