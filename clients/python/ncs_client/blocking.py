@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import time
@@ -100,7 +101,7 @@ class NCSClient(Endpoint):
                 call.method,
                 str((self.base_url / call.path).with_query(call.query)),
                 body=call.body,
-                headers=call.all_headers(self._credential),
+                headers=call.all_headers(self._token_now()),
                 timeout=urllib3.Timeout(
                     connect=min(timeout_s, self._pool.connection_timeout),
                     read=min(timeout_s, self._pool.read_timeout),
@@ -126,11 +127,22 @@ class NCSClient(Endpoint):
             ) from error
         return call.answer(response.status, response.headers, b"".join(chunks))
 
+    def _token_now(self) -> str | None:
+        token = None if self._token is None else self._token()
+        if isinstance(token, str | None):
+            return token
+        if inspect.iscoroutine(token):
+            token.close()  # else Python complains that nobody waits for it
+        raise TypeError("requests of an NCSClient cannot wait for a `token`")
+
     def _connected(self) -> urllib3.PoolManager:
         if self._http is None or self._process != os.getpid():
             # Sockets are not shared with the process that this one was forked from.
             self._process = os.getpid()
             self._http = urllib3.PoolManager(
-                num_pools=1, maxsize=self._pool.most, block=True
+                num_pools=1,
+                maxsize=self._pool.most,
+                block=True,
+                ssl_context=self._ssl,
             )
         return self._http

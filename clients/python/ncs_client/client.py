@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import aiohttp
 
 from . import calls
+from .credential import fresh
 from .endpoint import Endpoint
 from .errors import NcsClientError, RequestTimeoutError, UnreachableError
 from .measure import Throughput, measure_throughput
@@ -102,6 +103,7 @@ class AsyncNCSClient(Endpoint):
     async def _once(self, call: Call[T]) -> T:
         if self._http is None:
             self._http = self._connected()
+        token = None if self._token is None else await fresh(self._token)
         timeout = aiohttp.ClientTimeout(
             total=call.timeout_s or self._timeout_s,
             connect=self._pool.connection_timeout,
@@ -113,7 +115,7 @@ class AsyncNCSClient(Endpoint):
                 self.base_url / call.path,
                 params=call.query,
                 data=call.body,
-                headers=call.all_headers(self._credential),
+                headers=call.all_headers(token),
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
@@ -134,5 +136,6 @@ class AsyncNCSClient(Endpoint):
             limit=pool.max_connections,
             limit_per_host=pool.max_connections_per_host,
             keepalive_timeout=pool.keepalive_timeout,
+            ssl=self._ssl or True,
         )
         return aiohttp.ClientSession(connector=connector)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from ssl import SSLContext
 from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -30,9 +31,10 @@ from ncs_protocol.messages import (
 )
 
 from .backoff import Backoff
+from .credential import TokenSource, fresh
 from .errors import ConnectionEndedError, close_is_final
 
-__all__ = ["Connection", "Core", "Outgoing", "TokenSource"]
+__all__ = ["Connection", "Core", "Outgoing"]
 
 _FRAMES_A_WRITE = 64
 _BYTES_A_WRITE = 64 * 1024
@@ -42,7 +44,6 @@ _WELCOME_S = 20.0  # for the answer to `hello`
 _PROBE_S = 10.0  # for an answer, when in doubt whether the peer is there
 _LONGEST_S = 3600.0  # whatever a draining server says
 
-TokenSource = Callable[[], str | Awaitable[str]]
 """Returns a credential, at once or later."""
 
 Outgoing = ClientMessage | bytes
@@ -79,6 +80,7 @@ class Connection:
         reconnect_attempts: how often in a row to try again; None for ever.
         on_reconnect: called with the number of the attempt.
         backoff: waits between attempts to connect.
+        ssl: with whom TLS is spoken and how; that of the system, if left out.
     """
 
     def __init__(
@@ -91,8 +93,10 @@ class Connection:
         reconnect_attempts: int | None = None,
         on_reconnect: Callable[[int], None] | None = None,
         backoff: Backoff | None = None,
+        ssl: SSLContext | None = None,
     ) -> None:
         self._url = url
+        self._ssl = (ssl or True) if url.startswith("wss:") else None
         self._token = token
         self._codec = codec
         self._core = core
@@ -196,7 +200,7 @@ class Connection:
         """Run one connection to its end; return an error if it is the end of all."""
         self._last_code = None
         try:
-            token = await self._credential()
+            token = await fresh(self._token)
         except Exception as error:  # whatever the user's function raises
             self._last_failure = f"no token: {error}"
             return self._unreachable()
@@ -208,6 +212,7 @@ class Connection:
             async with connect(
                 self._url,
                 subprotocols=[Subprotocol(self._codec.subprotocol)],
+                ssl=self._ssl,
                 compression=None,
                 max_size=None,
                 ping_interval=None,  # see `_watch`
@@ -245,10 +250,6 @@ class Connection:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _credential(self) -> str:
-        token = self._token()
-        return token if isinstance(token, str) else await token
 
     def _closed(
         self, code: int | None, reason: str | None
@@ -310,7 +311,7 @@ class Connection:
 
     async def _renew_token(self) -> None:
         """Give the server the token that replaces the present one, if there is one."""
-        token = await self._credential()
+        token = await fresh(self._token)
         if token != self._core.token:
             self._core.token = token
             self.send_now([Auth(id="renewed", token=token)])

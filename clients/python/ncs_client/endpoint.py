@@ -5,10 +5,12 @@ Requests differ in how a program waits for them; live sessions are asynchronous 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ssl import SSLContext
 from typing import Any
 
 from .callbacks import CallbackStream, StreamingOptions
+from .credential import TokenSource
 from .errors import NcsClientError
 from .pool import PoolOptions
 from .rest import Retries, address
@@ -25,10 +27,13 @@ class Endpoint:
         api_key: an API key or an access token; not needed before `login`.
         config: bounds of the pool of connections, also as a dict; see `PoolOptions`.
         token: instead of `api_key`, a function that returns a fresh token, asked for
-            every request and every connection.
+            every request and every connection. It may be asynchronous, but for the
+            requests of `NCSClient`.
         timeout: seconds for one attempt of a request.
         max_retries: how often a request is sent again that may be, when the server
             cannot be reached or says that it cannot for now.
+        ssl: for https: which servers are trusted, and a certificate of one's own; as
+            the system does, if left out.
 
     Attributes:
         base_url: as given.
@@ -44,14 +49,16 @@ class Endpoint:
         api_key: str | None = None,
         config: PoolOptions | Mapping[str, Any] | None = None,
         *,
-        token: Callable[[], str] | None = None,
+        token: TokenSource | None = None,
         timeout: float = 30.0,
         max_retries: int = 3,
+        ssl: SSLContext | None = None,
     ) -> None:
         self.base_url = address(base_url)
         self._pool = PoolOptions.of(config)
         self._timeout_s = timeout
         self._retries = Retries(max_retries)
+        self._ssl = ssl
         self._token = token
         if api_key is not None:
             self.use_token(api_key)
@@ -60,9 +67,10 @@ class Endpoint:
         """Use another credential from now on; live sessions do too."""
         self._token = lambda: token
 
-    @property
-    def _credential(self) -> str | None:
-        return None if self._token is None else self._token()
+    def _present_token(self) -> str | Awaitable[str]:
+        """Ask the present source; a `login` may have replaced the one of before."""
+        assert self._token is not None
+        return self._token()
 
     # Live
 
@@ -89,7 +97,7 @@ class Endpoint:
         scheme = "wss" if self.base_url.scheme == "https" else "ws"
         return StreamSession(
             str(self.base_url.with_scheme(scheme) / "ws"),
-            lambda: self._credential or "",
+            self._present_token,
             codec=codec,
             producer=producer,
             streams=streams,
@@ -99,6 +107,7 @@ class Endpoint:
             on_close=on_close,
             max_unacknowledged=max_unacknowledged,
             event_credit=event_credit,
+            ssl=self._ssl,
         )
 
     async def start_streaming(

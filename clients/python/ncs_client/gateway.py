@@ -28,6 +28,7 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 from ncs_protocol import check_name
@@ -35,6 +36,7 @@ from ncs_protocol.messages import GatewayReport
 
 from .backoff import Backoff
 from .clock import ClockOffset
+from .credential import TokenSource
 from .errors import ConnectionEndedError, SpoolError, SpoolFullError
 from .gateway_stats import GatewayStats, Rate
 from .lane import DISK, Lane, Pace
@@ -58,8 +60,8 @@ class GatewayClient:
 
     Args:
         url: for example ``http://127.0.0.1:8000``.
-        token: an access token, or a function that returns a fresh one for every
-            connection.
+        token: an access token, or a function, asynchronous or not, that returns a
+            fresh one for every connection.
         api_key: an API key, instead of a token.
         producer: names this gateway. No other may push under the same name.
         spool_dir: folder of the spool, made if need be. It belongs to this producer
@@ -71,6 +73,7 @@ class GatewayClient:
             ``disk_full``) and seconds after which it is tried again, if known.
         on_drop: called with a reason and a number of batches that are lost.
         backoff: returns the waits between attempts to connect, for one lane.
+        ssl: for https: which servers are trusted; as the system does, if left out.
 
     Raises:
         ValueError: if `url` is no http address, or not one credential is given.
@@ -82,7 +85,7 @@ class GatewayClient:
         *,
         producer: str,
         spool_dir: str | Path,
-        token: str | Callable[[], str] | None = None,
+        token: str | TokenSource | None = None,
         api_key: str | None = None,
         stream: str = "default",
         spool: SpoolOptions | None = None,
@@ -90,12 +93,14 @@ class GatewayClient:
         on_backpressure: Callable[[str, float | None], None] | None = None,
         on_drop: Callable[[str, int], None] | None = None,
         backoff: Callable[[], Backoff] = Backoff,
+        ssl: SSLContext | None = None,
     ) -> None:
         credential = token if token is not None else api_key
         if credential is None or (token is not None and api_key is not None):
             raise ValueError("give either token or api_key")
         self._url = _ws_address(url)
-        self._credential: Callable[[], str]
+        self._ssl = ssl
+        self._credential: TokenSource
         self._credential = (
             credential if callable(credential) else lambda: str(credential)
         )
@@ -194,6 +199,7 @@ class GatewayClient:
             on_pause=self._paused,
             on_welcome=self._hurry,
             backoff=self._backoff(),
+            ssl=self._ssl,
         )
 
     # Points

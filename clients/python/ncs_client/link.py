@@ -11,13 +11,15 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from ssl import SSLContext
 
 from ncs_protocol import MSGPACK, Code
 from ncs_protocol.messages import GatewayReport, Ping, Pong, ServerMessage, Welcome
 
 from .backoff import Backoff
 from .clock import ClockOffset
-from .connection import Connection, TokenSource
+from .connection import Connection
+from .credential import TokenSource
 from .errors import ConnectionEndedError, SpoolError
 from .lane import DISK, HOLD_S, Lane
 
@@ -42,6 +44,7 @@ class Link(Connection):
         on_pause: called with reason, seconds and detail when nothing can be sent.
         on_welcome: called when a connection is made.
         backoff: waits between attempts to connect.
+        ssl: see `Connection`.
 
     Attributes:
         lane: as given.
@@ -61,8 +64,9 @@ class Link(Connection):
         on_pause: Callable[[str, float | None, str], None],
         on_welcome: Callable[[], None],
         backoff: Backoff | None = None,
+        ssl: SSLContext | None = None,
     ) -> None:
-        super().__init__(url, token, MSGPACK, lane, backoff=backoff)
+        super().__init__(url, token, MSGPACK, lane, backoff=backoff, ssl=ssl)
         self.lane = lane
         self.failure: str | None = None
         self.is_replaced = False

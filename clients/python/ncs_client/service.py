@@ -29,7 +29,7 @@ __all__ = ["ClusteringService", "ServiceHealth", "ServiceReply"]
 _FAILURES = (UnreachableError, UnavailableError)
 """What says something about the server; other refusals are about one batch."""
 
-_CLIENT = ("timeout", "max_retries")
+_CLIENT = ("timeout", "max_retries", "ssl")
 _BREAKER = ("failure_threshold", "recovery_timeout")
 _OPTIONS = frozenset(("api_url", "api_key", "stream", "pool", *_CLIENT, *_BREAKER))
 
@@ -64,8 +64,8 @@ class ClusteringService:
 
     Args:
         config: `api_url` and `api_key`; and, if wanted, `stream`, `timeout` (seconds),
-            `max_retries`, `pool` (see `PoolOptions`), `failure_threshold` [5] and
-            `recovery_timeout` [60 s] of the breaker.
+            `max_retries`, `ssl`, `pool` (see `PoolOptions`); `failure_threshold` [5]
+            and `recovery_timeout` [60 s] of the breaker.
         clock: for the breaker; returns seconds, and never goes back.
 
     Attributes:

@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from ssl import SSLContext
 from typing import Any, cast
 
 import numpy as np
@@ -27,8 +28,9 @@ from ncs_protocol.messages import (
 )
 
 from .backoff import Backoff
-from .connection import Connection, TokenSource
+from .connection import Connection
 from .core import Batch, ClientCore, Wanted
+from .credential import TokenSource
 from .errors import ConnectionEndedError, RefusedError
 from .points import Rows, as_points
 from .subscription import Subscription
@@ -62,6 +64,7 @@ class StreamSession(Connection):
             no bound.
         backoff: waits between attempts to connect.
         core: decides what is sent, instead of one made of `producer` and `streams`.
+        ssl: for `wss://`: which servers are trusted; as the system does, if left out.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class StreamSession(Connection):
         event_credit: int | None = None,
         backoff: Backoff | None = None,
         core: ClientCore | None = None,
+        ssl: SSLContext | None = None,
     ) -> None:
         # A new life of the producer starts to count from 1 again: what an earlier one
         # had not sent is not here any more, and a higher epoch says so.
@@ -101,6 +105,7 @@ class StreamSession(Connection):
             reconnect_attempts=reconnect_attempts,
             on_reconnect=on_reconnect,
             backoff=backoff,
+            ssl=ssl,
         )
         self.max_queue = max_queue
         self._on_close = on_close

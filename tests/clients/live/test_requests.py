@@ -113,23 +113,6 @@ async def test_a_login_gives_a_token_and_a_wrong_one_an_error(tmp_path: Path) ->
             assert [] == client.get_clusters()
 
 
-async def test_a_token_may_be_asked_for_every_time(
-    server: ServerProcess, key: str
-) -> None:
-    asked = []
-
-    def fresh() -> str:
-        asked.append(1)
-        return key
-
-    with NCSClient(server.url, token=fresh) as client:
-        client.get_clusters()
-        client.get_clusters()
-        async with await client.start_streaming() as stream:
-            await stream.send_point([1.0])
-    assert 3 == len(asked)
-
-
 async def test_tables_travel_with_their_named_columns(
     server: ServerProcess, key: str
 ) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import make_certificates
 from redis_servers import ALWAYS, RedisServer, redis_cluster
 
 from ncs_streamer.auth import User
@@ -127,50 +122,9 @@ async def test_without_the_password_it_says_what_is_missing(
 # TLS
 
 
-def certificate(
-    name: str, issuer: tuple[x509.Certificate, Any] | None = None
-) -> tuple[x509.Certificate, Any]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject if issuer is None else issuer[0].subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(issuer is None, None), True)
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
-            False,
-        )
-    )
-    signer = key if issuer is None else issuer[1]
-    return builder.sign(signer, hashes.SHA256()), key
-
-
 @pytest.fixture
 def certificates(tmp_path: Path) -> dict[str, Path]:
-    """An authority of the test's own, and what it has signed."""
-    authority = certificate("an authority of the tests")
-    signed, key = certificate("127.0.0.1", authority)
-    pem = serialization.Encoding.PEM
-    files = {
-        "ca.pem": authority[0].public_bytes(pem),
-        "redis.pem": signed.public_bytes(pem),
-        "redis.key": key.private_bytes(
-            pem,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    return {name: tmp_path / name for name in files}
+    return make_certificates(tmp_path)
 
 
 async def test_tls_is_spoken_to_whom_the_authority_knows(
@@ -178,8 +132,8 @@ async def test_tls_is_spoken_to_whom_the_authority_knows(
 ) -> None:
     flags = (
         *ALWAYS, "--tls-auth-clients", "no",
-        "--tls-cert-file", str(certificates["redis.pem"]),
-        "--tls-key-file", str(certificates["redis.key"]),
+        "--tls-cert-file", str(certificates["server.pem"]),
+        "--tls-key-file", str(certificates["server.key"]),
         "--tls-ca-cert-file", str(certificates["ca.pem"]),
     )  # fmt: skip
     tls = {"ssl": True, "ssl_ca_certs": str(certificates["ca.pem"])}
