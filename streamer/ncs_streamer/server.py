@@ -291,6 +291,10 @@ class Server:
             restored, lost = self.store.losses.take()
             self.metrics.count("ncs_journal_restored_total", by=restored)
             self.metrics.count("ncs_acked_loss_total", by=lost)
+            if self.store.losses.may_lack:
+                self.store.losses.may_lack = False
+                for stream in self.streams.all():
+                    stream.compare()
             self.metrics.set("ncs_slow_readers", self.fanout.waiting)
 
     async def _first_user(self) -> None:

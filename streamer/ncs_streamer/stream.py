@@ -232,15 +232,31 @@ class Stream:
         before anything new is admitted.
         """
         if isinstance(error, FencedError):
-            self._refuse_all(ElsewhereError(error.holder))
-            self.abandon()
-            self.on_fenced()
+            self._fenced(error)
             return
         # Without the store's words: where its files are is nobody else's business.
         self._refuse_all(NcsError(Code.STORE_UNAVAILABLE, retry_after_s=1.0))
+        self._look_again()
+
+    def compare(self) -> None:
+        """See whether the store still has all that it had made durable."""
+        if self._all_committed.is_set():  # else what is on its way finds it out
+            self._look_again()
+
+    def _look_again(self) -> None:
         if not self._suspended and not self._is_leaving:
             self._suspended = True
             self._start(self._resync())
+
+    def _fenced(self, error: FencedError) -> None:
+        """Take note that another has the stream, and what they began without."""
+        lost = 0 if error.start is None else self._durable.offset - error.start
+        if lost > 0:
+            log.error("acknowledged_lost", stream=self.key.stream, entries=lost)
+            self._services.store.losses.lost += lost
+        self._refuse_all(ElsewhereError(error.holder))
+        self.abandon()
+        self.on_fenced()
 
     def _refuse_all(self, error: NcsError) -> None:
         refused = [*self._committing, *self._pending]
@@ -256,7 +272,10 @@ class Stream:
             self._all_committed.set()
 
     async def _resync(self) -> None:
-        """Apply what the store has kept although it reported a failure."""
+        """Apply what the store has kept although it reported a failure.
+
+        What it has lost although it had reported success is saved in the model.
+        """
         journal = self._services.store.journal
         while True:
             if self._is_leaving:  # who has the stream next finds it out
@@ -266,6 +285,9 @@ class Stream:
                     await self._give_back()
                 found = await journal.read(self.key, self._durable.offset, 100_000)
                 break
+            except FencedError as error:
+                self._fenced(error)
+                return
             except StoreError:
                 await asyncio.sleep(_RESYNC_S)
         for offset, payload in found:

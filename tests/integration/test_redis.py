@@ -243,3 +243,22 @@ async def test_a_key_that_a_command_revokes_ends_its_sockets_on_all_nodes_at_onc
                 reply = await socket.receive()
             assert reply.code == "key_invalid"
     assert [msgspec.msgpack.decode(one, type=Order).what for one in said] == ["recheck"]
+
+
+async def test_an_idle_stream_that_redis_has_lost_is_saved_whole(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    little = ("--redis-recent-mb", "0.001")
+    async with server_at(redis_server, tmp_path, *little) as server:
+        async with Socket.to(server, credential=token(), producer="gw") as socket:
+            for seq in (1, 2, 3):
+                await send(socket, seq)
+        await wait_until(lambda: redis_server.run("KEYS", "*:mark"))
+        redis_server.run("FLUSHALL")
+        await wait_until(lambda: redis_server.run("KEYS", "*:snapshots"))
+        await server.kill()
+        assert b"journal_replaced" in b"".join(server.lines)
+        await server.start()
+        assert await total(server) == 3000
+        async with Socket.to(server, credential=token(), producer="gw") as socket:
+            assert (await send(socket, 3)).duplicate

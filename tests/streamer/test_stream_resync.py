@@ -14,11 +14,12 @@ from real_server import SECRET, wait_until
 
 from ncs_protocol import Code, NcsError
 from ncs_streamer.app import running
+from ncs_streamer.elsewhere import ElsewhereError
 from ncs_streamer.entry import Entry
 from ncs_streamer.server import Server
 from ncs_streamer.settings import load_settings
 from ncs_streamer.store import StreamKey
-from ncs_streamer.store.contracts import Append, StoreError
+from ncs_streamer.store.contracts import Append, FencedError, StoreError
 
 pytestmark = pytest.mark.integration
 
@@ -76,8 +77,9 @@ async def test_what_was_kept_is_applied_unless_it_is_damaged(
             assert await stream.ask(lambda model: model.engine.points_learned) == 20
 
 
+@pytest.mark.parametrize("idle", [False, True])
 async def test_a_journal_that_was_lost_is_replaced_by_the_model(
-    tmp_path: Path,
+    tmp_path: Path, idle: bool
 ) -> None:
     flags = {
         "environment": "production", "secret_key": SECRET, "host": "127.0.0.1",
@@ -93,9 +95,12 @@ async def test_a_journal_that_was_lost_is_replaced_by_the_model(
         while not (told := await store.history.recent(KEY, 99)):
             await asyncio.sleep(0.01)
         await store.replace(KEY, 1, b"")  # entries 2 to 4 are gone, events too
-        refused = await outcome(server)
-        assert isinstance(refused, NcsError)
-        assert refused.code is Code.STORE_UNAVAILABLE
+        if idle:
+            stream.compare()
+        else:
+            refused = await outcome(server)
+            assert isinstance(refused, NcsError)
+            assert refused.code is Code.STORE_UNAVAILABLE
         await wait_until(lambda: not stream._suspended)
         assert await store.journal.tail(KEY) == 4
         ((offset, snapshot),) = await store.snapshots.load(KEY)
@@ -103,3 +108,33 @@ async def test_a_journal_that_was_lost_is_replaced_by_the_model(
         assert await store.history.recent(KEY, 99) == told
         assert not isinstance(await outcome(server), NcsError)
         assert await store.journal.tail(KEY) == 5
+
+
+@pytest.mark.parametrize("idle", [False, True])
+async def test_what_another_owner_began_without_is_counted_as_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, idle: bool
+) -> None:
+    flags = {"port": 0, "metrics_port": "off", "data_dir": tmp_path, "store": "memory"}
+    settings = load_settings(flags, {}, folder=tmp_path).settings
+    async with running(settings) as (server, _):
+        for _ in range(3):
+            await outcome(server)
+        store = server.store
+        stream = server.streams.open(*KEY)
+        lost: list[int] = []
+        stream.on_fenced = lambda: lost.append(store.losses.lost)
+
+        async def fence(*args: object) -> None:
+            raise FencedError(KEY, "b", 1)
+
+        if idle:
+            await store.replace(KEY, 1, b"")
+        with monkeypatch.context() as patch:
+            patch.setattr(store.journal, "append", fence)
+            patch.setattr(store, "replace", fence)
+            if idle:
+                stream.compare()
+            else:
+                assert isinstance(await outcome(server), ElsewhereError)
+            await wait_until(lambda: lost)
+        assert lost == [3]

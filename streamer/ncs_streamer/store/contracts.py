@@ -51,15 +51,22 @@ class StoreError(Exception):
 
 
 class FencedError(StoreError):
-    """The stream is not this store's to write, or not any more; nothing was written."""
+    """The stream is not this store's to write, or not any more; nothing was written.
 
-    def __init__(self, key: StreamKey, holder: str) -> None:
+    Attributes:
+        key: the stream.
+        holder: whose it is; empty if that is not known.
+        start: the last offset that was there when they took it; None if unknown.
+    """
+
+    def __init__(self, key: StreamKey, holder: str, start: int | None = None) -> None:
         super().__init__(
             f"fenced: stream {key.stream!r} of tenant {key.tenant!r} belongs to"
             f" {holder or 'nobody'}"
         )
         self.key = key
         self.holder = holder
+        self.start = start
 
 
 class LostError(StoreError):
@@ -284,12 +291,18 @@ class Channel(Protocol):
 
 @dataclasses.dataclass(slots=True)
 class Losses:
-    """What a store had lost although it was acknowledged, in journal entries."""
+    """What a store had lost although it was acknowledged, in journal entries.
+
+    The store notes what it has given back and whether there may be more; streams, which
+    know what they have acknowledged, note what is lost.
+    """
 
     restored: int = 0
     """Given back by the node that had appended them."""
     lost: int = 0
     """Not given back: somebody else went on without them."""
+    may_lack: bool = False
+    """Whether it may lack more: every stream is to look, see `Stream.compare`."""
 
     def take(self) -> tuple[int, int]:
         """Return (restored, lost) since the last time."""

@@ -103,17 +103,11 @@ class RedisJournal:
         try:
             await self._state.reclaim(key, answer)
         except FencedError:
-            # Whoever took over began where Redis ended; what was acknowledged
-            # beyond it is gone.
-            lost = self._recent.tails().get(key, 0) - int(answer[3])
-            if lost > 0:
-                log.error("acknowledged_lost", stream=key.stream, entries=lost)
-                self._losses.lost += lost
             self._recent.forget(key)
             raise
 
     async def restore(self) -> None:
-        """Give Redis back what it lacks of the last entries, after a fail-over.
+        """Give Redis back what it lacks of what is remembered, after a fail-over.
 
         Raises:
             StoreError: it failed.
@@ -128,8 +122,7 @@ class RedisJournal:
                 continue
             lost = self._recent.after(key, tail)
             if lost is None:
-                log.error("journal_lacks", stream=key.stream, after=tail, to=expected)
-                continue  # its next append fails, and its model is saved instead
+                continue  # its model is saved instead, see `Stream.compare`
             self._note_restored(key, tail, len(lost))
             with contextlib.suppress(FencedError):
                 await self.append([Append(key, *entry) for entry in lost])

@@ -82,11 +82,11 @@ class State:
             FencedError: the stream belongs to another, rightly.
             StoreError: it failed.
         """
-        _, node, epoch, _ = answer
+        _, node, epoch, start = answer
         own = self.held.get(key)
         if own is None or own.epoch <= int(epoch):
             self.held.pop(key, None)
-            raise FencedError(key, node.decode())
+            raise FencedError(key, node.decode(), int(start))
         head = self.keys.head(key)
         nonce = await self.links.call(Call.of("HGET", head, "nonce")) or b""
         took = await self.links.call(

@@ -69,6 +69,7 @@ class RedisStore:
         self.channel: Channel = channel
         self._closing = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
+        self._has_changed = False  # and what it lacks is not given back yet
 
     async def open(self) -> None:
         """See `Store.open`."""
@@ -140,5 +141,9 @@ class RedisStore:
         run_ids = {str(info["run_id"]) for info in found[1::2]}
         if known and (None in found[::2] or not run_ids <= known):
             log.warning("redis_changed", place=self.place)
+            self._has_changed = True
+        if self._has_changed:
             await self._journal.restore()
+            self._has_changed = False
+            self.losses.may_lack = True
         return run_ids
