@@ -264,8 +264,8 @@ class Server:
     @property
     def ready(self) -> bool:
         """Whether the server should get traffic."""
-        cluster = self.cluster is None or self.cluster.is_well
-        return self.phase is Phase.SERVING and self.committer.healthy and cluster
+        may = self.cluster is None or not self.cluster.trouble
+        return self.phase is Phase.SERVING and self.committer.healthy and may
 
     def _note_readiness(self) -> None:
         self.metrics.set("ncs_ready", float(self.ready))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -215,6 +216,33 @@ async def test_the_commands_look_into_redis_and_set_streams_back(
         async with client_of(server) as client:
             copy = await client.get_algorithm_status("copy")
             assert copy.total_points_processed == 3000
+
+
+async def test_a_node_that_does_not_hear_itself_on_the_channel_is_not_ready(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        server_at(redis_server, tmp_path, "--lease-s", "2") as server,
+        aiohttp.ClientSession() as http,
+    ):
+
+        async def readiness() -> tuple[int, Any]:
+            async with http.get(f"{server.url}/readyz") as reply:
+                return reply.status, await reply.json()
+
+        assert (await readiness())[0] == 200
+        async with asyncio.timeout(30):
+            while (found := await readiness())[0] == 200:
+                # Its connection for publishing, and for its lease, stays.
+                redis_server.run("CLIENT", "KILL", "TYPE", "pubsub")
+        silent = "not ready: channel_silent"
+        assert found == (503, {"status": "degraded", "detail": silent})
+        async with Socket.to(server, credential=token(), producer="gw") as socket:
+            await send(socket, 1)
+        async with asyncio.timeout(30):
+            while (await readiness())[0] != 200:
+                await asyncio.sleep(0.05)
+    assert b"lease_lost" not in b"".join(server.lines)
 
 
 async def test_a_key_that_a_command_revokes_ends_its_sockets_on_all_nodes_at_once(

@@ -274,10 +274,14 @@ class ClusterStreams:
     # Nodes
 
     @property
-    def is_well(self) -> bool:
-        """Whether clients may be sent here."""
+    def trouble(self) -> str:
+        """Why no clients may be sent here; empty if they may."""
+        if self.is_draining:
+            return "draining"
+        if not self.holds_lease:
+            return "no_lease"
         hears = self.channel.heard_ago_s <= self.ownership.lease_s
-        return self.may_own and hears
+        return "" if hears else "channel_silent"
 
     @property
     def holds_lease(self) -> bool:

@@ -46,6 +46,9 @@ async def health(request: web.Request) -> web.Response:
                     "kernel": str(kernel_info()),
                 },
                 "journal": _journal(server) | {"durability": server.store.durability},
+                "cluster": {"status": _trouble(server) or "healthy"}
+                if server.cluster is not None
+                else {"status": "not_configured"},
             },
         ),
         status=503 if condition == "unhealthy" else 200,
@@ -57,7 +60,7 @@ def condition_of(server: Server) -> Condition:
 
     `unhealthy`: nothing can be acknowledged; `degraded`: one stream's engine failed, or
     at the start one's journal was damaged, or gave something else than before for no
-    reason.
+    reason; or this node has no lease, or does not hear the others.
     """
     if server.phase is Phase.STARTING:
         return "starting"
@@ -65,8 +68,17 @@ def condition_of(server: Server) -> Condition:
         return "draining"
     if not server.committer.healthy:
         return "unhealthy"
-    parts = (_engine_status(server), _journal(server)["status"])
-    return "degraded" if "degraded" in parts else "healthy"
+    if server.cluster is not None and server.cluster.is_draining:
+        return "draining"
+    parts = (_engine_status(server), _journal(server)["status"], _trouble(server))
+    return (
+        "degraded" if any(part not in ("", "healthy") for part in parts) else "healthy"
+    )
+
+
+def _trouble(server: Server) -> str:
+    """Return what keeps this node from its part in a cluster; empty if nothing does."""
+    return "" if server.cluster is None else server.cluster.trouble
 
 
 def _engine_status(server: Server) -> str:
@@ -108,7 +120,7 @@ async def readyz(request: web.Request) -> web.Response:
     if condition == "starting" and progress.streams:
         left = progress.as_dict(server.clock.monotonic())
         return reply({"status": "recovering"} | left, status=503)
-    detail = f"not ready: {condition}"
+    detail = f"not ready: {_trouble(server) or condition}"
     return reply({"status": condition, "detail": detail}, status=503)
 
 

@@ -126,7 +126,6 @@ class Ear:
         self._pubsub = pubsub
         try:
             await self._connect(pubsub)
-            self.heard_at = max(self.heard_at, time.monotonic() - _SILENT_S / 2)
             await self._listen(pubsub)
         finally:
             if self._pubsub is pubsub:
@@ -141,11 +140,12 @@ class Ear:
             self._is_connecting = False
 
     async def _listen(self, pubsub: PubSub) -> None:
+        begun = time.monotonic()
         while asyncio.current_task() is self._task:
             message = await pubsub.get_message(timeout=_SILENT_S / 2)
             if message is not None:
                 self._take(message)
-            if time.monotonic() - self.heard_at > _SILENT_S:
+            if time.monotonic() - max(self.heard_at, begun) > _SILENT_S:
                 raise ConnectionError("its own heartbeat is not heard")
 
     def _take(self, message: dict[str, Any]) -> None:
