@@ -136,6 +136,26 @@ describe('a batch', () => {
     expect(transfer.length).toBe(5); // two arrays of each sample, and the spreads
   });
 
+  test('begins an outline anew once no points from before a birth can come', () => {
+    const gathering = new Gathering(1);
+    gathering.add(snapshot(1));
+    const both = Array.from({ length: 10 }, (_, k) => [10 * (k % 2), k % 3]);
+    const ids = both.map(() => 1);
+    const outlined = (now: number) => {
+      const { spreads = [] } = gathering.take(now, 0)[0];
+      return [...spreads].filter((_, k) => k % SPREAD === 0);
+    };
+    gathering.add(sample(1, both, ids, true));
+    expect(outlined(1)).toEqual([1]);
+    gathering.add(
+      change('lossless', 11, { ...cluster(2), centroid: [10, 1], change: 'created' }),
+    );
+    gathering.add(sample(2, both, ids));
+    expect(outlined(2)).toEqual([]);
+    gathering.add(sample(3, [[0, 1]], [1]));
+    expect(outlined(3)).toEqual([1]);
+  });
+
   test('keeps the newest points of a page that takes none', () => {
     const gathering = new Gathering(1);
     gathering.add(snapshot(1));

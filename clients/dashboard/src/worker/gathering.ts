@@ -23,6 +23,8 @@ export class Gathering {
   #spreadsAt = -Infinity;
   #projection: Projected | null = null;
   #beginning: Beginning | undefined;
+  /** Clusters of which no points were told since they are there. */
+  readonly #newborn: Told<'cluster_update'>['data'][] = [];
   #changed = new Set<number>();
   #gone = new Set<number>();
   #touched = new Map<number, string>();
@@ -49,7 +51,8 @@ export class Gathering {
     if (event.times) this.#fresh.emitted = event.times.emitted;
     switch (event.type) {
       case 'cluster_update': {
-        const { cluster_id: id, change } = event.data;
+        const { data } = event;
+        const { cluster_id: id, change } = data;
         const isHere = this.view.clusters.has(id);
         (isHere ? this.#changed : this.#gone).add(id);
         (isHere ? this.#gone : this.#changed).delete(id);
@@ -57,7 +60,11 @@ export class Gathering {
         if (!isHere) this.#spreads.forget(id);
         if (change === 'updated') break;
         this.#happened(happeningOf(event, change));
-        if (change === 'created' || change === 'split') this.#born(event);
+        if (change === 'created' || change === 'split') {
+          this.#part(data);
+          this.#newborn.push(data);
+          if (this.#newborn.length > MAX_HAPPENINGS) this.#newborn.shift();
+        }
         break;
       }
       case 'drift_detection':
@@ -121,7 +128,8 @@ export class Gathering {
     if (event.type === 'snapshot') this.#fresh.status = event.data.status;
   }
 
-  #born({ data }: Told<'cluster_update'>): void {
+  /** What lay around a new cluster was counted for others: their outlines begin anew. */
+  #part(data: Told<'cluster_update'>['data']): void {
     if (data.split_from !== undefined) this.#spreads.forget(data.split_from);
     const axes = this.#projection;
     if (!axes || data.centroid?.length !== axes.mean.length) return;
@@ -160,6 +168,8 @@ export class Gathering {
     this.#fresh.shown += ids.length;
     if (ids.length === 0) return;
     this.#spreads.add(points, ids, dimensions);
+    // Some of these points were learned before the clusters that are new.
+    for (const cluster of this.#newborn.splice(0)) this.#part(cluster);
     const at = times?.ingest ?? this.#fresh.emitted;
     this.#samples.push({ points, ids, dimensions, at, projection: data.projection_version });
     this.#points += ids.length;
