@@ -111,8 +111,10 @@ function drawAxes(
     pen.fillText(text, left - 6, y);
   }
   pen.stroke();
+  // At the left, since how many points are shown is said at the right.
+  pen.textAlign = 'left';
+  pen.fillText(`${names[0]} →`, left, height - 8);
   pen.textAlign = 'center';
-  pen.fillText(`${names[0]} →`, left + across / 2, height - 8);
   pen.save();
   pen.translate(9, top + up / 2);
   pen.rotate(-Math.PI / 2);
