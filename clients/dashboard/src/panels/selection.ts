@@ -3,7 +3,7 @@
 import { asCsv, asJson, type Picked, shares } from '../map/lasso';
 import { sign } from '../model/looks';
 import { byId, download, make } from '../ui/dom';
-import { many } from '../ui/format';
+import { count, many } from '../ui/format';
 import type { Projected } from '../worker/bridge';
 
 const MOST_SHARES = 6;
@@ -30,7 +30,7 @@ export class Selection {
           'li',
           {},
           ...(id >= 0 ? [sign(id)] : []),
-          id >= 0 ? `cluster ${label(id)}: ${points}` : `outliers: ${points}`,
+          id >= 0 ? `cluster ${label(id)}: ${count(points)}` : `outliers: ${count(points)}`,
         ),
       );
     if (all.length > MOST_SHARES)
