@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import jumping_clock
 import numpy as np
 import pytest
 from node_processes import (
     LEASE_S,
+    STREAMS,
     Cluster,
     assert_counts_through,
     load,
     reading,
     running,
 )
-from real_server import token, wait_until
+from real_server import free_port, token, wait_until
 from redis_servers import RedisServer
 
 from ncs_client import AsyncNCSClient
+from ncs_streamer.cluster.placement import preferred
+from ncs_streamer.store import StreamKey
+from ncs_streamer.verify.proxy import Proxy
 
 pytestmark = pytest.mark.chaos
 
@@ -104,6 +112,83 @@ async def test_all_nodes_are_replaced_one_by_one_under_load(cluster: Cluster) ->
         for name in "abc":
             assert await cluster.nodes[name].stop() == 0
             await cluster.start(name)
+
+
+async def test_a_node_that_joins_under_load_gets_the_streams_that_belong_to_it(
+    cluster: Cluster,
+) -> None:
+    belong = {s for s in STREAMS if preferred(StreamKey("acme", s), "abce") == "e"}
+    assert "s0" in belong
+
+    async def owned() -> set[str]:
+        return {s for s, owner in (await cluster.owners()).items() if owner.node == "e"}
+
+    async with reading(cluster, "a", "s0"), load(cluster, "a", "b", "c") as gateways:
+        await cluster.start("e")
+        async with asyncio.timeout(60):
+            while await owned() != belong:
+                await asyncio.sleep(0.1)
+        acked = {g.name: g.acked for g in gateways}
+        await wait_until(
+            lambda: all(g.acked > acked[g.name] + 3 for g in gateways), within_s=60
+        )
+
+
+async def test_nodes_that_cannot_reach_each_other_wait_and_lose_nothing(
+    tmp_path: Path,
+) -> None:
+    with RedisServer(tmp_path / "redis") as redis:
+        async with contextlib.AsyncExitStack() as stack:
+            cluster = await stack.enter_async_context(running(redis.url, ""))
+            lines = []
+            for name in "abc":
+                port = str(free_port())
+                line = Proxy(lambda p=port: f"http://127.0.0.1:{p}", random.Random())
+                lines.append(await stack.enter_async_context(line))
+                way = line.url.removeprefix("http://")
+                await cluster.start(
+                    name, "--cluster-port", port, "--cluster-address", way
+                )
+            await stack.enter_async_context(reading(cluster, "b", "s0"))
+            gateways = await stack.enter_async_context(load(cluster, "a", "b", "c"))
+            owners = await cluster.owners()
+            here = [g for g in gateways if owners[g.stream].node == g.via]
+            there = [g for g in gateways if g not in here]
+            for line in lines:
+                line.swallow()
+            acked = {g.name: g.acked for g in gateways}
+            for name in "abc":
+                while await cluster.metric(name, "ncs_peer_links"):
+                    await asyncio.sleep(0.1)
+            await wait_until(lambda: all(g.acked > acked[g.name] + 3 for g in here))
+            # One batch of each may have been on its way.
+            assert all(g.acked <= acked[g.name] + 1 for g in there)
+            for line in lines:
+                line.heal()
+            await wait_until(
+                lambda: all(g.acked > acked[g.name] + 3 for g in gateways), within_s=60
+            )
+
+
+async def test_a_node_whose_clock_jumps_stays_an_owner_and_counts_right(
+    cluster: Cluster,
+) -> None:
+    assert await cluster.nodes["c"].stop() == 0
+    # A lease that no stall of this machine outlasts, and every jump would.
+    jumping = (sys.executable, jumping_clock.__file__)
+    await cluster.start("c", "--lease-s", "60", program=jumping)
+    async with reading(cluster, "b", "s0"), load(cluster, "a", "b", "c") as gateways:
+        async with asyncio.timeout(60):
+            while "c" not in {own.node for own in (await cluster.owners()).values()}:
+                await asyncio.sleep(0.1)
+        acked = {g.name: g.acked for g in gateways}
+        await wait_until(
+            lambda: all(g.acked > acked[g.name] + 20 for g in gateways), within_s=60
+        )
+        assert await cluster.metric("c", "ncs_leases_lost_total") == 0
+        # What asks for the model in the end goes from node to node, by the clock.
+        assert await cluster.nodes["c"].stop() == 0
+        await cluster.start("c")
 
 
 async def test_a_reader_sees_every_lossless_event_once_while_owners_are_killed(

@@ -96,6 +96,7 @@ async def test_a_node_is_cut_off_from_redis_and_what_it_had_acknowledged_stays(
                 line.heal()
                 acked = len(acks)
                 await wait_until(lambda n=acked: len(acks) > n + 100, within_s=60)
+            assert await cluster.metric("a", "ncs_leases_lost_total") >= ROUNDS
         flooding.cancel()
         await asyncio.gather(flooding, return_exceptions=True)
         found = [seq for name, seq in await cluster.batches("cut") if name == "flood"]

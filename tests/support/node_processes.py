@@ -54,7 +54,7 @@ class Cluster:
     def __init__(self, url: str) -> None:
         self.url = url
         self.nodes: dict[str, ServerProcess] = {}
-        self._ports = {name: free_port() for name in "abcd"}  # kept over a restart
+        self._ports = {name: free_port() for name in "abce"}  # kept over a restart
 
     async def start(
         self,
@@ -128,15 +128,15 @@ class Gateway:
     """Pushes to one stream until it is told to stop; it finds any node that answers."""
 
     def __init__(self, cluster: Cluster, name: str, stream: str, via: str) -> None:
-        self.name, self.stream, self.acked = name, stream, 0
-        self._cluster, self._via = cluster, via
+        self.name, self.stream, self.via, self.acked = name, stream, via, 0
+        self._cluster = cluster
         self._stop = asyncio.Event()
         self.longest_s = 0.0
 
     async def run(self) -> None:
         rng, sent = np.random.default_rng(len(self.name)), 0
         while not self._stop.is_set():
-            node = self._cluster.nodes[self._via]
+            node = self._cluster.nodes[self.via]
             async with AsyncNCSClient(node.url, CREDENTIAL) as client:
                 session = client.stream(producer=self.name, streams=[self.stream])
                 async with session:
