@@ -13,6 +13,7 @@ import dataclasses
 import enum
 import os
 
+from ncs_client import NcsClientError
 from ncs_protocol import MSGPACK
 from ncs_protocol.messages import (
     DeliveryClass,
@@ -32,7 +33,7 @@ _FIN, _MASKED = 0x80, 0x80
 _END_OF_HEAD = b"\r\n\r\n"
 
 
-class LostError(Exception):
+class LostError(NcsClientError):
     """The server refused, closed or broke off; the message says what it said."""
 
 

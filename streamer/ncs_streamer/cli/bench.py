@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 import tempfile
 from typing import Any
 
-import orjson
 from rich.console import Console
-from rich.table import Table
-
-from ncs_client import NcsClientError
 
 from ..bench.events import bench_events
 from ..bench.fairness import SECRET, bench_fairness
 from ..bench.figures import machine
 from ..bench.ingest import bench_ingest
-from ..processes import ServerProcess, StartError
+from ..processes import ServerProcess
 from . import (
     bench_cluster,
     bench_durability,
@@ -29,6 +24,7 @@ from . import (
     verify,
 )
 from .options import counts, positive
+from .output import print_json, table_of
 
 __all__ = ["add_to"]
 
@@ -115,22 +111,11 @@ async def _fairness(server: ServerProcess, args: argparse.Namespace) -> Any:
 async def _bench(args: argparse.Namespace, run: Any) -> int:
     with tempfile.TemporaryDirectory(prefix="ncs-bench-") as folder:
         flags = ("--data-dir", folder, "--store", args.store)
-        try:
-            async with ServerProcess(*flags, env={"SECRET_KEY": SECRET}) as server:
-                rows = await run(server, args)
-        except StartError as error:
-            print(f"ncs: the server did not start:\n{error}", file=sys.stderr)
-            return 1
-        except NcsClientError as error:
-            print(f"ncs: {error}", file=sys.stderr)
-            return 1
+        async with ServerProcess(*flags, env={"SECRET_KEY": SECRET}) as server:
+            rows = await run(server, args)
     if args.json:
-        report = {"machine": machine(), "store": args.store, "rows": rows}
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        print_json({"machine": machine(), "store": args.store, "rows": rows})
         return 0
     shown = [name for name in rows[0] if name not in _ONLY_IN_JSON]
-    table = Table(*(name.replace("_", " ") for name in shown))
-    for row in rows:
-        table.add_row(*(str(row[name]) for name in shown))
-    Console().print(table)
+    Console().print(table_of(rows, shown))
     return 0

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.table import Table
-
-from ncs_client import NcsClientError
 
 from ..bench.cluster_cost import bench_commands, bench_cost, extrapolate
 from ..bench.cluster_times import bench_latency, bench_takeover
 from ..bench.figures import machine
-from ..processes import StartError
 from .options import counts, positive
+from .output import print_json
 
 __all__ = ["add_to"]
 
@@ -58,16 +54,9 @@ def add_to(benches: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    try:
-        report = asyncio.run(_measure(args))
-    except StartError as error:
-        print(f"ncs: it did not start:\n{error}", file=sys.stderr)
-        return 1
-    except NcsClientError as error:
-        print(f"ncs: {error}", file=sys.stderr)
-        return 1
+    report = asyncio.run(_measure(args))
     if args.json:
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        print_json(report)
     else:
         _show(report)
     return 0

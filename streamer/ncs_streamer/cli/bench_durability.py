@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.table import Table
 
 from ..bench.durability import bench_durability, fsyncs_a_second, time_recovery
 from ..bench.figures import machine
-from ..processes import StartError
 from .options import positive
+from .output import print_json, table_of
 
 __all__ = ["add_to"]
 
@@ -38,13 +36,9 @@ def add_to(benches: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    try:
-        report = asyncio.run(_measure(args))
-    except StartError as error:
-        print(f"ncs: the server did not start:\n{error}", file=sys.stderr)
-        return 1
+    report = asyncio.run(_measure(args))
     if args.json:
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        print_json(report)
     else:
         _show(report)
     return 0
@@ -60,14 +54,10 @@ async def _measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(report: dict[str, Any]) -> None:
-    rows = report["rows"]
-    table = Table(*(name.replace("_", " ") for name in rows[0]))
-    for row in rows:
-        table.add_row(*map(str, row.values()))
     figures = Table(show_header=False)
     figures.add_row("disk fsyncs per second", str(report["disk_fsyncs_per_second"]))
     for name, value in report["recovery"].items():
         figures.add_row(name.replace("_", " "), str(value))
     console = Console()
-    console.print(table)
+    console.print(table_of(report["rows"]))
     console.print(figures)

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import Progress
@@ -25,6 +24,7 @@ from ..bench.figures import machine
 from ..bench.methods import INSTALL, NCS, Method, missing_line
 from ..bench.peers import CLUSTERERS
 from .options import positive
+from .output import print_json
 
 __all__ = ["add_to"]
 
@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> int:
         for peer in missing
     ]
     if args.json:
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        print_json(report)
     else:
         _print(report, missing)
     return 0

@@ -7,18 +7,13 @@ import asyncio
 import sys
 from typing import Any
 
-import orjson
 from rich.console import Console
-from rich.table import Table
-
-from ncs_client import NcsClientError
 
 from ..bench import fanout
 from ..bench.figures import machine
-from ..bench.light_reader import LostError
 from ..door import raise_open_files, room_for_sockets
-from ..processes import StartError
 from .options import counts, positive
+from .output import print_json, table_of
 
 __all__ = ["add_to"]
 
@@ -70,22 +65,12 @@ def _run(args: argparse.Namespace) -> int:
             f" open files of this machine has room for {room_for_sockets()}",
             file=sys.stderr,
         )
-    try:
-        rows = asyncio.run(_measure(args, possible))
-    except StartError as error:
-        print(f"ncs: the server did not start:\n{error}", file=sys.stderr)
-        return 1
-    except (NcsClientError, LostError) as error:
-        print(f"ncs: {error}", file=sys.stderr)
-        return 1
+    rows = asyncio.run(_measure(args, possible))
     if args.json:
         report = {"machine": machine(), "rows": rows}
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        print_json(report)
     elif rows:
-        table = Table(*(name.replace("_", " ") for name in rows[0]))
-        for row in rows:
-            table.add_row(*map(str, row.values()))
-        Console().print(table)
+        Console().print(table_of(rows))
     return 0 if rows else 1
 
 

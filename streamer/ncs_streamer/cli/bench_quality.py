@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.progress import Progress
 
@@ -23,6 +22,7 @@ from ..bench.peers import CLUSTERERS
 from ..bench.pictures import draw
 from ..bench.quality import Row, run_quality, runs_of
 from ..bench.summary import summarize
+from .output import print_json
 from .quality_tables import print_tables
 
 __all__ = ["add_to"]
@@ -96,7 +96,7 @@ def _run(args: argparse.Namespace) -> int:
             "summary": summary,
             "rows": rows,
         }
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        print_json(report)
         return 0
     console = Console(highlight=False)
     print_tables(console, rows, summary)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import orjson
 from rich.console import Console
-from rich.table import Table
 
 from ..bench.figures import machine
 from ..bench.sampling import bench_sampling
 from .options import positive
+from .output import print_json, table_of
 
 __all__ = ["add_to"]
 
@@ -29,11 +28,7 @@ def add_to(benches: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     rows = bench_sampling(args.seconds)
     if args.json:
-        report = {"machine": machine(), "rows": rows}
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
-        return 0
-    table = Table(*(name.replace("_", " ") for name in rows[0]))
-    for row in rows:
-        table.add_row(*map(str, row.values()))
-    Console().print(table)
+        print_json({"machine": machine(), "rows": rows})
+    else:
+        Console().print(table_of(rows))
     return 0

@@ -10,7 +10,6 @@ import argparse
 import os
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +17,7 @@ from ncs_engine import KERNEL_ENV, kernel_info
 
 from ..settings import setting_rows
 from .options import add_settings, settings_of
+from .output import print_json
 
 __all__ = ["add_to"]
 
@@ -45,7 +45,7 @@ def _show(args: argparse.Namespace) -> None:
             name: {"value": value, "source": source, "env": env}
             for name, value, source, env in rows
         }
-        print(orjson.dumps(shown, default=str, option=orjson.OPT_INDENT_2).decode())
+        print_json(shown)
         return
     table = Table("setting", "value", "source", "environment")
     for name, value, source, env in rows:

@@ -22,7 +22,7 @@ from ncs_client.core import Incoming
 from ncs_protocol.messages import AlgorithmStatusEvent, PerformanceMetricsEvent
 
 from ..demo.gateways import push_machine, push_plant
-from ..processes import LocalCluster, ServerProcess, StartError
+from ..processes import LocalCluster, ServerProcess
 from ..store import lock_folder
 from .options import positive
 from .tail import line_of
@@ -109,9 +109,6 @@ async def _demo(args: argparse.Namespace) -> int:
                 return 1
             if not showing.cancelled():
                 showing.result()
-    except StartError as error:
-        print(f"ncs: the server did not start:\n{error}", file=sys.stderr)
-        return 1
     except NcsClientError as error:
         print(f"ncs: {error}; see {log}", file=sys.stderr)
         return 1

@@ -10,10 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ncs_client import NcsClientError
 from ncs_protocol import NcsError
 
 from .. import __version__
 from ..app import ListenError
+from ..processes import StartError
 from ..settings import SettingsError
 from ..store import StoreError
 from . import (
@@ -36,6 +38,10 @@ from . import (
 )
 
 __all__ = ["main"]
+
+_FAILURES = (
+    ListenError, StartError, StoreError, NcsError, NcsClientError, OSError
+)  # fmt: skip
 
 _COMMANDS = (
     serve,
@@ -68,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as of `ncs tail | head`
         sys.stdout = open(os.devnull, "w")
         return 1
-    except (ListenError, StoreError, NcsError, OSError) as error:
+    except _FAILURES as error:
         return _fail(error, 1)
     except KeyboardInterrupt:
         return 130

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
 from rich.console import Console
 from rich.progress import Progress
@@ -22,6 +21,7 @@ from ..replay import Divergence, Replay
 from ..settings import SettingsError
 from ..state_hash import engine_name
 from ..store import Store, StreamKey
+from .output import print_json
 from .side_by_side import side_by_side
 from .stored import add_store_options, choose, offset, opened
 
@@ -76,7 +76,7 @@ async def _run(args: argparse.Namespace) -> int:
         await _replay(store, key, replay, comparison, last)
     report = _report(key, replay, comparison, before)
     if args.json:
-        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        print_json(report)
     else:
         _print(report)
     return 1 if replay.divergences else 0

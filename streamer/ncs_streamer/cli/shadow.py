@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import sys
 from typing import Any
 
 import msgspec
-import orjson
 import yaml
 from rich.console import Console
 
-from ncs_client import AsyncNCSClient, NcsClientError, ShadowResult
+from ncs_client import AsyncNCSClient, ShadowResult
 from ncs_engine import PRESETS
 
 from .options import add_client_options, credential_of, positive
+from .output import print_json
 from .side_by_side import side_by_side
 
 __all__ = ["add_to"]
@@ -70,21 +69,16 @@ async def _run(args: argparse.Namespace) -> int:
     wanted = _configurations(args)
     if not wanted:
         raise SystemExit("ncs: nothing to try: give NAME=VALUE or --preset")
-    try:
-        async with AsyncNCSClient(args.url, credential_of(args)) as client:
-            told = await client.shadow(
-                args.stream,
-                configurations=wanted,
-                last_points=args.points,
-                start="empty" if args.empty else "model",
-                summaries=args.json,
-            )
-    except NcsClientError as error:
-        print(f"ncs: {error}", file=sys.stderr)
-        return 1
+    async with AsyncNCSClient(args.url, credential_of(args)) as client:
+        told = await client.shadow(
+            args.stream,
+            configurations=wanted,
+            last_points=args.points,
+            start="empty" if args.empty else "model",
+            summaries=args.json,
+        )
     if args.json:
-        plain = msgspec.to_builtins(told)
-        print(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
+        print_json(msgspec.to_builtins(told))
     else:
         _print(told)
     return 0

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +23,7 @@ from ..store import SqliteStore, Store, StreamKey
 from ..store.copying import copy_stream
 from ..store.sqlite.copying import copy_file
 from ..stream_model import StreamModel
+from .output import print_json
 from .stored import add_store_options, choose, offset, opened, opened_alone
 
 __all__ = ["add_to"]
@@ -90,7 +90,7 @@ async def _list(args: argparse.Namespace) -> int:
                     rows.append(row)
                     code |= "problem" in row
     if args.json:
-        print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        print_json(rows)
     else:
         _print(rows)
     return int(code)

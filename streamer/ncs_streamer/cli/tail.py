@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +16,6 @@ from ncs_client import (
     ClusterView,
     Epsilon,
     EventFilter,
-    NcsClientError,
     Sample,
 )
 from ncs_client.core import Incoming
@@ -112,24 +110,20 @@ async def _tail(
     args: argparse.Namespace, credential: str, events: Any, options: dict[str, Any]
 ) -> int:
     view, shown = ClusterView(), 0
-    try:
-        async with AsyncNCSClient(args.url, credential) as client:
-            async with client.stream(on_reconnect=say_reconnect) as session:
-                subscription = await session.subscribe(args.stream, events, **options)
-                async for message in subscription:
-                    view.apply(message)
-                    if events is None and not args.json and _is_update(message):
-                        continue  # many a second; --events cluster_update has them
-                    print(
-                        _as_json(message) if args.json else line_of(message, view),
-                        flush=True,
-                    )
-                    shown += isinstance(message, Event)
-                    if args.limit is not None and shown >= args.limit:
-                        break
-    except NcsClientError as error:
-        print(f"ncs: {error}", file=sys.stderr)
-        return 1
+    async with AsyncNCSClient(args.url, credential) as client:
+        async with client.stream(on_reconnect=say_reconnect) as session:
+            subscription = await session.subscribe(args.stream, events, **options)
+            async for message in subscription:
+                view.apply(message)
+                if events is None and not args.json and _is_update(message):
+                    continue  # many a second; --events cluster_update has them
+                print(
+                    _as_json(message) if args.json else line_of(message, view),
+                    flush=True,
+                )
+                shown += isinstance(message, Event)
+                if args.limit is not None and shown >= args.limit:
+                    break
     return 0
 
 

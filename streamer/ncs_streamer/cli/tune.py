@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from rich.box import SIMPLE
 from rich.console import Console
@@ -28,6 +27,7 @@ from ..bench.tuning import (
     try_out,
 )
 from .options import positive
+from .output import print_json
 from .push import Rows
 
 __all__ = ["add_to"]
@@ -173,7 +173,7 @@ def _print_json(source: str, points: NDArray[np.float64], trials: list[Trial]) -
         "best": best.as_dict() | {"changes": changes(best.params)},
         "recommendation": recommend(trials),
     }
-    print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+    print_json(report)
 
 
 def _print(trials: list[Trial]) -> None:

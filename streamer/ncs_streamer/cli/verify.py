@@ -13,17 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 import psutil
 from rich.console import Console
 from rich.table import Table
 
 from ..bench.figures import machine
-from ..processes import StartError
 from ..verify.faults import KINDS, REDIS_KINDS, Fault, Kind
 from ..verify.report import Report
 from ..verify.run import Plan, verify
 from .options import positive
+from .output import print_json
 
 __all__ = ["add_to", "add_to_bench"]
 
@@ -112,12 +111,9 @@ def _run(args: argparse.Namespace) -> int:
             report = asyncio.run(_verify(plan, Path(folder), tell))
         except asyncio.CancelledError:
             return 128 + signal.SIGTERM
-        except StartError as error:
-            print(f"ncs: the server did not start:\n{error}", file=sys.stderr)
-            return 1
     if args.json:
         document = {"machine": machine(), **report.as_dict()}
-        print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+        print_json(document)
     else:
         _show(report)
     return int(bool(report.violations))

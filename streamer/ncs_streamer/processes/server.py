@@ -19,7 +19,7 @@ _STOP_S = 20.0
 
 
 class StartError(Exception):
-    """The server did not start; the message is what it said."""
+    """A process did not start; the message says which, and what it said."""
 
 
 class ServerProcess:
@@ -99,7 +99,8 @@ class ServerProcess:
         except (TimeoutError, StartError):
             await self.kill()
             said = b"".join(self.lines).decode(errors="replace").strip()
-            raise StartError(said or "the server said nothing") from None
+            why = said or "and said nothing"
+            raise StartError(f"the server did not start:\n{why}") from None
         except BaseException:  # Ctrl-C while it starts: it must not be left behind
             await self.kill()
             raise
