@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from ncs_client import AsyncNCSClient
 from ncs_streamer.auth import TokenIssuer
@@ -91,12 +90,7 @@ class Servers:
     async def __aenter__(self) -> Servers:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     async def shared(self, flags: Sequence[str]) -> Server:

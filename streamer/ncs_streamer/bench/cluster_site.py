@@ -42,7 +42,7 @@ class Site:
         self.cluster = cluster
         self.clients: dict[str, AsyncNCSClient] = {}
         self.store = store
-        self._redis = Redis.from_url(cluster.store)
+        self._redis = Redis.from_url(cluster.redis.url)
 
     @property
     def names(self) -> list[str]:
@@ -97,9 +97,11 @@ class Site:
 
     def cpu_seconds(self) -> tuple[float, float, float]:
         """Return the processor seconds so far of nodes, clients and Redis."""
+        redis = self.cluster.redis.process
+        assert redis is not None
         pids = [node.process.pid for node in self.cluster.nodes.values()]
         nodes = sum(cpu_clock(pid)() for pid in pids)
-        return nodes, time.process_time(), cpu_clock(self.cluster.redis.pid)()
+        return nodes, time.process_time(), cpu_clock(redis.pid)()
 
     async def close(self) -> None:
         """Close the clients."""
@@ -122,7 +124,7 @@ async def site(nodes: int, lease_s: float) -> AsyncIterator[Site]:
     """
     with tempfile.TemporaryDirectory(prefix="ncs-bench-") as folder:
         async with LocalCluster(nodes, None, Path(folder), lease_s) as cluster:
-            settings = Settings(store=cluster.store, secret_key=cluster.secret)
+            settings = Settings(store=cluster.redis.url, secret_key=cluster.secret)
             store = make_store(settings)
             await store.open()
             self = Site(cluster, store)

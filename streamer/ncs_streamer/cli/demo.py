@@ -92,7 +92,7 @@ async def _demo(args: argparse.Namespace) -> int:
     try:
         async with server:
             if isinstance(server, LocalCluster):
-                print(f"  Look and move:  ncs nodes --store {server.store}")
+                print(f"  Look and move:  ncs nodes --store {server.redis.url}")
             showing = asyncio.create_task(_show(args, server.url, log))
             ended = asyncio.create_task(server.process.wait())
             try:

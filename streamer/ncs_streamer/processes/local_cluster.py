@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import socket
 from pathlib import Path
-from types import TracebackType
 
+from .redis import RedisProcess, free_port
 from .server import ServerProcess, StartError
 
 __all__ = ["LocalCluster"]
@@ -50,7 +49,7 @@ class LocalCluster:
     Attributes:
         url: of the load balancer.
         process: the load balancer; it ends with the cluster.
-        redis: Redis, once started.
+        redis: Redis, which has their store.
         nodes: by name.
         secret: what the nodes sign tokens with.
     """
@@ -58,21 +57,15 @@ class LocalCluster:
     def __init__(
         self, count: int, port: int | None, folder: Path, lease_s: float = _LEASE_S
     ) -> None:
-        self.port = _free_port() if port == 0 else port
+        self.port = free_port() if port == 0 else port
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: asyncio.subprocess.Process
-        self.redis: asyncio.subprocess.Process
+        self.redis = RedisProcess(folder / "redis")
         self.nodes: dict[str, ServerProcess] = {}
         self.secret = secrets.token_urlsafe(32)
         self._count = count
-        self._folder = folder.resolve()  # Redis changes into its own
+        self._folder = folder
         self._lease_s = lease_s
-        self._redis_port = _free_port()
-
-    @property
-    def store(self) -> str:
-        """The address of its store."""
-        return f"redis://127.0.0.1:{self._redis_port}"
 
     async def __aenter__(self) -> LocalCluster:
         try:
@@ -82,27 +75,15 @@ class LocalCluster:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stop()
 
     async def _start(self) -> None:
-        data = self._folder / "redis"
-        data.mkdir(parents=True, exist_ok=True)
-        self.redis = await _run(
-            *("redis-server", "--port", str(self._redis_port), "--bind", "127.0.0.1"),
-            *("--dir", str(data), "--appendonly", "yes", "--appendfsync", "always"),
-            *("--save", "", "--logfile", str(self._folder / "redis.log")),
-        )
-        await _listens(self._redis_port, "redis-server")
+        await self.redis.start()
         env = {"SECRET_KEY": self.secret}
         for name in (f"node-{i + 1}" for i in range(self._count)):
             node = self.nodes[name] = ServerProcess(
-                *("--store", self.store, "--node-name", name),
+                *("--store", self.redis.url, "--node-name", name),
                 *("--lease-s", str(self._lease_s), "--trusted-proxies", "127.0.0.1"),
                 log=self._folder / f"{name}.log",
                 env=env,
@@ -112,8 +93,8 @@ class LocalCluster:
             return
         config = self._folder / "haproxy.cfg"
         config.write_text(self._balancer())
-        self.process = await _run("haproxy", "-db", "-q", "-f", str(config))
-        await _listens(self.port, "haproxy")
+        self.process = await _run_balancer(config)
+        await _listens(self.port)
 
     def _balancer(self) -> str:
         servers = (
@@ -127,28 +108,27 @@ class LocalCluster:
         for node in self.nodes.values():
             if hasattr(node, "process"):
                 await node.stop()
-        for name in ("process", "redis"):
-            process = getattr(self, name, None)
-            if process is not None and process.returncode is None:
-                process.terminate()
-                await process.wait()
+        if hasattr(self, "process") and self.process.returncode is None:
+            self.process.terminate()
+            await self.process.wait()
+        await self.redis.stop()
 
 
-async def _run(program: str, *args: str) -> asyncio.subprocess.Process:
+async def _run_balancer(config: Path) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
-            *(program, *args),
+            *("haproxy", "-db", "-q", "-f", str(config)),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
     except FileNotFoundError:
         raise StartError(
-            f"{program} is not installed: sudo apt-get install redis-server haproxy"
+            "haproxy is not installed: sudo apt-get install haproxy"
         ) from None
 
 
-async def _listens(port: int, program: str) -> None:
+async def _listens(port: int) -> None:
     """Wait until somebody answers on a port."""
     try:
         async with asyncio.timeout(_START_S):
@@ -160,10 +140,4 @@ async def _listens(port: int, program: str) -> None:
                     return
                 await asyncio.sleep(_PAUSE_S)
     except TimeoutError:
-        raise StartError(f"{program} does not answer on port {port}") from None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        raise StartError(f"haproxy does not answer on port {port}") from None

@@ -17,8 +17,8 @@ from ..processes import ServerProcess
 from .faults import Fault
 from .gateway import GatewayProcess
 from .proxy import Proxy
-from .redis_server import RedisServer
 from .witness import hold_lock
+from .witnessed_redis import WitnessedRedis
 
 __all__ = ["Inflictor", "full_disk"]
 
@@ -50,7 +50,7 @@ class Inflictor:
         folder: Path,
         draw: random.Random,
         in_flight: Callable[[], int],
-        redis: RedisServer | None = None,
+        redis: WitnessedRedis | None = None,
     ) -> None:
         self.inflicted: Counter[str] = Counter()
         self.kills_under_load = 0

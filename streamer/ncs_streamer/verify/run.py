@@ -28,9 +28,9 @@ from .judge import Books, Model, judge, read_books
 from .ledger import ProducerLedger, ReaderLedger, Told, Violation
 from .proxy import Proxy
 from .pushes import PushLedger, lanes_of
-from .redis_server import RedisServer
 from .report import Report, make_report
 from .witness import journal_of, keep_what_is_forgotten
+from .witnessed_redis import WitnessedRedis
 
 __all__ = ["Plan", "verify"]
 
@@ -99,7 +99,7 @@ async def verify(
     async with contextlib.AsyncExitStack() as stack:
         redis = None
         if plan.store == "redis":
-            redis = RedisServer(folder / "redis", _TENANT, STREAM)
+            redis = WitnessedRedis(folder / "redis", _TENANT, STREAM)
             await stack.enter_async_context(redis)
             flags += ("--store", redis.url, *_REDIS_FLAGS)
         server = ServerProcess(*flags, env=env, program=program)
@@ -117,7 +117,7 @@ class _Run:
         plan: Plan,
         folder: Path,
         server: ServerProcess,
-        redis: RedisServer | None,
+        redis: WitnessedRedis | None,
     ) -> None:
         self._plan = plan
         self._redis = redis
