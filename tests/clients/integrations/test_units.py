@@ -65,7 +65,7 @@ def test_systemd_would_have_found_a_mistake(tmp_path: Path) -> None:
 def test_the_program_knows_the_arguments(unit: Path) -> None:
     _, path, *words = command_of(unit)
     program = INTEGRATIONS / Path(path).relative_to(INSTALLED)
-    # With --help at the end the words before it are parsed, and nothing is begun.
+    # With a word at the end that it does not know, the others are parsed and no more.
     found = subprocess.run(
         [sys.executable, program, *words, "--nonsense"], capture_output=True, text=True
     )
