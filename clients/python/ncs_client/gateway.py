@@ -21,24 +21,21 @@ Why nothing counts twice
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import time
 import urllib.parse
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from ssl import SSLContext
 from typing import Any
 
 from ncs_protocol import check_name
-from ncs_protocol.messages import GatewayReport
 
 from .backoff import Backoff
 from .clock import ClockOffset
 from .credential import TokenSource
 from .errors import ConnectionEndedError, SpoolError, SpoolFullError
-from .gateway_stats import GatewayStats, Rate
+from .gateway_stats import GatewayStats, Tally
 from .lane import DISK, Lane, Pace
 from .link import Link
 from .payload import payload_of
@@ -118,10 +115,7 @@ class GatewayClient:
         self._links: dict[str, Link] = {}
         self._changed = asyncio.Event()
         self._tick_task: asyncio.Task[None] | None = None
-        self._drops: Counter[str] = Counter()
-        self._pushed = self._acked = self._duplicates = 0
-        now = time.monotonic()
-        self._push_rate, self._ack_rate = Rate(now), Rate(now)
+        self._tally = Tally(time.monotonic())
 
     # Life
 
@@ -170,7 +164,7 @@ class GatewayClient:
             Spool,
             self._folder / name,
             f"{producer}/{self._stream}",
-            _share(self._options, name),
+            self._options.of_lane(name),
             epoch=time.time_ns(),
             on_drop=lambda *loss: found.append(loss),
         )
@@ -235,8 +229,7 @@ class GatewayClient:
         link = await self._append(payload)
         if link is None:
             return False
-        self._pushed += 1
-        self._push_rate.add(1, time.monotonic())
+        self._tally.pushed(time.monotonic())
         link.begin()
         link.wake()
         if self._options.fsync == "always":
@@ -263,7 +256,7 @@ class GatewayClient:
     def stats(self) -> GatewayStats:
         """Return how it is doing."""
         live, backfill = self._live.lane, self._backfill.lane
-        now, monotonic = time.time(), time.monotonic()
+        now = time.time()
         oldest = [at for s in (live.spool, backfill.spool) if (at := s.oldest_at)]
         return GatewayStats(
             is_connected=live.is_connected,
@@ -278,12 +271,7 @@ class GatewayClient:
                 for name, producer in self._producers.items()
                 for numbers in (self._links[name].lane.spool.numbers,)
             },
-            pushed_batches=self._pushed,
-            acked_batches=self._acked,
-            duplicate_batches=self._duplicates,
-            dropped_batches=dict(self._drops),
-            push_rate=self._push_rate.per_s(monotonic),
-            ack_rate=self._ack_rate.per_s(monotonic),
+            **self._tally.fields(time.monotonic()),
             clock_offset_s=self._clock.offset_s(now),
             clock_error_s=self._clock.error_s(now),
         )
@@ -362,7 +350,7 @@ class GatewayClient:
                 sync_due = now + self._options.fsync_interval_s
             if self._report_s and now >= report_due:
                 report_due = now + self._report_s
-                self._live.report(self._state())
+                self._live.report(self.stats().report())
             if now >= ping_due:
                 ping_due = now + _PING_EVERY_S
                 self._live.ping()
@@ -373,17 +361,6 @@ class GatewayClient:
         welcome = self._live.lane.welcome
         return 0.0 if welcome is None else welcome.report_s
 
-    def _state(self) -> GatewayReport:
-        stats = self.stats()
-        return GatewayReport(
-            spool_batches=stats.depth_batches,
-            spool_bytes=stats.depth_bytes,
-            oldest_age_s=stats.oldest_age_s,
-            dropped_batches=sum(stats.dropped_batches.values()),
-            clock_offset_s=stats.clock_offset_s,
-            clock_error_s=stats.clock_error_s,
-        )
-
     # What the lanes tell
 
     def _hurry(self) -> None:
@@ -391,9 +368,7 @@ class GatewayClient:
             link.hurry()
 
     def _acknowledged(self, batches: int, is_duplicate: bool) -> None:
-        self._acked += batches
-        self._duplicates += batches if is_duplicate else 0
-        self._ack_rate.add(batches, time.monotonic())
+        self._tally.acked(batches, is_duplicate, time.monotonic())
         self._changed.set()
 
     def _refused(self, code: str, detail: str) -> None:
@@ -401,7 +376,7 @@ class GatewayClient:
         self._dropped("refused", 1)
 
     def _dropped(self, reason: str, batches: int) -> None:
-        self._drops[reason] += batches
+        self._tally.dropped(reason, batches)
         self._changed.set()
         if self._on_drop is not None:
             self._call(self._on_drop, reason, batches)
@@ -418,23 +393,6 @@ class GatewayClient:
             hook(*arguments)
         except Exception:
             log.exception("gateway: a hook failed")
-
-
-def _share(options: SpoolOptions, lane: str) -> SpoolOptions:
-    """Return what one lane gets: the live one a quarter, and it never drops."""
-    segment = min(options.segment_bytes, options.max_bytes // 16)
-    live = options.max_bytes // 4
-    if lane == "backfill":
-        return dataclasses.replace(
-            options, max_bytes=options.max_bytes - live, segment_bytes=segment
-        )
-    return dataclasses.replace(
-        options,
-        max_bytes=live,
-        segment_bytes=segment,
-        overflow="block",
-        max_age_s=None,
-    )
 
 
 def _ws_address(url: str) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
+from typing import Any
 
-__all__ = ["GatewayStats", "Rate"]
+from ncs_protocol.messages import GatewayReport
+
+__all__ = ["GatewayStats", "Tally"]
 
 _MEMORY_S = 10.0
 
@@ -43,8 +47,58 @@ class GatewayStats:
     clock_error_s: float | None
     """Bound of the error of `clock_offset_s`."""
 
+    def report(self) -> GatewayReport:
+        """Return what the server is told of it."""
+        return GatewayReport(
+            spool_batches=self.depth_batches,
+            spool_bytes=self.depth_bytes,
+            oldest_age_s=self.oldest_age_s,
+            dropped_batches=sum(self.dropped_batches.values()),
+            clock_offset_s=self.clock_offset_s,
+            clock_error_s=self.clock_error_s,
+        )
 
-class Rate:
+
+class Tally:
+    """What a gateway has counted since its process began.
+
+    Args:
+        now: monotonic seconds, here as everywhere.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._pushed = self._acked = self._duplicates = 0
+        self._dropped: Counter[str] = Counter()
+        self._push_rate, self._ack_rate = _Rate(now), _Rate(now)
+
+    def pushed(self, now: float) -> None:
+        """Count a batch that is in the spool."""
+        self._pushed += 1
+        self._push_rate.add(1, now)
+
+    def acked(self, batches: int, is_duplicate: bool, now: float) -> None:
+        """Count batches that the server has, perhaps from before."""
+        self._acked += batches
+        self._duplicates += batches if is_duplicate else 0
+        self._ack_rate.add(batches, now)
+
+    def dropped(self, reason: str, batches: int) -> None:
+        """Count batches that are lost."""
+        self._dropped[reason] += batches
+
+    def fields(self, now: float) -> dict[str, Any]:
+        """Return its part of `GatewayStats`."""
+        return {
+            "pushed_batches": self._pushed,
+            "acked_batches": self._acked,
+            "duplicate_batches": self._duplicates,
+            "dropped_batches": dict(self._dropped),
+            "push_rate": self._push_rate.per_s(now),
+            "ack_rate": self._ack_rate.per_s(now),
+        }
+
+
+class _Rate:
     """Events per second, where an event counts less the longer it is ago (10 s: 1/e).
 
     Args:

@@ -43,3 +43,19 @@ class SpoolOptions:
             raise ValueError("max_age_s must be above 0")
         if self.fsync_interval_s <= 0:
             raise ValueError("fsync_interval_s must be above 0")
+
+    def of_lane(self, name: str) -> SpoolOptions:
+        """Return what one of two lanes gets: `live` a quarter, and it never drops."""
+        live = self.max_bytes // 4
+        segment = min(self.segment_bytes, self.max_bytes // 16)
+        if name == "backfill":
+            return dataclasses.replace(
+                self, max_bytes=self.max_bytes - live, segment_bytes=segment
+            )
+        return dataclasses.replace(
+            self,
+            max_bytes=live,
+            segment_bytes=segment,
+            overflow="block",
+            max_age_s=None,
+        )
