@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ncs_protocol import Blame, Code, Limits, NcsError
+from ncs_protocol import Blame, Code, NcsError
 from ncs_protocol.messages import (
     AlgorithmStatus,
     Auth,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-_HELLO_LIMITS = Limits(max_frame_bytes=16 * 1024)
+_HELLO_BYTES = 16 * 1024
 _CLOSE_S = 2.0
 _MAX_REPORTS = 8
 _REASON_BYTES = 120
@@ -109,7 +109,10 @@ class Connection(Follower):
         self._gathering_ends = False
         self._reading: asyncio.Task[None] | None = None
         self._flushing: asyncio.Task[None] | None = None
-        reader = FrameReader(server.limits.max_frame_bytes, inflates=bool(window_bits))
+        most = server.limits.max_frame_bytes
+        if session.state is State.NEW:
+            most = min(most, _HELLO_BYTES)
+        reader = FrameReader(most, inflates=bool(window_bits))
         now = server.clock.monotonic()
         self.link = Link(transport, guard, reader, server.pulse, self, now)
 
@@ -181,13 +184,10 @@ class Connection(Follower):
 
     def _received(self, data: bytes, binary: bool) -> list[Effect]:
         session = self.session
-        limits = self._server.limits
-        if session.state is State.NEW:
-            limits = _HELLO_LIMITS
         try:
             if binary is not self.codec.binary:
                 raise NcsError(Code.WRONG_FRAME_TYPE)
-            message = self.codec.decode_client(data, limits)
+            message = self.codec.decode_client(data, self._server.limits)
         except NcsError as error:
             self._submit_gathered()
             return self._counted(session.receive_error(error))
@@ -302,6 +302,7 @@ class Connection(Follower):
 
     async def _greet(self, effect: Greet) -> None:
         server, producer = self._server, effect.producer
+        self.link.allow(server.limits.max_frame_bytes)
         self.session.quota = server.backlog.of(self._tenant)
         resume = {}
         if producer is not None:
@@ -432,20 +433,23 @@ class Connection(Follower):
 
     def let_go(self, reason: str) -> None:
         """See `LinkUser.let_go`."""
-        self.reason = reason
+        if self.session.state is not State.CLOSED:  # else the first reason counts
+            self.reason = reason
         self._let_go()
         self._has_credit.set()
 
     def _finish(self) -> None:
-        self._let_go()
-        server, session = self._server, self.session
-        if session.quota is not None:
-            session.quota.forget(self._has_credit.set)
-        server.metrics.count("ncs_closes_total", self.reason)
-        server.discard(self)
-        self._place.leave()
-        log.info("session_closed", session=session.id, reason=self.reason)
-        self._ended.set()
+        try:
+            self._let_go()
+        finally:  # its place is free, whatever else went wrong
+            server, session = self._server, self.session
+            if session.quota is not None:
+                session.quota.forget(self._has_credit.set)
+            server.metrics.count("ncs_closes_total", self.reason)
+            server.discard(self)
+            self._place.leave()
+            log.info("session_closed", session=session.id, reason=self.reason)
+            self._ended.set()
 
     # What the server calls
 

@@ -27,6 +27,7 @@ _MASKED = 0x80
 _HEAD = 2  # bytes that say how long the rest of the header is
 _MOST_CONTROL_BYTES = 125
 _SYNC_TAIL = b"\x00\x00\xff\xff"
+_END = b"\x01\x00\x00\xff\xff"  # an empty block, the last one
 _PROTOCOL_ERROR, _NO_CODE, _BAD_PAYLOAD, _TOO_BIG = 1002, 1005, 1007, 1009
 _CODES_OF_THE_STANDARD = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
 
@@ -78,17 +79,18 @@ class FrameReader:
             takeover, so nothing is kept between two messages.
 
     Attributes:
+        max_bytes: may be raised.
         waiting_bytes: that have arrived and are not read yet.
     """
 
     __slots__ = (
-        "_at", "_data", "_inflates", "_is_compressed", "_max_bytes", "_more", "_needed",
-        "_opcode", "_partial", "waiting_bytes",
+        "_at", "_data", "_inflates", "_is_compressed", "_more", "_needed", "_opcode",
+        "_partial", "max_bytes", "waiting_bytes",
     )  # fmt: skip
 
     def __init__(self, max_bytes: int, *, inflates: bool = False) -> None:
         self.waiting_bytes = 0
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._inflates = inflates
         self._data = b""
         self._at = 0
@@ -152,8 +154,8 @@ class FrameReader:
                 return None
             length = int.from_bytes(data[at + 2 : at + head - 4], "big")
         begun = 0 if self._partial is None else len(self._partial)
-        if begun + length > self._max_bytes and not first & _CONTROL:
-            raise FrameError(_TOO_BIG, f"a message has at most {self._max_bytes} bytes")
+        if begun + length > self.max_bytes and not first & _CONTROL:
+            raise FrameError(_TOO_BIG, f"a message has at most {self.max_bytes} bytes")
         end = at + head + length
         if self.waiting_bytes < head + length:
             self._needed = head + length
@@ -200,7 +202,7 @@ class FrameReader:
             opcode, payload = self._opcode, bytes(self._partial)
             self._opcode, self._partial = 0, None
         if self._is_compressed:
-            payload = _inflated(payload, self._max_bytes)
+            payload = _inflated(payload, self.max_bytes)
         if opcode == Opcode.TEXT and not payload.isascii():
             _check_text(payload)
         return Received(opcode, payload)
@@ -222,13 +224,21 @@ def close_code_of(payload: bytes) -> int:
 
 
 def _inflated(payload: bytes, max_bytes: int) -> bytes:
+    """Return what is meant by a compressed payload (RFC 7692, section 7.2.2).
+
+    Behind it goes a last block, which is found only if the payload ends with a block
+    too. Its own last one may be marked as such (section 7.2.3.4).
+    """
     inflate = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    behind = _SYNC_TAIL + _END
     try:
-        data = inflate.decompress(payload + _SYNC_TAIL, max_bytes + 1)
+        data = inflate.decompress(payload + behind, max_bytes + 1)
     except zlib.error as error:
         raise FrameError(_BAD_PAYLOAD, str(error)) from None
     if len(data) > max_bytes:
         raise FrameError(_TOO_BIG, f"a message has at most {max_bytes} bytes")
+    if not inflate.eof or inflate.unused_data not in (b"", b"\x00" + behind):
+        raise FrameError(_BAD_PAYLOAD, "a compressed message ends within a block")
     return data
 
 

@@ -76,9 +76,9 @@ class Link(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_close_by", "_guard", "_has_heard", "_has_pinged", "_heard_at", "_is_awaited",
-        "_is_deaf", "_is_paused", "_is_told", "_pulse", "_reader", "_sent_at",
-        "_transport", "_unsent", "_user", "is_over",
+        "_close_by", "_grace", "_guard", "_has_heard", "_has_pinged", "_heard_at",
+        "_is_awaited", "_is_deaf", "_is_paused", "_is_told", "_pulse", "_reader",
+        "_sent_at", "_transport", "_unsent", "_user", "is_over",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +101,7 @@ class Link(asyncio.Protocol):
         self._is_paused = False
         self._is_told = False  # that this is the end; nothing may follow that
         self._is_awaited = False  # the rest of a message, by the door
+        self._grace = 0  # bytes for which that may yet win time
         self._has_heard = False
         self._has_pinged = False
         self._heard_at = self._sent_at = now
@@ -117,7 +118,11 @@ class Link(asyncio.Protocol):
         reader = self._reader
         reader.feed(data)
         if self._is_awaited:
-            self._guard.go_on(len(data))
+            # No more than a message can have: empty fragments, and pings between them,
+            # would keep it from ending for ever.
+            counts = min(len(data), self._grace)
+            self._grace -= counts
+            self._guard.go_on(counts)
         if reader.waiting_bytes > _UNREAD_BYTES and reader.is_ready:
             self._is_paused = True
             self._transport.pause_reading()
@@ -149,6 +154,10 @@ class Link(asyncio.Protocol):
             self._is_paused = False
             self._transport.resume_reading()
         return None
+
+    def allow(self, max_bytes: int) -> None:
+        """Take messages of so many bytes from now on."""
+        self._reader.max_bytes = max_bytes
 
     def close(self, code: int, reason: bytes) -> None:
         """Tell the peer that this is the end.
@@ -207,6 +216,7 @@ class Link(asyncio.Protocol):
         if is_awaited is not self._is_awaited:
             self._is_awaited = is_awaited
             if is_awaited:
+                self._grace = self._reader.max_bytes
                 self._guard.begin_frame()
             else:
                 self._guard.end_frame()

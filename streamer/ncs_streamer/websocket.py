@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from multidict import CIMultiDict
 
 from ncs_protocol import CODECS, JSON, Code, NcsError
@@ -31,6 +31,8 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     """Begin a WebSocket connection, and let it have the socket."""
     server = server_of(request)
     _check_phase(server)
+    if request.version < HttpVersion11:
+        raise NcsError(Code.MALFORMED_FRAME, "a WebSocket begins with HTTP/1.1")
     name = _subprotocol(request)
     opening = open_websocket(
         _joined(request), name, deflates=server.settings.compress_snapshots

@@ -134,7 +134,7 @@ async def test_a_stranger_may_not_send_a_large_frame(server: ServerProcess) -> N
         await socket.send(
             orjson.dumps({"type": "hello", "token": "x" * 20_000}).decode()
         )
-        assert (await socket.closed())[0] == 4510
+        assert (await socket.closed())[0] == 1009
 
 
 async def test_an_unknown_subprotocol_is_refused_with_its_code(

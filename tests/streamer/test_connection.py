@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import gc
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
+from prometheus_client import generate_latest
 from real_server import SECRET, token, wait_until
 
 from ncs_protocol import Code
@@ -190,3 +194,127 @@ async def test_an_answer_is_never_a_handshake_for_another_method(
         http.head(f"http://127.0.0.1:{port}/ws") as response,
     ):
         assert response.status in (400, 405)
+
+
+def handshake(*headers: bytes, version: bytes = b"1.1") -> bytes:
+    """Return one that is good but for what it is given."""
+    lines = (
+        b"GET /ws HTTP/" + version,
+        b"Host: test",
+        b"Upgrade: websocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        *headers,
+    )
+    return b"\r\n".join((*lines, b"", b""))
+
+
+def masked(payload: bytes, *, fin: bool = True) -> bytes:
+    """Return a frame of text, under a mask of zeros."""
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xff" + size.to_bytes(8, "big")
+    return bytes([0x80 * fin | 0x01]) + length + bytes(4) + payload
+
+
+@contextlib.asynccontextmanager
+async def raw(
+    port: int,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect, to send what no client would."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(20):
+            yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def test_more_than_the_buffers_hold_may_come_behind_the_handshake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pings = 2_000
+    message = masked(b'{"type":"ping"' + b" " * 10_000 + b"}")
+    async with running(settings_in(tmp_path)) as (server, port), raw(port) as ends:
+        reader, writer = ends
+        authenticate, all_sent = server.authenticator.authenticate, asyncio.Event()
+
+        async def slowly(credential: Any, now: float) -> Any:
+            await all_sent.wait()
+            return await authenticate(credential, now)
+
+        monkeypatch.setattr(server.authenticator, "authenticate", slowly)
+        writer.write(handshake(b"Authorization: Bearer " + token().encode()))
+        writer.write(message * pings)
+        waiting = -1
+        while waiting != (waiting := writer.transport.get_write_buffer_size()):
+            await asyncio.sleep(0.1)  # until the server takes no more
+        assert waiting  # it does not keep whatever a stranger sends
+        all_sent.set()
+        await reader.readuntil(b"\r\n\r\n")
+        said = b""
+        while said.count(b'"type":"pong"') < pings:
+            said += await reader.read(65536)
+
+
+async def test_the_old_http_has_no_websockets(tmp_path: Path) -> None:
+    async with running(settings_in(tmp_path)) as (_, port), raw(port) as ends:
+        reader, writer = ends
+        writer.write(handshake(version=b"1.0"))
+        assert b" 400 " in await reader.readline()
+        assert b"MALFORMED_FRAME" in await reader.read()
+
+
+async def test_before_hello_no_more_is_kept_than_a_hello_may_have(
+    tmp_path: Path,
+) -> None:
+    async with running(settings_in(tmp_path)) as (_, port), raw(port) as ends:
+        reader, writer = ends
+        writer.write(handshake())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(masked(bytes(16 * 1024 + 1))[:14])  # its header is enough
+        assert (1009).to_bytes(2, "big") in await reader.read(1000)
+
+
+async def test_once_it_is_open_a_session_takes_what_came_behind_its_hello(
+    tmp_path: Path,
+) -> None:
+    hello = b'{"type":"hello","token":"' + token().encode() + b'"}'
+    ping = b'{"type":"ping"' + b" " * 500_000 + b"}"
+    async with running(settings_in(tmp_path)) as (_, port), raw(port) as ends:
+        reader, writer = ends
+        writer.write(handshake() + masked(hello) + masked(ping))
+        await reader.readuntil(b'"type":"pong"')
+
+
+async def test_a_fault_while_letting_go_frees_the_place_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Any:
+        raise RuntimeError("a fault")
+
+    settings = dataclasses.replace(settings_in(tmp_path), max_connections_per_address=1)
+    async with running(settings) as (server, port):
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "_let_go", fail)
+            async with raw(port) as (reader, writer):
+                writer.write(handshake())
+                await reader.readuntil(b"\r\n\r\n")
+            await wait_until(lambda: not server.connections)
+        async with raw(port) as (reader, writer):
+            writer.write(handshake())
+            assert b" 101 " in await reader.readline()
+
+
+async def test_what_comes_behind_the_end_is_not_taken_for_its_reason(
+    tmp_path: Path,
+) -> None:
+    async with running(settings_in(tmp_path)) as (server, port), raw(port) as ends:
+        reader, writer = ends
+        writer.write(handshake() + masked(b'{"type":"hello"}') + b"\xff" * 20)
+        await reader.readuntil(b"credentials_missing")
+        writer.transport.abort()
+        await wait_until(lambda: not server.connections)
+        scraped = generate_latest(server.metrics.registry).decode()
+        assert 'ncs_closes_total{reason="credentials_missing"} 1.0' in scraped

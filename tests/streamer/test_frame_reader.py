@@ -184,6 +184,14 @@ def test_a_message_may_have_just_as_many_bytes_as_the_limit() -> None:
     assert reader.read() == Received(BINARY, bytes(MOST))
 
 
+def test_the_limit_may_be_raised_between_two_messages() -> None:
+    reader = FrameReader(5)
+    reader.feed(frame(TEXT, b"hello") + frame(TEXT, bytes(1000)))
+    assert reader.read() == Received(TEXT, b"hello")
+    reader.max_bytes = 1000
+    assert reader.read() == Received(TEXT, bytes(1000))
+
+
 def test_a_character_may_be_cut_by_a_fragment() -> None:
     reader, word = FrameReader(MOST), "κόσμε".encode()
     reader.feed(frame(TEXT, word[:3], fin=False) + frame(MORE, word[3:]))
@@ -199,6 +207,15 @@ PACKED_AND_BROKEN = {
         1002,
     ),
     "compressed text that is none": (frame(TEXT, deflated(b"\xff"), rsv1=True), 1007),
+    "a block that ends early": (
+        frame(BINARY, deflated(bytes(range(256)) * 8)[:-20], rsv1=True),
+        1007,
+    ),
+    "nothing, not even an empty block": (frame(BINARY, rsv1=True), 1007),
+    "something behind the last block": (
+        frame(BINARY, b"\x03\x00" * 3 + b"\x00", rsv1=True),
+        1007,
+    ),
 }
 
 
@@ -217,6 +234,35 @@ def test_messages_may_be_compressed_or_not() -> None:
     reader = FrameReader(MOST, inflates=True)
     reader.feed(frame(TEXT, deflated(b"packed"), rsv1=True) + frame(TEXT, b"plain"))
     assert [payload for _, payload in all_of(reader)] == [b"packed", b"plain"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xf2\x48\xcd\xc9\xc9\x07\x00",
+        b"\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00",
+        b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00",
+        b"\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00",
+    ],
+    ids=["usual", "a block without compression", "marked as the last", "two blocks"],
+)
+def test_the_examples_of_the_standard_say_hello(payload: bytes) -> None:
+    reader = FrameReader(MOST, inflates=True)
+    reader.feed(frame(TEXT, payload, rsv1=True))
+    assert all_of(reader) == [Received(TEXT, b"Hello")]
+
+
+@STEADY
+@given(st.binary(min_size=1, max_size=300), st.data())
+def test_a_compressed_message_that_is_cut_is_never_taken_for_a_whole_one(
+    said: bytes, data: st.DataObject
+) -> None:
+    packed = deflated(said)
+    cut = packed[: data.draw(st.integers(0, len(packed) - 1))]
+    reader = FrameReader(1000, inflates=True)
+    reader.feed(frame(BINARY, cut, rsv1=True))
+    with pytest.raises(FrameError):
+        all_of(reader)
 
 
 GOOD_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4999]

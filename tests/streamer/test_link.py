@@ -209,6 +209,23 @@ def test_the_rest_of_a_message_has_its_time_whatever_comes_between() -> None:
     assert socket.since() == ["has it all"]
 
 
+@pytest.mark.parametrize("idle", [Opcode.PING, Opcode.CONT])
+def test_no_message_wins_more_time_than_the_bytes_of_a_whole_one(
+    idle: Opcode,
+) -> None:
+    socket = Socket()
+    socket.unsent = 64 * 1024
+    socket.came(frame(Opcode.TEXT, b"a", fin=False))
+    socket.link.take()
+    won = 0
+    for _ in range(25):
+        piece = frame(idle, fin=idle is Opcode.PING) * 10_000
+        happened = [str(one) for one in socket.came(piece)]
+        won += sum(int(one.split()[1]) for one in happened if "bytes" in one)
+        assert socket.link.take() is None
+    assert won == MOST
+
+
 def test_it_is_not_the_peers_turn_while_its_message_is_not_taken() -> None:
     socket = Socket()
     message = frame(Opcode.TEXT, b"abc")

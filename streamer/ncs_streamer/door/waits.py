@@ -6,6 +6,7 @@ deadline on by the time that it would take at the slowest rate that is accepted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 __all__ = ["Waits"]
@@ -48,9 +49,11 @@ class Waits(Generic[T]):
         """Wait no longer, if that has begun."""
         self._due.pop(who, None)
 
-    def due(self, now: float) -> list[T]:
-        """Return and remove those whose time is up."""
-        late = [who for who, due in self._due.items() if due <= now]
-        for who in late:
-            del self._due[who]
-        return late
+    def due(self, now: float) -> Iterator[T]:
+        """Return those whose time is up, and remove each as it is taken.
+
+        Whoever stops in the midst finds the rest again the next time.
+        """
+        for who in [who for who, due in self._due.items() if due <= now]:
+            if self._due.pop(who, None) is not None:
+                yield who
