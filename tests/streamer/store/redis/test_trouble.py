@@ -28,7 +28,7 @@ def entries(first: int, last: int, key: StreamKey = KEY) -> list[Append]:
 
 
 def store_at(url: str, **more: Any) -> RedisStore:
-    more = {"timeout_s": 1.0, **more}
+    more = {"timeout_s": 5.0, **more}
     return RedisStore(RedisOptions(address=Address.parse(url), **more))
 
 
