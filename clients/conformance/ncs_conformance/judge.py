@@ -24,7 +24,7 @@ def judge(run: Run) -> list[str]:
         *_points(run),
         *_events(run.driver.said),
         *_greeting(run.wire),
-        *_credit(run.wire, run.stream),
+        *_credit(run.wire),
         *_coming_back(run.wire),
     ]
 
@@ -79,7 +79,7 @@ def _greeting(wire: Wire) -> Iterator[str]:
                 yield f"a connection began with {passage.message['type']}"
 
 
-def _credit(wire: Wire, stream: str) -> Iterator[str]:
+def _credit(wire: Wire) -> Iterator[str]:
     """Yield frames that went out without credit; one alone always may."""
     most: dict[int, int] = defaultdict(int)
     flying: dict[int, dict[int, int]] = defaultdict(dict)
@@ -105,9 +105,9 @@ def _credit(wire: Wire, stream: str) -> Iterator[str]:
 def _coming_back(wire: Wire) -> Iterator[str]:
     """Yield attempts to connect that were too early, or after the end."""
     for closing in wire.closings:
-        if closing.by == "server" and close_is_final(closing.code):
-            if len(wire.attempts) > closing.attempts:
-                yield f"it came back after {closing.code}"
+        is_final = closing.by == "server" and close_is_final(closing.code)
+        if is_final and len(wire.attempts) > closing.attempts:
+            yield f"it came back after {closing.code}"
     for passage in wire.passages:
         if passage.message["type"] == "draining":
             later = [at for at in wire.attempts if at > passage.at]

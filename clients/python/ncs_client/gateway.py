@@ -383,6 +383,8 @@ class GatewayClient:
 
     def _paused(self, reason: str, retry_after: float | None, detail: str) -> None:
         self._changed.set()
+        if detail:
+            log.info("gateway: held up: %s: %s", reason, detail)
         if self._on_backpressure is not None:
             self._call(self._on_backpressure, reason, retry_after)
 

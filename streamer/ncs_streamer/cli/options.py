@@ -13,8 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from ncs_protocol import CODECS
-
 from ..settings import Loaded, Row, load_settings, setting_rows
 
 __all__ = [
@@ -29,7 +27,6 @@ __all__ = [
 
 _N = TypeVar("_N", int, float)
 _WORDS: dict[Any, str] = {int: "whole number", float: "number"}
-_CODEC_NAMES = tuple(name.rpartition("+")[2] for name in CODECS)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,6 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import AsyncIterator
-from typing import Protocol
 
 from aiohttp import ClientWebSocketResponse, WSMsgType, web
 
@@ -35,10 +34,6 @@ WebSocket = ClientWebSocketResponse | web.WebSocketResponse
 _HANDSHAKE_S = 5.0
 _FRAME_MESSAGES = 512
 _FRAME_BYTES = 1024 * 1024
-
-
-class Sized(Protocol):
-    """A message that carries bytes."""
 
 
 async def answer_handshake(ws: WebSocket, node: str, secret: bytes) -> str:

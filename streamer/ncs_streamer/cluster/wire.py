@@ -43,7 +43,6 @@ __all__ = [
 ]
 
 VERSION, OLDEST = 1, 1
-_NONCE = 16
 
 
 class LinkError(Exception):
