@@ -29,7 +29,7 @@ def claims(**changes: Any) -> dict[str, Any]:
         "tenant": "default",
         "scopes": list(ALL),
         "iat": now,
-        "exp": now + 86400,  # made when tests are collected, and used when its turn comes
+        "exp": now + 86400,  # made when tests are collected, and used much later
     }
     return {k: v for k, v in (usual | changes).items() if v is not None}
 
