@@ -261,6 +261,13 @@ METRICS = (
         "Streams that this node owns, those on their way here among them.",
     ),
     Metric(
+        "ncs_streams_unowned",
+        "gauge",
+        (),
+        "Streams of the cluster that no living node owns, as this one sees it; those"
+        " that it knows to be damaged do not count.",
+    ),
+    Metric(
         "ncs_ownership_changes_total",
         "counter",
         ("change",),
@@ -290,6 +297,12 @@ METRICS = (
         "gauge",
         (),
         "Nodes that this one has dialled and is connected to.",
+    ),
+    Metric(
+        "ncs_peers_unreachable",
+        "gauge",
+        (),
+        "Nodes that this one tried to reach just now and could not.",
     ),
     Metric(
         "ncs_forwarded_batches_total",

@@ -160,6 +160,9 @@ async def test_nodes_that_cannot_reach_each_other_wait_and_lose_nothing(
             for name in "abc":
                 while await cluster.metric(name, "ncs_peer_links"):
                     await asyncio.sleep(0.1)
+            node = there[0].via  # goes on trying
+            while not await cluster.metric(node, "ncs_peers_unreachable"):
+                await asyncio.sleep(0.1)
             await wait_until(lambda: all(g.acked > acked[g.name] + 3 for g in here))
             # One batch of each may have been on its way.
             assert all(g.acked <= acked[g.name] + 1 for g in there)

@@ -51,7 +51,9 @@ _OF_A_CLUSTER = {
     "ncs_nodes",
     "ncs_ownership_changes_total",
     "ncs_peer_links",
+    "ncs_peers_unreachable",
     "ncs_streams_owned",
+    "ncs_streams_unowned",
     "ncs_takeover_seconds",
     "ncs_takeover_seconds_bucket",
 }

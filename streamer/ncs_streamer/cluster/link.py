@@ -20,7 +20,7 @@ from ncs_protocol import Code, NcsError
 from ..logs import get_log
 from ..metrics import Metrics
 from ..store.contracts import Node, StreamKey
-from .socket import PeerSocket, begin_handshake
+from .socket import HEARTBEAT_S, PeerSocket, begin_handshake
 from .wire import (
     Answer,
     Applied,
@@ -54,7 +54,6 @@ class Link:
         secret: of the cluster.
         session: dials.
         metrics: where to count.
-        heartbeat_s: after which silence is taken for the end.
         on_moved: called with a stream that we listen to and that has moved.
         on_down: called when the way is lost.
     """
@@ -66,7 +65,6 @@ class Link:
         secret: bytes,
         session: ClientSession,
         metrics: Metrics,
-        heartbeat_s: float,
         on_moved: Callable[[StreamKey], None],
         on_down: Callable[[Link], None],
     ) -> None:
@@ -76,7 +74,6 @@ class Link:
         self._secret = secret
         self._session = session
         self._metrics = metrics
-        self._heartbeat_s = heartbeat_s
         self._on_moved = on_moved
         self._on_down = on_down
         self._ids = itertools.count(1)
@@ -84,6 +81,11 @@ class Link:
         self._unsent: list[Message] = []  # until the way is there
         self._socket: PeerSocket | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it is there, or being dialled."""
+        return self._task is not None
 
     @property
     def failed(self) -> bool:
@@ -144,7 +146,7 @@ class Link:
             async with asyncio.timeout(_CONNECT_S) as patience:
                 async with self._session.ws_connect(
                     url,
-                    heartbeat=self._heartbeat_s,
+                    heartbeat=HEARTBEAT_S,
                     max_msg_size=_MAX_FRAME,
                     compress=0,
                 ) as ws:

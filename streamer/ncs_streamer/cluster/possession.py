@@ -97,12 +97,12 @@ class Possession:
         known = await cluster.ownership.owner(self._key)
         owner, lives = known or (None, False)
         if owner is not None and lives and owner.node not in ("", cluster.me):
-            return cluster.link(owner.node)
+            return cluster.peers.link(owner.node)
         wanted = self._wanted(owner)
         # Whoever asks has not heard yet of whom it was left to.
         is_left = owner is not None and owner.successor == wanted
         if wanted is not None and wanted != cluster.me and (is_left or not take):
-            link = cluster.link(wanted)
+            link = cluster.peers.link(wanted)
             if link is not None and not link.failed:
                 return link
         if not cluster.may_own:

@@ -17,7 +17,7 @@ from ..sealed import DamagedError
 from ..store.contracts import StreamKey
 from ..stream import Stream
 from ..stream_model import Applied as AppliedHere
-from .socket import PeerSocket, answer_handshake
+from .socket import HEARTBEAT_S, PeerSocket, answer_handshake
 from .streams import ClusterStreams
 from .wire import (
     Answer,
@@ -43,9 +43,8 @@ async def serve_peer(
     request: web.Request, streams: ClusterStreams
 ) -> web.WebSocketResponse:
     """Serve a node for as long as it is there."""
-    heartbeat = streams.heartbeat_s
     ws = web.WebSocketResponse(
-        heartbeat=heartbeat, max_msg_size=_MAX_FRAME, compress=False
+        heartbeat=HEARTBEAT_S, max_msg_size=_MAX_FRAME, compress=False
     )
     await ws.prepare(request)
     try:
@@ -55,13 +54,13 @@ async def serve_peer(
         await ws.close(code=1008)
         return ws
     peer = _Peer(name, PeerSocket(ws), streams)
-    streams.peers.add(ws)
+    streams.peers.dialled.add(ws)
     try:
         await peer.run()
     except LinkError as error:
         log.warning("peer_not_understood", node=name, error=str(error))
     finally:
-        streams.peers.discard(ws)
+        streams.peers.dialled.discard(ws)
         await ws.close()
     return ws
 

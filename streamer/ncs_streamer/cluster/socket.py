@@ -27,10 +27,12 @@ from .wire import (
     prove,
 )
 
-__all__ = ["PeerSocket", "answer_handshake", "begin_handshake"]
+__all__ = ["HEARTBEAT_S", "PeerSocket", "answer_handshake", "begin_handshake"]
 
 WebSocket = ClientWebSocketResponse | web.WebSocketResponse
 
+HEARTBEAT_S = 2.0
+"""Time after which silence is asked about; half of it later it is taken for the end."""
 _HANDSHAKE_S = 5.0
 _FRAME_MESSAGES = 512
 _FRAME_BYTES = 1024 * 1024

@@ -1,8 +1,7 @@
 """All streams of a cluster, as one of its nodes serves them.
 
 It stands where `Streams` does on a server that is alone: whoever serves a client finds
-and opens streams here, wherever they are. Beside that it sees that every stream has an
-owner that lives, and that they lie where they belong.
+and opens streams here, wherever they are.
 """
 
 from __future__ import annotations
@@ -13,9 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
-import aiohttp
 import msgspec
-from aiohttp import web
 
 from ncs_protocol import Code, NcsError, check_name
 
@@ -32,18 +29,14 @@ from .line import Identity
 from .link import Link
 from .membership import Membership
 from .orders import CONTROL, Order, say
-from .placement import preferred
+from .peers import Peers
 from .questions import answer
 from .routed import RoutedStream
+from .sweep import Sweep
 from .wire import VERSION, decode_as
 
 __all__ = ["ClusterConfig", "ClusterStreams"]
 
-_SWEEP_S = 1.0
-_SETTLE_LEASES = 1.0  # that the nodes have to stay the same before streams are moved
-_MOVES_A_SWEEP = 2
-_AT_ONCE = 8  # streams, taken over or handed over
-_HEARTBEAT_S = 2.0
 
 log = get_log()
 
@@ -73,7 +66,8 @@ class ClusterStreams:
 
     Attributes:
         secret: that nodes share.
-        peers: ways on which other nodes have dialled.
+        membership: this node among the others.
+        peers: the ways to the others.
         on_order: called with what is said to all nodes, but for moves.
         is_draining: whether this node gives away what it has.
     """
@@ -86,25 +80,28 @@ class ClusterStreams:
         self.me = config.node
         self.secret = config.secret
         self.hand_over_s = config.hand_over_s
-        self.heartbeat_s = _HEARTBEAT_S
         self.identity = Identity(config.node, time.time_ns() // 1_000_000)
-        self.peers: set[web.WebSocketResponse] = set()
         self.on_order: Callable[[Order], None] = _ignore
         self.is_draining = False
         self._max_streams = max_streams
         self._routes: dict[StreamKey, RoutedStream] = {}
         self._known: frozenset[StreamKey] = frozenset()
-        self._links: dict[str, Link] = {}
-        self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._swept = asyncio.Event()
+        self._sweep = Sweep(self)
         self.membership = Membership(
             Node(config.node, "", VERSION),
             self.ownership,
             self.services.clock,
             self.services.metrics,
             self._lost,
-            self._nodes_changed,
+            self._sweep.soon,
+        )
+        self.peers = Peers(
+            self.membership,
+            config.secret,
+            self.services.metrics,
+            self._moved,
+            self._link_down,
         )
 
     def __len__(self) -> int:
@@ -137,10 +134,10 @@ class ClusterStreams:
         Raises:
             StoreError: if the store fails.
         """
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
+        self.peers.open()
         await self.channel.subscribe(CONTROL, self._hear, lambda _: None)
         await self.membership.join()
-        await self._sweep()
+        await self._sweep.sweep()
 
     def route(self, key: StreamKey) -> RoutedStream:
         """Return a stream, wherever it is and whether or not there is one."""
@@ -181,8 +178,7 @@ class ClusterStreams:
             NcsError: ``too_many_streams``.
             StoreError: if the store fails.
         """
-        stored = await self.services.store.streams()
-        self._known = frozenset(stored)
+        stored = await self.look_around()
         here = {stream.key for stream in self.local.all()}
         own = sum(other.tenant == key.tenant for other in here.union(stored) - {key})
         if own >= self._max_streams:
@@ -190,6 +186,25 @@ class ClusterStreams:
                 Code.TOO_MANY_STREAMS,
                 f"the tenant has {own} streams, the limit is {self._max_streams}",
             )
+
+    async def look_around(self) -> frozenset[StreamKey]:
+        """Return the streams that are stored, and know them from now on.
+
+        Raises:
+            StoreError: if the store fails.
+        """
+        self._known = frozenset(await self.services.store.streams())
+        return self._known
+
+    def owned(self) -> list[tuple[StreamKey, RoutedStream]]:
+        """Return the ways to all streams that this node serves as their owner."""
+        return [(k, r) for k, r in self._routes.items() if r.local is not None]
+
+    def forget_idle(self) -> None:
+        """Forget the ways to streams that nobody here needs."""
+        for key, route in list(self._routes.items()):
+            if route.is_idle:
+                del self._routes[key]
 
     async def here(self, key: StreamKey) -> Stream:
         """Return the stream if it is on this node; see `Streams.here`.
@@ -214,7 +229,7 @@ class ClusterStreams:
 
     async def _exists(self, key: StreamKey) -> bool:
         if self.find(*key) is None:
-            self._known = frozenset(await self.services.store.streams())
+            await self.look_around()
         return self.find(*key) is not None
 
     async def last_seq(self, key: StreamKey, producer: str) -> tuple[int, int]:
@@ -251,12 +266,12 @@ class ClusterStreams:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.local.run(interval_s))
             group.create_task(self.membership.run())
-            group.create_task(self._keep_sweeping())
+            group.create_task(self._sweep.run())
 
     async def close(self) -> None:
         """Give every stream to another node, and leave."""
         self.is_draining = True
-        await self._give_away()
+        await self._sweep.give_away()
         await self.local.close()  # what nobody could be given
         await self.membership.leave()
         for route in self._routes.values():
@@ -264,12 +279,7 @@ class ClusterStreams:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for link in self._links.values():
-            await link.close()
-        for ws in list(self.peers):
-            await ws.close()
-        if self._session is not None:
-            await self._session.close()
+        await self.peers.close()
 
     # Nodes
 
@@ -301,43 +311,6 @@ class ClusterStreams:
             nodes.discard(self.me)
         return sorted(nodes)
 
-    def link(self, name: str) -> Link | None:
-        """Return the way to a node; None if it is not known."""
-        node = self.membership.nodes.get(name)
-        if node is None or name == self.me:
-            return None
-        link = self._links.get(name)
-        if link is None or link.node != node:
-            assert self._session is not None
-            link = self._links[name] = Link(
-                self.me,
-                node,
-                self.secret,
-                self._session,
-                self.services.metrics,
-                _HEARTBEAT_S,
-                self._moved,
-                self._link_down,
-            )
-        return link
-
-    def address_of(self, name: str) -> str | None:
-        """Return where a node answers other nodes; None if it is not known."""
-        node = self.membership.nodes.get(name)
-        return None if node is None or name == self.me else node.address
-
-    @property
-    def http(self) -> aiohttp.ClientSession:
-        """What dials other nodes."""
-        assert self._session is not None
-        return self._session
-
-    def moved(self, name: str) -> None:
-        """Take note that a node does not have what it was thought to have."""
-        link = self._links.get(name)
-        if link is not None:
-            self._link_down(link)
-
     def _moved(self, key: StreamKey) -> None:
         if key in self._routes:
             self._routes[key].moved()
@@ -349,9 +322,6 @@ class ClusterStreams:
     def _lost(self) -> None:
         for route in list(self._routes.values()):
             route.possession.lose()
-
-    def _nodes_changed(self) -> None:
-        self._swept.set()
 
     async def answer(
         self,
@@ -401,7 +371,7 @@ class ClusterStreams:
         if order.what == "drain":
             if order.node == self.me:
                 self.is_draining = True
-                self._swept.set()
+                self._sweep.soon()
         elif order.what == "move":
             route = self._routes.get(StreamKey(order.tenant, order.name))
             if route is not None and order.node in self.membership.nodes:
@@ -419,84 +389,6 @@ class ClusterStreams:
         """
         if node != self.me and await route.possession.hand_over(node):
             await route.ask("own", pin)
-
-    # That every stream has an owner, and lies where it belongs
-
-    async def _keep_sweeping(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_SWEEP_S):
-                    await self._swept.wait()
-            except TimeoutError:
-                pass
-            self._swept.clear()
-            try:
-                await self._sweep()
-            except (StoreError, NcsError) as error:
-                log.warning("sweep_failed", error=str(error))
-            except Exception:  # the lease is renewed beside it, and has to be
-                log.exception("sweep_failed")
-
-    async def _sweep(self) -> None:
-        store, nodes = self.services.store, self.membership.nodes
-        self._known = frozenset(await store.streams())
-        owners = await self.ownership.owners()
-        if self.may_own:
-            for key in self._known:
-                owner = owners.get(key)
-                lives = owner is not None and owner.node in nodes
-                if lives or key in self.damaged:
-                    continue
-                if self._is_mine(key, owner.successor if owner else ""):
-                    self.route(key).find_soon()
-        self._forget_idle()
-        if self.is_draining:
-            await self._give_away()
-        elif self._is_settled():
-            await self._rebalance()
-
-    def _is_mine(self, key: StreamKey, successor: str) -> bool:
-        if successor in self.membership.nodes:
-            return successor == self.me
-        return preferred(key, self.candidates) == self.me
-
-    def _is_settled(self) -> bool:
-        now = self.services.clock.monotonic()
-        settled = self.membership.changed_at + _SETTLE_LEASES * self.ownership.lease_s
-        return now >= settled
-
-    async def _rebalance(self) -> None:
-        """Hand over a few of the streams that belong to other nodes."""
-        moves = 0
-        for key, route in list(self._routes.items()):
-            node = preferred(key, self.candidates)
-            if route.local is None or route.possession.is_pinned or node == self.me:
-                continue
-            if node is not None:
-                await self.move(route, node, pin=False)
-                moves += 1
-            if moves >= _MOVES_A_SWEEP:
-                return
-
-    def _forget_idle(self) -> None:
-        for key, route in list(self._routes.items()):
-            if route.is_idle:
-                del self._routes[key]
-
-    async def _give_away(self) -> None:
-        """Hand over everything, if there is anybody."""
-        at_once = asyncio.Semaphore(_AT_ONCE)
-
-        async def give(key: StreamKey, route: RoutedStream) -> None:
-            async with at_once:
-                successor = preferred(key, self.candidates)
-                if await route.possession.hand_over(successor or "") and successor:
-                    link = self.link(successor)
-                    if link is not None:
-                        await link.ask(key, "own", b"")
-
-        owned = [(k, r) for k, r in self._routes.items() if r.local is not None]
-        await asyncio.gather(*(give(*one) for one in owned), return_exceptions=True)
 
 
 def _ignore(order: Order) -> None:

@@ -75,14 +75,14 @@ async def _sent_on(request: web.Request, node: str) -> web.Response | None:
     server = server_of(request)
     cluster = server.cluster
     assert cluster is not None
-    target = cluster.address_of(node)
+    target = cluster.peers.address_of(node)
     if target is None:
         return None
     body = await read_bytes(request)
     if request.method == hdrs.METH_POST and KEY_HEADER not in request.headers:
         request.setdefault(IDEMPOTENCY_KEY, f"node-{secrets.token_hex(16)}")
     try:
-        async with cluster.http.request(
+        async with cluster.peers.http.request(
             request.method,
             f"http://{target}{request.path_qs}",
             data=body,
@@ -92,7 +92,7 @@ async def _sent_on(request: web.Request, node: str) -> web.Response | None:
         ) as answer:
             owner = answer.headers.get(ELSEWHERE)
             if owner is not None:
-                cluster.moved(node)
+                cluster.peers.moved(node)
                 return None
             headers = {hdrs.CONTENT_TYPE: answer.headers.get(hdrs.CONTENT_TYPE, "")}
             for name in (hdrs.RETRY_AFTER, hdrs.WWW_AUTHENTICATE):
@@ -103,7 +103,7 @@ async def _sent_on(request: web.Request, node: str) -> web.Response | None:
             return web.Response(body=content, status=answer.status, headers=headers)
     except (ClientError, TimeoutError, OSError) as error:
         log.warning("request_not_sent_on", node=node, error=repr(error))
-        cluster.moved(node)
+        cluster.peers.moved(node)
         if _counts_once(request) or isinstance(error, ConnectionRefusedError):
             return None
         raise NcsError(Code.OWNER_UNAVAILABLE, retry_after_s=1.0) from None
