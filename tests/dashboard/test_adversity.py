@@ -49,6 +49,13 @@ async def grey(page: Page) -> list[list[float]]:
     return found
 
 
+def said_by(page: Page) -> list[str]:
+    """Return what the browser says of a page, now and later."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    return said
+
+
 async def test_a_time_without_a_connection_is_a_gap_for_good(
     context: BrowserContext, tmp_path: Path
 ) -> None:
@@ -188,8 +195,7 @@ async def test_only_a_page_that_is_allowed_to_can_have_it_in_a_frame(
             (allowed, "", False),
         ):
             page = await context.new_page()
-            said: list[str] = []
-            page.on("console", lambda message, said=said: said.append(message.text))
+            said = said_by(page)
             of = (inner % query).replace("#", "%23").replace("&", "%26")
             await page.goto(f"{outer}/?of={of}")
             state = page.frame_locator("iframe").locator("#state")

@@ -1,19 +1,23 @@
 /** What is said where the map has nothing to show: why, and how points come to a stream. */
 
+import type { Seen } from './sight';
 import { byId, make, say } from './ui/dom';
 
 export class Empty {
+  readonly #place = byId('empty');
   readonly #title = make('strong');
   readonly #how = make('p', {}, 'Push points to it, with a key of the scope “write”:');
   readonly #command = make('code');
 
   constructor() {
-    byId('empty').append(this.#title, this.#how, this.#command);
+    this.#place.append(this.#title, this.#how, this.#command);
   }
 
-  show(stream: string, isThen: boolean): void {
-    this.#how.hidden = this.#command.hidden = isThen;
-    if (isThen) {
+  show(stream: string, { marks, isLive }: Seen): void {
+    this.#place.hidden = marks.length > 0;
+    if (marks.length > 0) return;
+    this.#how.hidden = this.#command.hidden = !isLive;
+    if (!isLive) {
       say(this.#title, 'Nothing is known of that time.');
       return;
     }

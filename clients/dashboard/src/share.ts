@@ -7,7 +7,7 @@ import { compact, count } from './ui/format';
 export class Share {
   readonly #line = byId('share');
 
-  show(map: MapView, _now: number): void {
+  show(map: MapView): void {
     const { drawnPoints, pace, means, ring } = map;
     const isPart = ring.size > 0 && drawnPoints < ring.size;
     this.#line.classList.toggle('part', isPart);

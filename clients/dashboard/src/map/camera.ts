@@ -34,10 +34,6 @@ export class Camera {
   readonly matrix = new Float32Array(16);
   #box: Box = { width: 1, height: 1, left: 0, right: 0, top: 0, bottom: 0 };
 
-  get isMoved(): boolean {
-    return this.zoom !== 1 || this.panX !== 0 || this.panY !== 0;
-  }
-
   /** Show everything again. */
   fit(): void {
     this.zoom = 1;

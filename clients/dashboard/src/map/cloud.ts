@@ -75,6 +75,8 @@ export interface Drawing {
 }
 
 export class Cloud {
+  /** What draws, as far as the browser says. */
+  readonly renderer: string;
   readonly #gl: WebGL2RenderingContext;
   readonly #buffers: { place: WebGLBuffer; cluster: WebGLBuffer; born: WebGLBuffer };
   readonly #emphasis = new Uint8Array(EMPHASES).fill(255);
@@ -99,6 +101,8 @@ export class Cloud {
     const gl = canvas.getContext('webgl2', { antialias: false, depth: false, alpha: true });
     if (!gl) throw new Error('no WebGL 2');
     this.#gl = gl;
+    const info = gl.getExtension('WEBGL_debug_renderer_info');
+    this.renderer = String(gl.getParameter(info?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER));
     this.#buffers = {
       place: gl.createBuffer(),
       cluster: gl.createBuffer(),
@@ -106,14 +110,6 @@ export class Cloud {
     };
     this.#prepare();
     this.reset();
-  }
-
-  /** What draws, as far as the browser says. */
-  get renderer(): string {
-    const info = this.#gl.getExtension('WEBGL_debug_renderer_info');
-    return String(
-      this.#gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : this.#gl.RENDERER),
-    );
   }
 
   get isSoftware(): boolean {

@@ -2,7 +2,7 @@
 
 import type { Mark } from '../model/history';
 import { colourOf, shapeOf, trace } from '../model/looks';
-import type { Happening } from '../worker/bridge';
+import type { Seen } from '../sight';
 import type { Box, Camera } from './camera';
 import { type Ellipse, ellipseOf } from './ellipse';
 import { ticks } from './range';
@@ -16,18 +16,11 @@ export interface Colours {
   readonly font: string;
 }
 
-export interface Scene {
-  readonly marks: readonly Mark[];
+export interface Scene extends Seen {
   readonly trails: ReadonlyMap<number, readonly { at: number; place: readonly number[] }[]>;
-  readonly happenings: readonly Happening[];
   readonly names: readonly [string, string, string];
-  readonly now: number;
   readonly trailS: number;
-  readonly weight: ((id: number) => number) | null;
-  readonly chosen: number | null;
   readonly pointed: number | null;
-  readonly label: (id: number) => string;
-  readonly isPinned: (id: number) => boolean;
   readonly lasso: readonly (readonly [number, number])[];
   readonly isStill: boolean;
 }

@@ -5,31 +5,23 @@
  * frame, and never while nobody can see it.
  */
 
-import type { Mark } from '../model/history';
 import { nameOf } from '../model/projection';
-import type { Happening, Projected, SampleBlock } from '../worker/bridge';
+import type { Seen } from '../sight';
+import type { Projected, SampleBlock } from '../worker/bridge';
 import type { Box } from './camera';
 import { Camera } from './camera';
 import { Cloud } from './cloud';
 import { contains } from './ellipse';
 import { listen } from './gestures';
 import { type Picked, pick } from './lasso';
-import { type Colours, type Drawn, drawOverlay } from './overlay';
+import { type Colours, type Drawn, drawOverlay, type Scene } from './overlay';
 import { Pace } from './pace';
 import { drawPlain } from './plain';
 import { Ring } from './ring';
 
-export interface Shown {
-  readonly marks: readonly Mark[];
+export interface Shown extends Seen {
   readonly trails: ReadonlyMap<number, readonly { at: number; place: readonly number[] }[]>;
-  readonly happenings: readonly Happening[];
   readonly axes: Projected;
-  /** Epoch seconds of the server that are shown: now, or some time before. */
-  readonly now: number;
-  readonly weight: ((id: number) => number) | null;
-  readonly chosen: number | null;
-  readonly label: (id: number) => string;
-  readonly isPinned: (id: number) => boolean;
 }
 
 export interface MapEvents {
@@ -58,7 +50,6 @@ export class MapView {
   drawnPoints = 0;
   pointed: number | null = null;
   isLasso = false;
-  life = LIFE_S;
   readonly #points: HTMLCanvasElement;
   readonly #over: HTMLCanvasElement;
   #cloud: Cloud | null = null;
@@ -69,9 +60,12 @@ export class MapView {
   #drawnAt = 0;
   #isStale = true;
   #projection = -1;
-  #emphasis: Shown['weight'] = null;
   #emphasised = '';
   #shown: Shown | null = null;
+  #named: { axes: Projected | null; names: Scene['names'] } = {
+    axes: null,
+    names: ['', '', ''],
+  };
 
   constructor(
     readonly element: HTMLElement,
@@ -143,7 +137,7 @@ export class MapView {
     this.#emphasise(shown);
     const drawing = {
       now: shown.now - this.ring.zero,
-      life: this.life,
+      life: LIFE_S,
       size: this.#box.width < 500 ? POINT_PX * 0.85 : POINT_PX,
       stray: colours.text,
       pixels,
@@ -163,7 +157,7 @@ export class MapView {
       this.camera,
       {
         ...shown,
-        names: [0, 1, 2].map((axis) => nameOf(axis, shown.axes)) as [string, string, string],
+        names: this.#name(shown.axes),
         trailS: TRAIL_S,
         pointed: this.pointed,
         lasso: this.#lasso,
@@ -180,8 +174,17 @@ export class MapView {
   describe(): string {
     const shown = this.#shown;
     if (!shown) return 'Map of the clusters';
-    const names = shown.axes.components.map((_, axis) => nameOf(axis, shown.axes)).join(', ');
+    const names = this.#name(shown.axes).slice(0, this.camera.dimensions).join(', ');
     return `Map of ${shown.marks.length} clusters and ${this.drawnPoints} points; axes: ${names}`;
+  }
+
+  /** The names of axes, found out once for each. */
+  #name(axes: Projected): Scene['names'] {
+    if (axes !== this.#named.axes) {
+      const names = [0, 1, 2].map((axis) => nameOf(axis, axes));
+      this.#named = { axes, names: names as [string, string, string] };
+    }
+    return this.#named.names;
   }
 
   dropLasso(): void {
@@ -251,9 +254,8 @@ export class MapView {
 
   #emphasise({ weight, marks }: Shown): void {
     if (!this.#cloud) return;
-    const key = weight ? marks.map(({ id }) => `${id}:${weight(id).toFixed(2)}`).join() : '';
-    if (weight === this.#emphasis && key === this.#emphasised) return;
-    this.#emphasis = weight;
+    const key = weight ? `of ${marks.map(({ id }) => `${id}:${weight(id)}`).join()}` : '';
+    if (key === this.#emphasised) return;
     this.#emphasised = key;
     this.#cloud.emphasise(
       weight,

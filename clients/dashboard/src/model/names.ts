@@ -42,12 +42,6 @@ export class Names {
     return this.#notes[id]?.pinned ?? false;
   }
 
-  get pinned(): number[] {
-    return Object.keys(this.#notes)
-      .filter((id) => this.#notes[id]?.pinned)
-      .map(Number);
-  }
-
   call(id: number, name: string): void {
     this.#change(id, { ...this.#notes[id], name: name.trim().slice(0, MOST_NAME) });
   }

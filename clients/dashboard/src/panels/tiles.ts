@@ -142,7 +142,7 @@ class Tile {
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'tiles' } },
       scales: {
         x: { time: false, auto: false },
-        y: { range: (_, low, high) => (kind.isShare ? [0, 1] : [0, nice(low, high)]) },
+        y: { range: (_, _low, high) => [0, kind.isShare ? 1 : nice(high)] },
       },
       axes: [
         { show: false },
@@ -174,7 +174,7 @@ class Tile {
 }
 
 /** Return a round number that is not below the largest value. */
-export function nice(_low: number | null, high: number | null): number {
+export function nice(high: number | null): number {
   if (!high || high <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(high));
   return [1, 2, 5, 10].map((m) => m * power).find((bound) => bound >= high)!;

@@ -73,7 +73,6 @@ export interface Happening {
   readonly severity?: 'low' | 'medium' | 'high';
   readonly affected?: readonly number[];
   readonly text?: string;
-  readonly statistic?: number;
 }
 
 /** Points as the server packed them, in the axes of `projection`. */
@@ -145,10 +144,9 @@ export type FromWorker =
   | Batch
   | ConnectionNews
   /** The server's clock minus this machine's, in seconds. */
-  | { readonly type: 'welcome'; readonly ahead: number; readonly durability: string }
+  | { readonly type: 'welcome'; readonly ahead: number }
   | {
       readonly type: 'behind';
-      readonly level: string;
       readonly skipped: number;
       readonly ms: number;
     }

@@ -209,6 +209,5 @@ function driftOf({ data, times, caused_by }: Told<'drift_detection'>): Happening
     severity: data.severity,
     affected: data.affected_clusters,
     text: data.recommendation,
-    statistic: data.statistic,
   };
 }

@@ -127,10 +127,10 @@ class Session {
     });
     stream.addEventListener('welcome', ({ detail: { welcome } }) => {
       const ahead = welcome.server_time - Date.now() / 1000;
-      this.say({ type: 'welcome', ahead, durability: welcome.durability });
+      this.say({ type: 'welcome', ahead });
     });
-    stream.addEventListener('lagging', ({ detail: { level, skipped, behindMs } }) => {
-      this.say({ type: 'behind', level, skipped, ms: behindMs });
+    stream.addEventListener('lagging', ({ detail: { skipped, behindMs } }) => {
+      this.say({ type: 'behind', skipped, ms: behindMs });
     });
     stream.addEventListener('caughtup', ({ detail: { skipped } }) => {
       this.say({ type: 'caughtup', skipped });
