@@ -23,10 +23,11 @@ from ..store import Store, StreamKey
 from ..stores import make_store
 from .figures import cpu_clock
 
-__all__ = ["TENANT", "Site", "site"]
+__all__ = ["TENANT", "Site", "patient", "site"]
 
 TENANT = "bench"
 _PAUSE_S = 0.02
+_PATIENCE_S = 60.0
 
 
 class Site:
@@ -111,8 +112,23 @@ class Site:
 
 
 async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
-    while not await holds():  # noqa: ASYNC110 - nobody tells when
-        await asyncio.sleep(_PAUSE_S)
+    async with patient("the nodes did not come together"):
+        while not await holds():  # noqa: ASYNC110 - nobody tells when
+            await asyncio.sleep(_PAUSE_S)
+
+
+@contextlib.asynccontextmanager
+async def patient(what: str) -> AsyncIterator[None]:
+    """Wait for something, but not for ever.
+
+    Raises:
+        TimeoutError: it took too long; says what.
+    """
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            yield
+    except TimeoutError:
+        raise TimeoutError(f"{what} within {_PATIENCE_S:.0f} s") from None
 
 
 @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from typing import Any
 from ncs_client import AsyncNCSClient, StreamSession
 from ncs_protocol.messages import Ack, Event, Subscribed
 
-from .cluster_site import Site, site
+from .cluster_site import Site, patient, site
 from .figures import percentile_ms
 from .ingest import blobs
 
@@ -41,6 +41,9 @@ async def bench_takeover(*, kills: int, lease_s: float) -> dict[str, Any]:
 
     Returns:
         The distribution, and the account of the points.
+
+    Raises:
+        TimeoutError: a stream is not served again, or the nodes do not come together.
     """
     took: list[float] = []
     acked = 0
@@ -71,7 +74,8 @@ async def bench_takeover(*, kills: int, lease_s: float) -> dict[str, Any]:
             finally:
                 for push in pushes:
                     push.is_over = True
-                await asyncio.gather(*tasks)
+                async with patient("not everything was acknowledged in the end"):
+                    await asyncio.gather(*tasks)
             acked += sum(push.acked for push in pushes)
             await on.cluster.nodes[victim].start()
             await on.clients[victim].close()
@@ -121,13 +125,18 @@ class _Push:
         self._changed.set()
 
     async def ack_after(self, moment: float) -> float:
-        """Return when something was acknowledged that was sent after a moment."""
-        while True:
-            for sent, at in self._acks:
-                if sent > moment:
-                    return at
-            self._changed.clear()
-            await self._changed.wait()
+        """Return when something was acknowledged that was sent after a moment.
+
+        Raises:
+            TimeoutError: nothing was.
+        """
+        async with patient(f"no batch of stream {self.stream} was acknowledged"):
+            while True:
+                for sent, at in self._acks:
+                    if sent > moment:
+                        return at
+                self._changed.clear()
+                await self._changed.wait()
 
 
 async def bench_latency(
