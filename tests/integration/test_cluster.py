@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
 from nodes import Node, Nodes, nodes
-from real_server import wait_until
+from real_server import free_port, wait_until
 
 from ncs_client import AsyncNCSClient, StreamSession
 from ncs_client.view import ClusterView
 from ncs_protocol.messages import Subscribed
 from ncs_streamer.cluster.placement import preferred
 from ncs_streamer.store import StreamKey
+from ncs_streamer.verify.proxy import Proxy
 
 pytestmark = pytest.mark.integration
 
@@ -250,3 +252,27 @@ async def test_a_way_that_was_broken_leaves_no_gap() -> None:
             assert reader.lossless == list(
                 range(reader.lossless[0], reader.lossless[0] + len(reader.lossless))
             )
+
+
+async def test_a_batch_that_got_no_answer_goes_on_where_the_stream_is_now() -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(nodes())
+        lines = {}
+        for name in "ab":
+            port = free_port()
+            line = Proxy(lambda p=port: f"http://127.0.0.1:{p}", random.Random())
+            lines[name] = await stack.enter_async_context(line)
+            way = line.url.removeprefix("http://")
+            await cluster.start(name, cluster_port=port, cluster_address=way)
+        await cluster.all_know_each_other()
+        await push(cluster.all["a"], producer="first")
+        owner, other = cluster.owner("s"), cluster.other("s")
+        assert owner is not None
+        session = await stack.enter_async_context(gateway(other))
+        await session.send(blobs(), stream="s")
+        lines[owner.name].swallow()  # the other way, by which it moves, is open
+        ack = await session.submit(blobs(), stream="s")
+        await asyncio.sleep(0.1)  # it is on its way
+        assert await moved(cluster) is other
+        assert (await asyncio.wait_for(ack, 20)).seq == 2
+        assert await learned(other) == 300

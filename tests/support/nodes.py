@@ -18,6 +18,7 @@ from ncs_streamer.store import MemoryStore, StreamKey
 __all__ = ["LEASE_S", "Node", "Nodes", "nodes"]
 
 LEASE_S = 1.0
+_QUICK = {"cluster_port": 0, "status_interval_s": 0.1, "drain_timeout_s": 5.0}
 
 
 @dataclasses.dataclass
@@ -52,11 +53,10 @@ class Nodes:
             store="memory",
             port=0,
             metrics_port=None,
-            cluster_port=0,
             node_name=name,
             secret_key=SECRET,
             cluster_secret=SECRET,
-            **{"status_interval_s": 0.1, "drain_timeout_s": 5.0, **more},  # type: ignore[arg-type]
+            **{**_QUICK, **more},  # type: ignore[arg-type]
         )
         stack = contextlib.AsyncExitStack()
         server, port = await stack.enter_async_context(

@@ -138,9 +138,8 @@ class RoutedStream:
         error = finding.exception()
         if error is None:
             place = finding.result()
-            self._link = None
+            self._goes_by(place if isinstance(place, Link) else None)
             if isinstance(place, Link):
-                self._link = place
                 for batch in self._line.refuse_relayed():
                     self._settle(batch, ElsewhereError(place.node.name))
             self._send_waiting()
@@ -159,18 +158,23 @@ class RoutedStream:
         """
         if link is not None and link is not self._link:
             return
-        self._link = None
-        self._line.begin_anew()
+        self._goes_by(None)
         self._mirror.missed()
         if self._line:
             self._find()
+
+    def _goes_by(self, link: Link | None) -> None:
+        """Take another way, or none; what the old one has not answered begins anew."""
+        if link is not self._link:
+            self._link = link
+            self._line.begin_anew()
 
     def _on_possession(self, stream: Stream | None) -> None:
         """Take note that the stream has come to this node, or is gone from it."""
         if stream is None:
             self.moved()
             return
-        self._link = None
+        self._goes_by(None)
         for options in self._samples:
             stream.sample(options)
         for since, deliver in self._mirror.hand_over():
