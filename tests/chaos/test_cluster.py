@@ -151,6 +151,11 @@ async def test_nodes_that_cannot_reach_each_other_wait_and_lose_nothing(
                 )
             await stack.enter_async_context(reading(cluster, "b", "s0"))
             gateways = await stack.enter_async_context(load(cluster, "a", "b", "c"))
+            while any(
+                own.node != preferred(StreamKey("acme", stream), "abc")
+                for stream, own in (await cluster.owners()).items()
+            ):
+                await asyncio.sleep(0.1)
             owners = await cluster.owners()
             here = [g for g in gateways if owners[g.stream].node == g.via]
             there = [g for g in gateways if g not in here]

@@ -254,7 +254,9 @@ async def test_a_way_that_was_broken_leaves_no_gap() -> None:
             )
 
 
-async def test_a_batch_that_got_no_answer_goes_on_where_the_stream_is_now() -> None:
+@contextlib.asynccontextmanager
+async def with_lines() -> AsyncIterator[tuple[Nodes, dict[str, Proxy]]]:
+    """Two nodes, and the lines by which each is reached from the other."""
     async with contextlib.AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(nodes())
         lines = {}
@@ -265,14 +267,28 @@ async def test_a_batch_that_got_no_answer_goes_on_where_the_stream_is_now() -> N
             way = line.url.removeprefix("http://")
             await cluster.start(name, cluster_port=port, cluster_address=way)
         await cluster.all_know_each_other()
+        yield cluster, lines
+
+
+async def test_a_batch_that_got_no_answer_goes_on_where_the_stream_is_now() -> None:
+    async with with_lines() as (cluster, lines):
         await push(cluster.all["a"], producer="first")
         owner, other = cluster.owner("s"), cluster.other("s")
         assert owner is not None
-        session = await stack.enter_async_context(gateway(other))
-        await session.send(blobs(), stream="s")
-        lines[owner.name].swallow()  # the other way, by which it moves, is open
-        ack = await session.submit(blobs(), stream="s")
-        await asyncio.sleep(0.1)  # it is on its way
-        assert await moved(cluster) is other
-        assert (await asyncio.wait_for(ack, 20)).seq == 2
-        assert await learned(other) == 300
+        async with gateway(other) as session:
+            await session.send(blobs(), stream="s")
+            lines[owner.name].swallow()  # the other way, by which it moves, is open
+            ack = await session.submit(blobs(), stream="s")
+            await asyncio.sleep(0.1)  # it is on its way
+            assert await moved(cluster) is other
+            assert (await asyncio.wait_for(ack, 20)).seq == 2
+            assert await learned(other) == 300
+
+
+async def test_a_stream_goes_to_a_node_that_cannot_be_asked_to_take_it() -> None:
+    async with with_lines() as (cluster, lines):
+        await push(cluster.all["a"])
+        lines[cluster.other("s").name].swallow()
+        target = await asyncio.wait_for(moved(cluster), 20)
+        assert await learned(target) == 200
+        lines[target.name].heal()

@@ -380,7 +380,7 @@ class ClusterStreams:
             self.on_order(order)
 
     async def move(self, route: RoutedStream, node: str, *, pin: bool) -> None:
-        """Hand a stream over and see that it is taken.
+        """Hand a stream over; the other node is asked to take it, which is not awaited.
 
         Args:
             route: to the stream; nothing happens if it is not here.
@@ -388,7 +388,13 @@ class ClusterStreams:
             pin: whether it shall stay there, wherever else it belongs.
         """
         if node != self.me and await route.possession.hand_over(node):
+            self.start(self._have_taken(route, pin))
+
+    async def _have_taken(self, route: RoutedStream, pin: bool) -> None:
+        try:
             await route.ask("own", pin)
+        except NcsError as error:  # its sweep takes it
+            log.warning("not_taken", stream=route.key.stream, error=str(error))
 
 
 def _ignore(order: Order) -> None:
