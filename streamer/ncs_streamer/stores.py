@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+
 from .redis_address import Address
 from .settings import Settings
 from .store import MemoryStore, SqliteStore, Store
 
-__all__ = ["make_store"]
+__all__ = ["make_store", "opening"]
 
 _MIB = 1024 * 1024
 
@@ -36,3 +39,13 @@ def make_store(settings: Settings) -> Store:
             recent_bytes=int(settings.redis_recent_mb * _MIB),
         )
     )
+
+
+@contextlib.asynccontextmanager
+async def opening(store: Store) -> AsyncIterator[Store]:
+    """Open a store, and close it afterwards, also if opening it fails halfway."""
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()

@@ -24,8 +24,8 @@ from ncs_protocol.messages import Subscribed
 from ncs_streamer.entry import decode_entry
 from ncs_streamer.processes import ServerProcess
 from ncs_streamer.settings import Settings
-from ncs_streamer.store import Owner, StreamKey
-from ncs_streamer.stores import make_store
+from ncs_streamer.store import Owner, Store, StreamKey
+from ncs_streamer.stores import make_store, opening
 
 __all__ = [
     "LEASE_S",
@@ -80,14 +80,8 @@ class Cluster:
             owners = await store.ownership.owners()
         return {key.stream: owner for key, owner in owners.items()}
 
-    @contextlib.asynccontextmanager
-    async def _store(self) -> AsyncIterator[object]:
-        store = make_store(Settings(store=self.url, secret_key=SECRET))
-        await store.open()
-        try:
-            yield store
-        finally:
-            await store.close()
+    def _store(self) -> contextlib.AbstractAsyncContextManager[Store]:
+        return opening(make_store(Settings(store=self.url, secret_key=SECRET)))
 
     async def batches(self, stream: str) -> list[tuple[str, int]]:
         """Return (producer, seq) of the journal, in its order."""

@@ -20,7 +20,7 @@ from ..cluster.placement import preferred
 from ..processes import LocalCluster
 from ..settings import Settings
 from ..store import Store, StreamKey
-from ..stores import make_store
+from ..stores import make_store, opening
 from .figures import cpu_clock
 
 __all__ = ["TENANT", "Site", "patient", "site"]
@@ -141,13 +141,11 @@ async def site(nodes: int, lease_s: float) -> AsyncIterator[Site]:
     with tempfile.TemporaryDirectory(prefix="ncs-bench-") as folder:
         async with LocalCluster(nodes, None, Path(folder), lease_s) as cluster:
             settings = Settings(store=cluster.redis.url, secret_key=cluster.secret)
-            store = make_store(settings)
-            await store.open()
-            self = Site(cluster, store)
-            try:
-                for name in self.names:
-                    self.connect(name)
-                yield self
-            finally:
-                await self.close()
-                await store.close()
+            async with opening(make_store(settings)) as store:
+                self = Site(cluster, store)
+                try:
+                    for name in self.names:
+                        self.connect(name)
+                    yield self
+                finally:
+                    await self.close()

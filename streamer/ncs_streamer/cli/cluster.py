@@ -12,7 +12,6 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -21,8 +20,9 @@ from ..cluster.orders import Order, say
 from ..cluster.placement import preferred
 from ..settings import SettingsError
 from ..store import Store, StreamKey
-from ..stores import make_store
+from ..stores import make_store, opening
 from .options import add_settings, settings_of
+from .output import print_json
 
 __all__ = ["add_to"]
 
@@ -68,17 +68,13 @@ async def _on_store(args: argparse.Namespace, action: Action) -> int:
         raise SettingsError(
             "there is no cluster here: nodes share a store, --store redis://..."
         )
-    store = make_store(settings)
-    try:
-        await store.open()
+    async with opening(make_store(settings)) as store:
         return await action(store, args)
-    finally:
-        await store.close()
 
 
 def _show(args: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
     if args.json:
-        print(orjson.dumps(rows).decode())
+        print_json(rows)
         return 0
     table = Table(box=SIMPLE)
     for name in rows[0] if rows else ():

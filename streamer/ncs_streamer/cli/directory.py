@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from ..cluster.orders import Order, say
 from ..settings import SettingsError
 from ..store import Store, StoreError
-from ..stores import make_store
+from ..stores import make_store, opening
 from .options import settings_of
 
 __all__ = ["recheck", "with_store"]
@@ -29,12 +29,8 @@ async def with_store(args: argparse.Namespace, action: Action) -> int:
             " folder: --data-dir)",
             file=sys.stderr,
         )
-    store = make_store(settings)
-    try:
-        await store.open()
+    async with opening(make_store(settings)) as store:
         return await action(store, args)
-    finally:
-        await store.close()
 
 
 async def recheck(store: Store) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..settings import Settings, SettingsError
 from ..store import SqliteStore, Store, StoreError, StreamKey, lock_folder
-from ..stores import make_store
+from ..stores import make_store, opening
 from .options import add_settings, settings_of
 
 __all__ = ["add_store_options", "choose", "offset", "opened", "opened_alone"]
@@ -44,11 +44,12 @@ async def opened(args: argparse.Namespace) -> AsyncIterator[Store]:
         StoreError: if there is none, or it cannot be read.
     """
     settings = _settings(args)
+    store: Store
     if settings.store_kind == "redis":
         store = make_store(settings)
     else:
         store = SqliteStore(settings.data_dir / "ncs.db", read_only=True)
-    async with _open(store):
+    async with opening(store):
         yield store
 
 
@@ -81,8 +82,7 @@ async def opened_alone(
                     f"there is no store at {file}; choose its folder: --data-dir"
                 )
             stack.enter_context(lock_folder(folder))
-        store = make_store(settings)
-        async with _open(store):
+        async with opening(make_store(settings)) as store:
             if nodes := await store.ownership.nodes():
                 names = ", ".join(node.name for node in nodes)
                 raise StoreError(
@@ -90,15 +90,6 @@ async def opened_alone(
                     f" that was killed counts until {settings.lease_s:g} s after"
                 )
             yield store, folder
-
-
-@contextlib.asynccontextmanager
-async def _open(store: Store) -> AsyncIterator[None]:
-    try:
-        await store.open()
-        yield
-    finally:
-        await store.close()
 
 
 def choose(keys: list[StreamKey], args: argparse.Namespace) -> StreamKey:
