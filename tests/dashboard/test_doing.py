@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from blobs import CENTRES, feed, feeding
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Route, expect
 
 from ncs_streamer.processes import ServerProcess
 
@@ -41,7 +41,7 @@ async def test_a_pause_holds_the_picture_and_counts_what_waits(
 ) -> None:
     page = dashboard.page
     await dashboard.open("fed")
-    await expect(page.locator("#share")).to_have_text(re.compile("points"))
+    await page.locator(SIZES).first.wait_for()
     await page.get_by_role("button", name="Pause").click()
     await expect(page.locator("#then")).to_have_text(re.compile("as it was at"))
     held = await page.locator(SIZES).all_inner_texts()
@@ -55,6 +55,28 @@ async def test_a_pause_holds_the_picture_and_counts_what_waits(
     await expect(jump).to_be_hidden()
     await expect(page.locator("#then")).to_be_hidden()
     await expect(page.locator(SIZES).first).not_to_have_text(held[0])
+
+
+# Pauses as soon as a cluster is in the table, and notes what the table says then.
+PAUSE_AT_ONCE = """new MutationObserver((changes, observer) => {
+  const cells = document.querySelectorAll('#clusters tbody td:nth-child(2)');
+  if (!cells[0]?.textContent) return;
+  observer.disconnect();
+  document.getElementById('pause').click();
+  window.held = [...cells].map((cell) => cell.innerText);
+}).observe(document, { subtree: true, childList: true, characterData: true })"""
+
+
+async def test_what_is_held_is_what_one_saw(
+    dashboard: Dashboard, fed: ServerProcess
+) -> None:
+    page = dashboard.page
+    await page.add_init_script(PAUSE_AT_ONCE)
+    await dashboard.open("fed")
+    await expect(page.locator("#then")).to_have_text(re.compile("as it was at"))
+    await expect(page.locator("#jump")).to_have_text(re.compile("[1-9].* points wait"))
+    held = await page.evaluate("held")
+    assert held and held == await page.locator(SIZES).all_inner_texts()
 
 
 async def test_one_goes_back_in_time_and_returns(
@@ -217,6 +239,47 @@ async def test_a_threshold_is_tried_on_a_shadow_before_it_is_applied(
     await page.get_by_role("button", name="Apply").click()
     await expect(page.locator("#tune [role=status]")).to_contain_text("Applied")
     assert 0.9 == (await call(server, "GET", path))["params"]["base_threshold"]
+
+
+async def test_what_one_chooses_stays_when_the_parameters_come_late(
+    dashboard: Dashboard, server: ServerProcess
+) -> None:
+    page = dashboard.page
+    await feed(server, "late", seed=14, batches=5)
+    may_answer = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await may_answer.wait()
+        await route.continue_()
+
+    await page.context.route("**/api/v1/algorithm/config*", hold)
+    await dashboard.open("late", "&tab=tune")
+    slider = page.get_by_label("Base threshold")
+    await slider.fill("0.9")
+    await expect(page.locator("#tune output")).to_have_text("0.90")
+    await expect(page.locator("#tune")).not_to_contain_text("In force:")
+    may_answer.set()
+    await expect(page.locator("#tune")).to_contain_text("In force: 0.")
+    await expect(slider).to_have_value("0.9")
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.locator("#tune [role=status]")).to_contain_text("Applied")
+    await expect(page.locator("#tune")).to_contain_text("In force: 0.90")
+
+
+async def test_what_is_in_force_is_asked_again_after_a_refusal(
+    dashboard: Dashboard, server: ServerProcess
+) -> None:
+    page = dashboard.page
+    await feed(server, "asked", seed=15, batches=5)
+    address = "**/api/v1/algorithm/config*"
+    await page.context.route(address, lambda route: route.fulfill(status=404))
+    await dashboard.open("asked", "&tab=tune")
+    await expect(page.locator("#tune")).to_contain_text("in force is not known")
+    await expect(page.get_by_role("button", name="Apply")).to_be_disabled()
+    await page.context.unroute(address)
+    await page.get_by_role("tab", name="Log").click()
+    await page.get_by_role("tab", name="Tune").click()
+    await expect(page.locator("#tune")).to_contain_text("In force: 0.")
 
 
 async def test_a_reset_is_asked_about_first(

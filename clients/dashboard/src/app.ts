@@ -200,6 +200,9 @@ export class App {
 
   #turn(tab: Tab): void {
     this.#details.tabs.show(tab);
+    const { stream } = this.#address.link;
+    if (tab === 'tune' && this.#session.isOpen && stream !== null)
+      void this.#details.tune.begin(stream);
     this.#address.change({ tab });
     this.#write();
   }
@@ -232,8 +235,13 @@ export class App {
   // Time
 
   #pause(): void {
-    if (this.#playback.isLive) this.#go(this.#session.now);
-    else this.#go(null);
+    const { now } = this.#session;
+    if (!this.#playback.isLive) {
+      this.#go(null);
+      return;
+    }
+    this.#store.keep(now); // what is held is what one saw, not what it was a second ago
+    this.#go(now);
   }
 
   /** Show a moment; null for now. */

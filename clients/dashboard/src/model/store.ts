@@ -115,7 +115,12 @@ export class Store {
   /** Note how everything is, once a second. */
   record(now: number): void {
     this.series.add(now, this.row(now));
-    this.history.record(now, this.marks, this.axes.version);
+    this.keep(now);
+  }
+
+  /** Keep the clusters as they are, so that one can look at this moment again. */
+  keep(now: number): void {
+    if (this.generation > 0) this.history.record(now, this.marks, this.axes.version);
   }
 
   /** Return what is drawn over time, as it is now. */

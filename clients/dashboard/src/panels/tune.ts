@@ -43,13 +43,24 @@ export class Tune {
   readonly #outcome = make('div', { 'aria-live': 'polite' });
   #stream = '';
   #inForce: number | null = null;
+  /** Said where that is not known. */
+  #unknown = '';
+  #asked = 0;
+  /** Whether somebody chose the value: then no answer takes it out of their hands. */
+  #isChosen = false;
+  #isTrying = false;
+  /** What the comparison that is shown is of. */
+  #compared = '';
 
   constructor(readonly feed: Feed) {
     const reset = make('button', { type: 'button', class: 'danger' }, 'Reset the model…');
     reset.addEventListener('click', () => void this.#reset());
     this.#try.addEventListener('click', () => void this.#shadow());
     this.#apply.addEventListener('click', () => void this.#configure());
-    this.#slider.addEventListener('input', () => this.#tell());
+    this.#slider.addEventListener('input', () => {
+      this.#isChosen = true;
+      this.#tell();
+    });
     this.#slider.addEventListener('keydown', (event) => event.stopPropagation());
     byId('tune').append(
       make(
@@ -80,56 +91,81 @@ export class Tune {
     );
   }
 
-  /** Ask what is in force on a stream. */
+  /** Ask what is in force on a stream; what somebody has chosen for it stays. */
   async begin(stream: string): Promise<void> {
-    this.#stream = stream;
+    if (stream !== this.#stream) {
+      this.#stream = stream;
+      this.#inForce = null;
+      this.#unknown = 'Asking what is in force …';
+      this.#isChosen = false;
+      say(this.#said, '');
+      this.#tell();
+    }
+    this.#asked += 1;
+    const asked = this.#asked;
+    let answer: number | null = null;
+    let unknown = 'What is in force is not known.';
     try {
       const { base_threshold: threshold } = await this.feed.ask('parameters', { stream });
-      this.#inForce = typeof threshold === 'number' ? threshold : null;
-      if (this.#inForce !== null) this.#slider.value = String(this.#inForce);
-      say(this.#said, '');
+      if (typeof threshold === 'number') answer = threshold;
     } catch (error) {
-      this.#inForce = null;
-      say(this.#said, (error as Refusal).message);
+      unknown += ` ${(error as Refusal).message}`;
     }
+    if (asked !== this.#asked) return;
+    this.#inForce = answer;
+    this.#unknown = unknown;
+    if (answer !== null && !this.#isChosen) this.#slider.value = String(answer);
     this.#tell();
   }
 
   #tell(): void {
+    const inForce = this.#inForce;
     const value = Number(this.#slider.value);
+    const isChange = inForce === null ? this.#isChosen : Math.abs(value - inForce) >= 0.005;
     say(this.#chosen, ratio(value));
-    const isSame = this.#inForce !== null && Math.abs(value - this.#inForce) < 0.005;
     say(
       this.#now,
-      this.#inForce === null
-        ? 'What is in force is not known.'
-        : `In force: ${ratio(this.#inForce)}. Higher makes tighter and more clusters.`,
+      inForce === null
+        ? this.#unknown
+        : `In force: ${ratio(inForce)}. Higher makes tighter and more clusters.`,
     );
-    this.#apply.disabled = isSame || this.#inForce === null;
-    this.#try.disabled = isSame;
-    this.#outcome.replaceChildren();
+    this.#apply.disabled = !isChange;
+    this.#try.disabled = !isChange || this.#isTrying;
+    if (this.#compared !== this.#question) this.#outcome.replaceChildren();
+  }
+
+  /** What a comparison would be of. */
+  get #question(): string {
+    return JSON.stringify([this.#stream, this.#inForce, this.#slider.value]);
   }
 
   /** Let the server compare, on the last points of the stream, beside the live model. */
   async #shadow(): Promise<void> {
-    const stream = this.#stream;
+    const question = this.#question;
     const params = { base_threshold: Number(this.#slider.value) };
-    this.#try.disabled = true;
+    const ask = { stream: this.#stream, params, lastPoints: SHADOW_POINTS };
+    this.#isTrying = true;
+    this.#tell();
     say(this.#said, 'Two engines learn the last points …');
     await this.#do(async () => {
-      const ask = { stream, params, lastPoints: SHADOW_POINTS };
       const result = await this.feed.ask('shadow', ask);
-      if (stream === this.#stream) this.#outcome.replaceChildren(...tableOf(result));
+      this.#compared = question;
+      this.#outcome.replaceChildren(...tableOf(result));
       return '';
     });
-    this.#try.disabled = false;
+    this.#isTrying = false;
+    this.#tell();
   }
 
   async #configure(): Promise<void> {
+    const stream = this.#stream;
     const params = { base_threshold: Number(this.#slider.value) };
     await this.#do(async () => {
-      await this.feed.ask('configure', { stream: this.#stream, params });
-      await this.begin(this.#stream);
+      await this.feed.ask('configure', { stream, params });
+      if (stream === this.#stream) {
+        this.#isChosen &&= Number(this.#slider.value) !== params.base_threshold;
+        await this.begin(stream);
+      }
       return `Applied from the next batch on: base threshold ${ratio(params.base_threshold)}.`;
     });
   }
