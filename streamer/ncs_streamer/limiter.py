@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 __all__ = ["STRANGERS", "RateLimiter", "Tier", "Verdict"]
 
@@ -42,9 +43,14 @@ class Verdict:
 
 
 class RateLimiter:
-    """Counts requests per tier and caller. The clock is an argument."""
+    """Counts requests per tier and caller. The clock is an argument.
+
+    Attributes:
+        on_use: called with (tier, caller) and the seconds of allowance that were used.
+    """
 
     def __init__(self) -> None:
+        self.on_use: Callable[[tuple[str, str], float], None] | None = None
         self._full_at: dict[tuple[str, str], float] = {}
         self._violations: dict[tuple[str, str], int] = {}
 
@@ -74,8 +80,22 @@ class RateLimiter:
             self._forget(now)
         if count:
             self._full_at[key] = full_at + each
+            if self.on_use is not None:
+                self.on_use(key, each)
         remaining = int(tier.requests - used - 1)
         return Verdict(tier, True, remaining, 0.0, full_at + each - now)
+
+    def use_elsewhere(self, key: tuple[str, str], seconds: float, now: float) -> None:
+        """Count what a caller used at another node; it may be more than was left.
+
+        Args:
+            key: tier and caller.
+            seconds: of the allowance.
+            now: monotonic seconds.
+        """
+        if len(self._full_at) >= _MAX_CALLERS:
+            self._forget(now)
+        self._full_at[key] = max(self._full_at.get(key, now), now) + seconds
 
     def _forget(self, now: float) -> None:
         """Drop callers that have their whole allowance back, then the nearest to it."""

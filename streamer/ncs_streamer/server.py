@@ -26,6 +26,7 @@ from .backlog import Backlog
 from .clock import Clock
 from .cluster.orders import Order
 from .cluster.streams import ClusterConfig, ClusterStreams
+from .cluster.usage import Usage
 from .committer import Committer
 from .connection import Connection
 from .door import HANDSHAKES, Door, DoorLimits, Place, Places, room_for_sockets
@@ -173,6 +174,11 @@ class Server:
             per_tenant=settings.max_connections_per_tenant,
             handshakes_per_minute=settings.handshakes_per_minute,
         )
+        self._usage: Usage | None = None
+        if self.cluster is not None:
+            self._usage = Usage(
+                self.cluster.me, store.channel, self.limiter, self.places, self.clock
+            )
         self.door = Door(
             DoorLimits(
                 max_sockets=settings.max_sockets or room_for_sockets(),
@@ -222,6 +228,9 @@ class Server:
             asyncio.create_task(self.streams.run(self.settings.status_interval_s)),
             asyncio.create_task(self._tick()),
         ]
+        if self._usage is not None:
+            await self._usage.listen()
+            self._tasks.append(asyncio.create_task(self._usage.run()))
         self.phase = Phase.SERVING
         self._note_readiness()
 

@@ -12,10 +12,16 @@ import pytest
 from nodes import Node, Nodes, nodes
 from real_server import free_port, wait_until
 
-from ncs_client import AsyncNCSClient, StreamSession
+from ncs_client import (
+    AsyncNCSClient,
+    AuthenticationError,
+    ConnectionEndedError,
+    StreamSession,
+)
 from ncs_client.view import ClusterView
 from ncs_protocol.messages import Subscribed
 from ncs_streamer.cluster.placement import preferred
+from ncs_streamer.limiter import STRANGERS
 from ncs_streamer.store import StreamKey
 from ncs_streamer.verify.proxy import Proxy
 
@@ -292,3 +298,32 @@ async def test_a_stream_goes_to_a_node_that_cannot_be_asked_to_take_it() -> None
         target = await asyncio.wait_for(moved(cluster), 20)
         assert await learned(target) == 200
         lines[target.name].heal()
+
+
+async def test_limits_count_over_all_nodes() -> None:
+    async with nodes() as cluster:
+        for name in "ab":
+            await cluster.start(name, max_connections_per_tenant=2)
+        one, other = cluster.all.values()
+        async with gateway(one, "g1"), gateway(one, "g2"):
+            places = other.server.places
+            await wait_until(lambda: places.tenants.elsewhere["acme"] == 2)
+            with pytest.raises(
+                ConnectionEndedError, match="this tenant has 2 connections"
+            ):
+                async with gateway(other, "g3"):
+                    pass
+            stranger = AsyncNCSClient(one.url, "wrong", max_retries=0)
+            async with stranger:
+                for _ in range(100):
+                    with pytest.raises(AuthenticationError):
+                        await stranger.get_clusters("s")
+            limiter, now = other.server.limiter, other.server.clock.monotonic()
+            await wait_until(
+                lambda: (
+                    not limiter.check(STRANGERS, "127.0.0.1", now, count=False).allowed
+                )
+            )
+        await wait_until(lambda: not places.tenants.elsewhere, within_s=20)
+        async with gateway(other, "g3"):
+            pass

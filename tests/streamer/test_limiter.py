@@ -16,7 +16,8 @@ OTHER = Tier("other", 6, 60.0)
 
 def remembered(limiter: RateLimiter) -> int:
     """Return of how many callers it knows anything."""
-    return max(len(known) for known in vars(limiter).values())
+    known = vars(limiter).values()
+    return max(len(part) for part in known if isinstance(part, dict))
 
 
 class Caller:
@@ -222,3 +223,30 @@ def test_callers_with_their_whole_allowance_are_forgotten_first() -> None:
         limiter.check(SIX, str(caller), 0.0)
     limiter.check(SIX, "late", 100.0)
     assert remembered(limiter) == 1
+
+
+def test_what_is_used_elsewhere_is_used_here() -> None:
+    here, there = Caller(), Caller()
+    there.limiter.on_use = lambda key, seconds: here.limiter.use_elsewhere(
+        key, seconds, here.now
+    )
+    assert there.asks(4) == [True] * 4
+    assert here.asks(3) == [True, True, False]
+    here.now += 10
+    assert here.asks(2) == [True, False]
+
+
+def test_what_is_only_asked_or_refused_uses_nothing() -> None:
+    used: list[float] = []
+    caller = Caller()
+    caller.limiter.on_use = lambda key, seconds: used.append(seconds)
+    caller.limiter.check(SIX, "me", caller.now, count=False)
+    caller.asks(9)
+    assert used == [10.0] * 6
+
+
+def test_callers_of_other_nodes_are_forgotten_like_others() -> None:
+    limiter = RateLimiter()
+    for i in range(100_001):
+        limiter.use_elsewhere(("six", str(i)), 1.0, float(i))
+    assert remembered(limiter) <= 100_000

@@ -13,7 +13,7 @@ from ncs_protocol import Code, NcsError
 
 from ..limiter import RateLimiter, Tier
 
-__all__ = ["HANDSHAKES", "Place", "Places", "network_of"]
+__all__ = ["HANDSHAKES", "Counts", "Place", "Places", "network_of"]
 
 HANDSHAKES = "handshake"
 """Name of the tier that handshakes are counted in."""
@@ -38,7 +38,7 @@ class Place:
             NcsError: ``too_many_connections``.
         """
         if self.tenant is None:
-            self._places.count_tenant(tenant)
+            self._places.tenants.add(tenant)
             self.tenant = tenant
 
     def leave(self) -> None:
@@ -55,6 +55,10 @@ class Places:
         per_tenant: most connections of a tenant.
         handshakes_per_minute: most handshakes of an address; all of them may come at
             once.
+
+    Attributes:
+        addresses: connections by address.
+        tenants: connections by tenant.
     """
 
     def __init__(
@@ -66,11 +70,9 @@ class Places:
         handshakes_per_minute: int,
     ) -> None:
         self._limiter = limiter
-        self._per_address = per_address
-        self._per_tenant = per_tenant
+        self.addresses = Counts("address", per_address)
+        self.tenants = Counts("tenant", per_tenant)
         self._tier = Tier(HANDSHAKES, handshakes_per_minute, 60.0)
-        self._networks: Counter[str] = Counter()
-        self._tenants: Counter[str] = Counter()
 
     def take(self, address: str, now: float) -> Place:
         """Return a place for a connection from `address`.
@@ -90,20 +92,59 @@ class Places:
                 f"Rate limit exceeded for {HANDSHAKES}",
                 retry_after_s=verdict.retry_after_s,
             )
-        _check("address", self._networks[network], self._per_address)
-        self._networks[network] += 1
+        self.addresses.add(network)
         return Place(self, network)
-
-    def count_tenant(self, tenant: str) -> None:
-        """See `Place.join`."""
-        _check("tenant", self._tenants[tenant], self._per_tenant)
-        self._tenants[tenant] += 1
 
     def forget(self, place: Place) -> None:
         """See `Place.leave`."""
-        _give_back(self._networks, place.network)
+        self.addresses.subtract(place.network)
         if place.tenant is not None:
-            _give_back(self._tenants, place.tenant)
+            self.tenants.subtract(place.tenant)
+
+
+class Counts:
+    """Connections by name, up to a limit.
+
+    Args:
+        what: the names are of.
+        most: connections of one name.
+
+    Attributes:
+        elsewhere: connections at other nodes, as far as they are known.
+    """
+
+    def __init__(self, what: str, most: int) -> None:
+        self.elsewhere: Counter[str] = Counter()
+        self._here: Counter[str] = Counter()
+        self._what = what
+        self._most = most
+
+    def add(self, name: str) -> None:
+        """Count one more.
+
+        Raises:
+            NcsError: ``too_many_connections``.
+        """
+        count = self._here[name] + self.elsewhere[name]
+        if count >= self._most:
+            raise NcsError(
+                Code.TOO_MANY_CONNECTIONS,
+                f"this {self._what} has {count} connections, the limit is {self._most}",
+                retry_after_s=_AGAIN_S,
+            )
+        self._here[name] += 1
+
+    def subtract(self, name: str) -> None:
+        """Count one less."""
+        self._here[name] -= 1
+        if self._here[name] <= 0:
+            del self._here[name]
+
+    def considerable(self) -> dict[str, int]:
+        """Return the counts here that are a hundredth of the limit or more."""
+        return {
+            n: count for n, count in self._here.items() if 100 * count >= self._most
+        }
 
 
 def network_of(address: str) -> str:
@@ -117,18 +158,3 @@ def network_of(address: str) -> str:
     if ip.ipv4_mapped is not None:
         return str(ip.ipv4_mapped)
     return str(ipaddress.ip_network((ip, _IPV6_PREFIX), strict=False))
-
-
-def _check(what: str, count: int, most: int) -> None:
-    if count >= most:
-        raise NcsError(
-            Code.TOO_MANY_CONNECTIONS,
-            f"this {what} has {count} connections, the limit is {most}",
-            retry_after_s=_AGAIN_S,
-        )
-
-
-def _give_back(counts: Counter[str], name: str) -> None:
-    counts[name] -= 1
-    if counts[name] <= 0:
-        del counts[name]

@@ -48,6 +48,25 @@ def test_a_tenant_gets_as_many_places_as_it_may_from_wherever_it_comes() -> None
     taken[2].join("acme")
 
 
+def test_connections_at_other_nodes_count() -> None:
+    door = places(per_address=2, per_tenant=2)
+    door.addresses.elsewhere["192.0.2.1"] = 1
+    door.tenants.elsewhere["acme"] = 1
+    door.take("192.0.2.1", 0.0).join("acme")
+    with pytest.raises(NcsError, match="this address has 2 connections"):
+        door.take("192.0.2.1", 0.0)
+    with pytest.raises(NcsError, match="this tenant has 2 connections"):
+        door.take("192.0.2.2", 0.0).join("acme")
+
+
+def test_a_hundredth_of_a_limit_is_worth_telling() -> None:
+    door = places(per_address=200, per_tenant=2)
+    for address in ("192.0.2.1", "192.0.2.2", "192.0.2.2"):
+        door.take(address, 0.0).join(address)
+    assert door.addresses.considerable() == {"192.0.2.2": 2}
+    assert door.tenants.considerable() == {"192.0.2.1": 1, "192.0.2.2": 2}
+
+
 def test_to_join_again_counts_once() -> None:
     door = places(per_tenant=1)
     place = door.take("192.0.2.1", 0.0)
