@@ -98,7 +98,7 @@ format: $(VENV)/.installed-tests $(JAVASCRIPT)/node_modules/.installed $(PAGE) #
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/dist
-	rm -rf $(DASHBOARD)/node_modules $(dir $(PAGE))
+	rm -rf $(DASHBOARD)/node_modules $(DASHBOARD)/dist $(dir $(PAGE))
 
 $(VENV)/.made:
 	@sh deploy/setup/venv.sh $(VENV)

@@ -14,8 +14,6 @@ export default defineConfig({
     dedupe: ['@msgpack/msgpack'],
   },
   build: {
-    outDir: at('../../streamer/ncs_streamer/web'),
-    emptyOutDir: true,
     target: 'es2022',
     sourcemap: false,
     assetsInlineLimit: 0, // the policy allows no data: URL

@@ -9,3 +9,7 @@ if [ ! -e node_modules/.installed ] || [ package-lock.json -nt node_modules/.ins
 fi
 echo "building the dashboard"
 npm --silent run build -- --logLevel warn
+# In one go: a server that runs has a page at any time, and keeps the old one if this fails.
+web=../../streamer/ncs_streamer/web
+rm -rf "$web"
+mv dist "$web"

