@@ -31,7 +31,7 @@ from ncs_streamer.cluster.placement import preferred
 from ncs_streamer.store import StreamKey
 from ncs_streamer.verify.proxy import Proxy
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

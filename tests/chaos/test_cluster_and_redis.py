@@ -26,7 +26,7 @@ from ncs_client import AsyncNCSClient
 from ncs_protocol.messages import Ack
 from ncs_streamer.verify.proxy import Proxy
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(60 + 60 * ROUNDS)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240 + 60 * ROUNDS)]
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ FOUND: dict[str, tuple[tuple[Kind, ...], set[str]]] = {
 
 def plan(faults: tuple[Kind, ...], seed: int) -> Plan:
     return Plan(
-        seconds=1.0,
+        seconds=2.0,
         kills=1,
         producers=2,
         subscribers=1,
