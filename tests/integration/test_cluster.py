@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import threading
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -19,13 +20,18 @@ from ncs_client import (
     StreamSession,
 )
 from ncs_client.view import ClusterView
-from ncs_protocol.messages import Subscribed
+from ncs_protocol import NcsError
+from ncs_protocol.messages import Sample, Subscribed
 from ncs_streamer.cluster.placement import preferred
+from ncs_streamer.cluster.streams import ClusterStreams
 from ncs_streamer.limiter import STRANGERS
 from ncs_streamer.store import StreamKey
+from ncs_streamer.verify.proxy import Line as ProxyLine
 from ncs_streamer.verify.proxy import Proxy
 
 pytestmark = pytest.mark.integration
+
+S = StreamKey("acme", "s")
 
 
 def blobs(n: int = 50, seed: int = 1, at: float = 0.0) -> np.ndarray:
@@ -96,13 +102,18 @@ async def learned(node: Node) -> int:
         return status.total_points_processed
 
 
-async def moved(cluster: Nodes) -> Node:
+def streams_of(node: Node) -> ClusterStreams:
+    assert node.server.cluster is not None
+    return node.server.cluster
+
+
+async def moved(cluster: Nodes, target: Node | None = None) -> Node:
     """Hand the stream over to another node, and return that."""
     former = cluster.owner("s")
-    assert former is not None and former.server.cluster is not None
-    target = cluster.other("s")
-    route = former.server.cluster.route(StreamKey("acme", "s"))
-    await former.server.cluster.move(route, target.name, pin=True)
+    assert former is not None
+    target = target or cluster.other("s")
+    route = streams_of(former).route(S)
+    await streams_of(former).move(route, target.name, pin=True)
     await wait_until(lambda: cluster.owner("s") is target)
     return target
 
@@ -260,16 +271,32 @@ async def test_a_way_that_was_broken_leaves_no_gap() -> None:
             )
 
 
+class Line(Proxy):
+    """One that can hold back what is answered, and let it go."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(lambda: f"http://127.0.0.1:{port}", random.Random())
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def _told(
+        self, line: ProxyLine, server: asyncio.StreamReader
+    ) -> AsyncIterator[bytes]:
+        async for chunk in super()._told(line, server):
+            await self.answers.wait()
+            yield chunk
+
+
 @contextlib.asynccontextmanager
-async def with_lines() -> AsyncIterator[tuple[Nodes, dict[str, Proxy]]]:
+async def with_lines() -> AsyncIterator[tuple[Nodes, dict[str, Line]]]:
     """Two nodes, and the lines by which each is reached from the other."""
     async with contextlib.AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(nodes())
         lines = {}
         for name in "ab":
             port = free_port()
-            line = Proxy(lambda p=port: f"http://127.0.0.1:{p}", random.Random())
-            lines[name] = await stack.enter_async_context(line)
+            lines[name] = line = Line(port)
+            await stack.enter_async_context(line)
             way = line.url.removeprefix("http://")
             await cluster.start(name, cluster_port=port, cluster_address=way)
         await cluster.all_know_each_other()
@@ -327,3 +354,126 @@ async def test_limits_count_over_all_nodes() -> None:
         await wait_until(lambda: not places.tenants.elsewhere, within_s=20)
         async with gateway(other, "g3"):
             pass
+
+
+async def test_an_answer_that_comes_late_is_none_to_what_went_another_way() -> None:
+    async with with_lines() as (cluster, lines):
+        a, b = cluster.all.values()
+        await push(a, producer="first")
+        c = await cluster.start("c")
+        await cluster.all_know_each_other()
+        await moved(cluster, a)
+        async with gateway(c) as session, asyncio.timeout(60):
+            lines["a"].answers.clear()
+            acks = [await session.submit(blobs(), stream="s") for _ in range(10)]
+            while await learned(a) != 200 + 10 * 50:
+                await asyncio.sleep(0.01)
+            await moved(cluster, b)
+            lines["b"].swallow()
+            streams_of(c).route(S).find_soon()  # as a sweep or another node might
+            acks += [await session.submit(blobs(), stream="s") for _ in range(20)]
+            await asyncio.sleep(0.2)  # they are on their way
+            lines["a"].answers.set()
+            way = streams_of(c).peers.link("b")
+            assert way is not None
+            await wait_until(lambda: way.failed, within_s=20)
+            lines["b"].heal()
+            await asyncio.gather(*acks)
+            assert await learned(b) == 200 + 30 * 50
+
+
+async def test_an_owner_is_not_looked_for_by_a_node_that_has_become_it() -> None:
+    async with with_lines() as (cluster, lines):
+        await push(cluster.all["a"])
+        owner, other = cluster.owner("s"), cluster.other("s")
+        assert owner is not None
+        async with Reader.on(other) as reader:
+            lines[owner.name].answers.clear()
+            await moved(cluster, other)
+            lines[owner.name].answers.set()  # now it hears that the stream has moved
+            way = streams_of(other).peers.link(owner.name)
+            assert way is not None
+            with pytest.raises(NcsError):
+                await way.ask(S, "last_seq", b"")
+            await asyncio.sleep(0)
+            listeners = cluster.store._nodes.listeners
+            assert other.server.store.channel not in listeners.get(S, {})
+            await push(other, producer="h", at=500.0)
+            model = await sizes_at(other)
+            await wait_until(lambda: reader.sizes() == model)
+
+
+async def test_a_reader_that_leaves_takes_no_events_from_one_that_comes() -> None:
+    async with with_lines() as (cluster, lines), contextlib.AsyncExitStack() as stack:
+        await push(cluster.all["a"])
+        owner, other = cluster.owner("s"), cluster.other("s")
+        assert owner is not None
+        async with Reader.on(other):
+            lines[owner.name].answers.clear()
+            coming = Reader.on(other)
+            joining = asyncio.create_task(stack.enter_async_context(coming))
+            await asyncio.sleep(0.1)  # it is asked for
+        await wait_until(lambda: not streams_of(other).route(S).hub.subscribers)
+        lines[owner.name].answers.set()
+        reader = await joining
+        await push(owner, producer="h", at=500.0)
+        model = await sizes_at(owner)
+        await wait_until(lambda: reader.sizes() == model)
+
+
+async def test_a_way_on_which_something_is_asked_is_not_forgotten() -> None:
+    async with with_lines() as (cluster, lines):
+        await push(cluster.all["a"])
+        owner, other = cluster.owner("s"), cluster.other("s")
+        assert owner is not None
+        route = streams_of(other).route(S)
+        lines[owner.name].answers.clear()
+        asking = asyncio.create_task(route.last_seq("g"))
+        await asyncio.sleep(0.1)  # it is on its way
+        streams_of(other).forget_idle()
+        assert streams_of(other).route(S) is route
+        lines[owner.name].answers.set()
+        assert (await asking)[1] == 4
+        streams_of(other).forget_idle()
+        assert streams_of(other).route(S) is not route
+
+
+async def test_kinds_of_samples_that_are_too_many_break_no_way() -> None:
+    async with nodes("a", "b") as cluster:
+        await push(cluster.all["a"])
+        owner, other = cluster.owner("s"), cluster.other("s")
+        assert owner is not None
+        kinds = [Sample(max_points=100 + number) for number in range(8)]
+        for options in kinds:
+            streams_of(owner).route(S).sample(options)
+        async with Reader.on(other) as reader:
+            route = streams_of(other).route(S)
+            route.sample(Sample())
+            async with Reader.on(other) as late:
+                await push(owner, producer="h", at=500.0)
+                model = await sizes_at(owner)
+                await wait_until(lambda: reader.sizes() == late.sizes() == model)
+            route.unsample(Sample())
+
+
+async def test_a_look_that_was_overtaken_by_a_loss_is_taken_again() -> None:
+    async with nodes("a", "b") as cluster:
+        await push(cluster.all["a"])
+        owner = cluster.owner("s")
+        assert owner is not None
+        route = streams_of(owner).route(S)
+        stream, goes_on = route.local, threading.Event()
+        assert stream is not None
+        async with Reader.on(owner) as before:
+            stream.call(lambda _: goes_on.wait(), lambda _: None)
+            after = Reader.on(owner)
+            joining = asyncio.create_task(after.__aenter__())
+            await wait_until(lambda: stream.joining)
+            route.possession.lose()
+            await push(cluster.other("s"), producer="h", at=500.0)
+            model = await sizes_at(cluster.other("s"))
+            await wait_until(lambda: before.sizes() == model)
+            goes_on.set()
+            reader = await joining
+            await wait_until(lambda: reader.sizes() == model)
+            await after.__aexit__(None, None, None)

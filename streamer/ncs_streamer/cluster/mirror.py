@@ -54,6 +54,8 @@ class Mirror:
         hub: with the readers of this node.
         samples: that they want, and how many want each.
         ask: asks the owner, whoever that is.
+        settled: called when all looks are answered; readers that left meanwhile are
+            not in what the owner was told.
         clock: for what is told and for what is written.
         metrics: where to count.
 
@@ -66,6 +68,7 @@ class Mirror:
         hub: Hub,
         samples: Counter[Sample],
         ask: Callable[[Look], Awaitable[Seen]],
+        settled: Callable[[], None],
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -73,6 +76,7 @@ class Mirror:
         self._hub = hub
         self._samples = samples
         self._ask = ask
+        self._settled = settled
         self._clock = clock
         self._metrics = metrics
         self._source = ""
@@ -85,9 +89,14 @@ class Mirror:
         self._heard = asyncio.Event()
 
     @property
+    def readers(self) -> int:
+        """How many read, or are about to."""
+        return self._hub.subscribers + len(self._joining) + len(self._asked)
+
+    @property
     def is_wanted(self) -> bool:
         """Whether anybody reads, or is about to."""
-        return self._hub.subscribers > 0 or bool(self._joining or self._asked)
+        return self.readers > 0
 
     # What comes
 
@@ -159,6 +168,7 @@ class Mirror:
             if self._looking is asyncio.current_task():
                 self._looking = None
         self._catch_up()
+        self._settled()
 
     async def _look(self) -> None:
         count = min(len(self._joining), _MAX_SINCE)
@@ -166,7 +176,7 @@ class Mirror:
         hub = self._hub
         mine = hub.position() if hub.subscribers else None
         since = [mine, *(one.since for one in joining)]
-        look = Look(since, hub.subscribers + count, list(self._samples))
+        look = Look(since, self.readers, list(self._samples))
         try:
             seen = await self._ask(look)
         except (NcsError, LinkError) as error:
@@ -206,7 +216,11 @@ class Mirror:
             sight = sight_of(seen, seen.missed[0])
             missed = [e.event for e in sight.lossless or ()] + list(sight.missed)
         hub.go_on(seen.epoch, seen.view, missed, clock.now(), clock.monotonic())
-        self._source, self._count, self.is_current = seen.source, seen.count, True
+        self._source, self._count, self.is_current = (
+            seen.source,
+            seen.count,
+            self.is_wanted,
+        )
 
     def _catch_up(self) -> None:
         """Take what was published while the answer was waited for."""

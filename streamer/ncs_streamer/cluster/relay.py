@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 
 import msgspec
 
-from ncs_protocol import MSGPACK
+from ncs_protocol import MSGPACK, NcsError
 from ncs_protocol.messages import EVENT_TYPES, Sample
 
 from ..encoded import Encoded
@@ -93,7 +93,11 @@ class Relay:
         kept = list[Sample]()
         for options in samples:
             if before is None or options not in before.samples:
-                self._stream.sample(options)
+                try:
+                    self._stream.sample(options)
+                except NcsError as error:  # there may be room when it is said again
+                    log.warning("sample_refused", error=str(error))
+                    continue
             kept.append(options)
         if subscribers or samples:
             self._listeners[who] = _Listener(subscribers, kept, on_moved)

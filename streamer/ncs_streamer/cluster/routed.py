@@ -69,6 +69,7 @@ class RoutedStream:
             self._hub,
             self._samples,
             self._look,
+            self.note_readers,
             cluster.services.clock,
             cluster.services.metrics,
         )
@@ -77,6 +78,7 @@ class RoutedStream:
         self._link: Link | None = None
         self._finding: asyncio.Task[Stream | Link] | None = None
         self._is_asked = False  # by another node, which takes us for the owner
+        self._asking = 0  # questions and looks that wait for their answer
 
     # Where it is
 
@@ -95,6 +97,7 @@ class RoutedStream:
         """Whether nobody here needs it, and it is not here."""
         return (
             not self._line
+            and not self._asking
             and not self._mirror.is_wanted
             and self._finding is None
             and self.possession.is_absent
@@ -156,7 +159,7 @@ class RoutedStream:
         Args:
             link: where it was thought to be; nothing happens if that has changed.
         """
-        if link is not None and link is not self._link:
+        if self.local is not None or (link is not None and link is not self._link):
             return
         self._goes_by(None)
         self._mirror.missed()
@@ -289,6 +292,8 @@ class RoutedStream:
         self._line.sent(id, batch)
 
     def _answered(self, link: Link, id: int, reply: Reply) -> None:
+        if link is not self._link:  # what it did not answer in time went another way
+            return
         if isinstance(reply, LinkError) or (
             isinstance(reply, Refused) and reply.owner is not None
         ):
@@ -337,6 +342,13 @@ class RoutedStream:
         Raises:
             NcsError: it refuses, or there is none.
         """
+        self._asking += 1
+        try:
+            return await self._ask(what, body)
+        finally:
+            self._asking -= 1
+
+    async def _ask(self, what: str, body: object) -> bytes:
         until = self._services.clock.monotonic() + _PATIENCE_S
         pause = _PAUSE_S
         while True:
@@ -369,7 +381,7 @@ class RoutedStream:
             try:
                 answer = await self.ask("status", None)
                 deliver(decode_as(answer, AlgorithmStatus))
-            except NcsError as error:
+            except (NcsError, LinkError) as error:
                 deliver(error)
 
         self._cluster.start(ask())
@@ -380,10 +392,20 @@ class RoutedStream:
         self, since: Position | None, deliver: Callable[[Sight | Exception], None]
     ) -> None:
         """See `Stream.look`."""
-        if self.local is not None:
-            self.local.look(since, deliver)
-        else:
+        stream = self.local
+        if stream is None:
             self._mirror.look(since, deliver)
+            return
+        self._asking += 1
+
+        def take(sight: Sight | Exception) -> None:
+            self._asking -= 1
+            if self.local is stream:
+                deliver(sight)
+            else:  # the hub may have gone on elsewhere
+                self.look(since, deliver)
+
+        stream.look(since, take)
 
     async def _look(self, look: Look) -> Seen:
         """Look at the model where it is, having begun to listen before."""
@@ -434,11 +456,11 @@ class RoutedStream:
 
     def note_readers(self) -> None:
         """Tell the owner how many readers there are here."""
-        if self.local is not None or self._link is None or not self._is_subscribed:
+        if self.local is not None or not self._is_subscribed:
             return
-        subscribers = self._hub.subscribers
-        message = Listen(*self.key, subscribers, list(self._samples))
-        self._link.listen(message)
+        if self._link is not None:
+            readers, samples = self._mirror.readers, list(self._samples)
+            self._link.listen(Listen(*self.key, readers, samples))
         if not self._mirror.is_wanted:
             self._mirror.is_current = False
             self._cluster.start(self._unsubscribe())
