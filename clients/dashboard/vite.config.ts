@@ -19,6 +19,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the policy allows no data: URL
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rolldownOptions: { checks: { pluginTimings: false } }, // a slow machine is no defect
   },
   worker: { format: 'es' },
   test: { include: ['tests/**/*.test.ts'], sequence: { shuffle: true } },

@@ -83,6 +83,43 @@ async def test_points_are_drawn_where_their_cluster_is_in_its_colour(
     assert [] == dashboard.troubles
 
 
+async def test_a_cluster_out_of_the_picture_is_told_at_its_edge(
+    dashboard: Dashboard, server: ServerProcess
+) -> None:
+    page = dashboard.page
+    await feed(server, "edge", seed=10, batches=20)
+    await dashboard.open("edge", "&axes=0,1")
+    await dashboard.agrees("edge")
+    ids = [c["cluster_id"] for c in await clusters_of(server, "edge")]
+    before = np.array([await place_of(page, id) for id in ids])
+    await page.locator("canvas.over").focus()
+    for _ in range(12):
+        await page.keyboard.press("+")
+    await page.wait_for_function(AT_AN_EDGE, arg=ids)
+    after = np.array([await place_of(page, id) for id in ids])
+    middle = (before.max(0) + before.min(0)) / 2
+    assert (np.sign(after - middle) == np.sign(before - middle)).all()
+
+
+# Whether the tip is told of each cluster somewhere near an edge of the map.
+AT_AN_EDGE = """(ids) => {
+  const over = document.querySelector('canvas.over');
+  const tip = document.getElementById('tip');
+  const { left, top, right, bottom } = over.getBoundingClientRect();
+  const found = new Set();
+  for (let x = left; x < right; x += 4) {
+    for (let y = top; y < bottom; y += 4) {
+      const aside = Math.min(x - left - 58, right - 14 - x);
+      const depth = Math.min(aside, y - top - 14, bottom - 40 - y);
+      if (depth < 0 || depth > 24) continue;
+      over.dispatchEvent(new PointerEvent('pointermove', { clientX: x, clientY: y }));
+      if (!tip.hidden) found.add(Number(/^cluster (\\d+)/.exec(tip.textContent)?.[1]));
+    }
+  }
+  return ids.every((id) => found.has(id));
+}"""
+
+
 async def place_of(page: Page, id: int) -> tuple[float, float]:
     """Return where the map has a cluster: the middle of where the pointer finds it."""
     box = await page.locator("canvas.over").bounding_box()

@@ -8,10 +8,10 @@ export class Share {
   readonly #line = byId('share');
 
   show(map: MapView): void {
-    const { drawnPoints, pace, means, ring } = map;
-    const isPart = ring.size > 0 && drawnPoints < ring.size;
+    const { drawnPoints, keptPoints, pace, means } = map;
+    const isPart = drawnPoints < keptPoints;
     this.#line.classList.toggle('part', isPart);
-    say(this.#line, isPart ? part(drawnPoints, ring.size, means) : whole(ring.size));
+    say(this.#line, isPart ? part(drawnPoints, keptPoints, means) : whole(keptPoints));
     const frame = pace.frameMs ? ` A frame takes ${pace.frameMs.toFixed(0)} ms.` : '';
     this.#line.title = `Points are drawn by ${map.renderer}.${frame}`;
   }

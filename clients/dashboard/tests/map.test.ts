@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Camera } from '../src/map/camera';
+import { edgeOf } from '../src/map/edge';
 import { contains, ellipseOf, roots } from '../src/map/ellipse';
+import { extentOf } from '../src/map/extent';
 import { asCsv, asJson, isInside, pick, shares } from '../src/map/lasso';
 import { Pace } from '../src/map/pace';
 import { Range, ticks } from '../src/map/range';
@@ -84,6 +86,14 @@ describe('the pace', () => {
     const pace = new Pace();
     for (let k = 0; k < 1000; k += 1) pace.took(900);
     expect(pace.stride).toBe(16);
+  });
+
+  test('of few points draws all, however slow', () => {
+    const pace = new Pace();
+    for (let k = 0; k < 1000; k += 1) pace.took(900);
+    expect([100, 4095, 4096, 20_000, 1e6].map((many) => pace.strideOf(many))).toEqual([
+      1, 1, 2, 8, 16,
+    ]);
   });
 
   test('does not change for a single slow frame', () => {
@@ -183,6 +193,36 @@ describe('an ellipse', () => {
     back.forEach((value, k) => {
       expect(value).toBeCloseTo(spread[k]!, 10);
     });
+  });
+});
+
+describe('what the picture is of', () => {
+  const mark = (id: number, x: number, confidence = 1, variance = 0) =>
+    ({ id, x, y: 0, z: 0, confidence, spread: [variance, 0, 0, 0, 0, 0] }) as unknown as Mark;
+  const near = [mark(1, 0, 1, 1), mark(2, 10)];
+
+  test('are clusters with their points', () => {
+    expect(extentOf(near, 0, null)).toEqual([-2.2, 10]);
+    expect(extentOf([], 0, null).map(Number.isFinite)).toEqual([false, false]);
+  });
+
+  test('is not pushed together by one that is hardly there, until that is chosen', () => {
+    const marks = [...near, mark(3, 90, 0.1)];
+    expect(extentOf(marks, 0, null)).toEqual([-2.2, 10]);
+    expect(extentOf(marks, 0, 3)).toEqual([-2.2, 90]);
+    expect(extentOf([...near, mark(3, 90, 0.9)], 0, null)).toEqual([-2.2, 90]);
+    expect(extentOf([...near, mark(3, 15, 0.1)], 0, null)).toEqual([-2.2, 15]);
+  });
+
+  test('are those that are hardly there where there are no others', () => {
+    expect(extentOf([mark(1, 0, 0.1), mark(2, 50, 0.1)], 0, null)).toEqual([0, 50]);
+    expect(extentOf([mark(1, 0), mark(2, 50, 0.1)], 0, null)).toEqual([0, 50]);
+  });
+
+  test('is told of what is out of it, at the edge', () => {
+    expect(edgeOf(200, 150, BOX)).toBe(null);
+    expect(edgeOf(900, 150, BOX)).toEqual({ x: 401, y: 150, angle: 0 });
+    expect(edgeOf(200, -80, BOX)).toEqual({ x: 200, y: 19, angle: -Math.PI / 2 });
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { joined } from '../src/panels/log';
 import { gathered } from '../src/panels/marks';
+import { value } from '../src/ui/format';
 import type { Happening } from '../src/worker/bridge';
 
 const happening = (at: number, more: Partial<Happening> = {}): Happening => ({
@@ -60,4 +61,18 @@ describe('entries of the log', () => {
     expect(joined(all).map(({ times }) => times)).toEqual([1, 1, 1, 1]);
     expect(joined([drift(1, [1]), happening(2), drift(3, [1])]).length).toBe(3);
   });
+});
+
+test('numbers are never long', () => {
+  const numbers = [0, 12.3456, -0.00012, 9_999_999, 6.939e-18, -1.388e-16, 5.082e9];
+  expect(numbers.map(value)).toEqual([
+    '0',
+    '12.35',
+    '-0.00012',
+    '10000000',
+    '6.94e-18',
+    '-1.39e-16',
+    '5.08e+9',
+  ]);
+  expect([null, undefined, Number.NaN].map(value)).toEqual(['–', '–', '–']);
 });

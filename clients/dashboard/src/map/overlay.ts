@@ -4,7 +4,9 @@ import type { Mark } from '../model/history';
 import { colourOf, shapeOf, trace } from '../model/looks';
 import type { Seen } from '../sight';
 import type { Box, Camera } from './camera';
+import { type Edge, edgeOf, traceArrow } from './edge';
 import { type Ellipse, ellipseOf } from './ellipse';
+import { SURE } from './extent';
 import { ticks } from './range';
 
 export interface Colours {
@@ -28,6 +30,8 @@ export interface Scene extends Seen {
 export interface Drawn {
   readonly mark: Mark;
   readonly ellipse: Ellipse;
+  /** Where it is told that the cluster is out of the picture; null if it is not. */
+  readonly edge: Edge | null;
 }
 
 const PULSE_S = 1.8;
@@ -62,7 +66,11 @@ export function drawOverlay(
   }
   const drawn = scene.marks
     .map((mark) => ({ mark, ellipse: ellipseOf(mark, camera) }))
-    .filter(({ ellipse }) => Number.isFinite(ellipse.x) && Number.isFinite(ellipse.y));
+    .filter(({ ellipse }) => Number.isFinite(ellipse.x) && Number.isFinite(ellipse.y))
+    .map((one) => ({
+      ...one,
+      edge: camera.dimensions === 2 ? edgeOf(one.ellipse.x, one.ellipse.y, box) : null,
+    }));
   for (const { mark } of drawn) drawTrail(pen, camera, mark, scene);
   for (const one of drawn) drawOutline(pen, one, scene);
   if (!scene.isStill) drawNews(pen, drawn, scene, colours);
@@ -188,7 +196,7 @@ function drawOutline(
   pen.globalAlpha = weight * (isNear ? 1 : 0.75);
   pen.lineWidth = isNear ? 2.5 : 1.25;
   // Less evidence, less of a line.
-  pen.setLineDash(mark.confidence < 0.5 ? [4, 4] : []);
+  pen.setLineDash(mark.confidence < SURE ? [4, 4] : []);
   pen.stroke();
   pen.setLineDash([]);
   pen.globalAlpha = 1;
@@ -230,13 +238,14 @@ function drawNews(
 
 function drawSign(
   pen: CanvasRenderingContext2D,
-  { mark, ellipse }: Drawn,
+  { mark, ellipse, edge }: Drawn,
   scene: Scene,
   colours: Colours,
 ): void {
   const isNear = mark.id === scene.chosen || mark.id === scene.pointed;
   pen.globalAlpha = scene.weight?.(mark.id) ?? 1;
-  trace(pen, shapeOf(mark.id), ellipse.x, ellipse.y, isNear ? 8 : 6);
+  if (edge) traceArrow(pen, edge);
+  else trace(pen, shapeOf(mark.id), ellipse.x, ellipse.y, isNear ? 8 : 6);
   pen.lineWidth = 4;
   pen.lineJoin = 'round';
   pen.strokeStyle = colours.panel;
@@ -262,13 +271,13 @@ function drawLabels(
     one.mark.id === scene.pointed ||
     scene.isPinned(one.mark.id);
   const order = [...drawn.filter(first), ...drawn.filter((one) => !first(one))];
-  for (const { mark, ellipse } of order.slice(0, LABELS)) {
+  for (const { mark, ellipse, edge } of order.slice(0, LABELS)) {
     const text = scene.label(mark.id) + (scene.isPinned(mark.id) ? ' ●' : '');
     pen.font = `600 12px ${colours.font}`;
     const width = pen.measureText(text).width;
-    const isCut = ellipse.x + LABEL_PX + width > end - right;
-    const x = isCut ? ellipse.x - LABEL_PX - width : ellipse.x + LABEL_PX;
-    const { y } = ellipse;
+    const { x: from, y } = edge ?? ellipse;
+    const isCut = from + LABEL_PX + width > end - right;
+    const x = isCut ? from - LABEL_PX - width : from + LABEL_PX;
     const isFree = taken.every(
       (t) => Math.abs(t.y - y) >= 15 || x > t.x + t.width + 4 || t.x > x + width + 4,
     );

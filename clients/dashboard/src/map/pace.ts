@@ -10,6 +10,8 @@ const SLOW_MS = 28;
 const FAST_MS = 9;
 const SETTLED = 6; // frames before another change
 const WEIGHT = 0.25;
+/** So few cost nothing beside the rest of a frame. */
+const FEW = 2048;
 
 export class Pace {
   /** One in so many points is drawn. */
@@ -17,6 +19,11 @@ export class Pace {
   /** Milliseconds of a frame, lately. */
   frameMs = 0;
   #frames = 0;
+
+  /** Return the stride for so many points: few are always drawn all. */
+  strideOf(many: number): number {
+    return STRIDES.findLast((n) => n <= this.stride && (n === 1 || many >= n * FEW))!;
+  }
 
   /** Take note of how long a frame took; returns whether the stride has changed. */
   took(ms: number): boolean {

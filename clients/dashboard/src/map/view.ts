@@ -12,6 +12,7 @@ import type { Box } from './camera';
 import { Camera } from './camera';
 import { Cloud } from './cloud';
 import { contains } from './ellipse';
+import { extentOf } from './extent';
 import { listen } from './gestures';
 import { type Picked, pick } from './lasso';
 import { type Colours, type Drawn, drawOverlay, type Scene } from './overlay';
@@ -46,8 +47,9 @@ export class MapView {
   readonly camera = new Camera();
   readonly ring: Ring;
   readonly pace = new Pace();
-  /** Points that the last picture shows, and points that are kept. */
+  /** Points that the last picture shows, and points that were kept then. */
   drawnPoints = 0;
+  keptPoints = 0;
   pointed: number | null = null;
   isLasso = false;
   readonly #points: HTMLCanvasElement;
@@ -141,7 +143,7 @@ export class MapView {
       size: this.#box.width < 500 ? POINT_PX * 0.85 : POINT_PX,
       stray: colours.text,
       pixels,
-      stride: this.pace.stride,
+      stride: this.pace.strideOf(this.ring.size),
     };
     if (this.#cloud) {
       this.drawnPoints = this.#cloud.draw(this.camera, drawing);
@@ -149,6 +151,7 @@ export class MapView {
       const pen = this.#points.getContext('2d')!;
       this.drawnPoints = drawPlain(pen, this.ring, this.camera, shown.weight, drawing);
     }
+    this.keptPoints = this.ring.size;
     const pen = this.#over.getContext('2d')!;
     pen.setTransform(pixels, 0, 0, pixels, 0, 0);
     this.#drawn = drawOverlay(
@@ -198,12 +201,6 @@ export class MapView {
     return pick(this.ring, this.camera, line, shown.now - this.ring.zero, isSeen);
   }
 
-  /** Return where a cluster is in the picture. */
-  placeOf(id: number): readonly [number, number] | null {
-    const found = this.#drawn.find(({ mark }) => mark.id === id);
-    return found ? [found.ellipse.x, found.ellipse.y] : null;
-  }
-
   #start(): void {
     try {
       this.#cloud = new Cloud(this.#points, this.ring, (ms) => {
@@ -234,20 +231,14 @@ export class MapView {
     return pixels;
   }
 
-  /** Let the ranges hold all clusters with their points. */
-  #follow({ marks }: Shown, elapsedMs: number): boolean {
+  /** Let the ranges hold the clusters with their points. */
+  #follow({ marks, chosen }: Shown, elapsedMs: number): boolean {
     const { width, height, left, right, top, bottom } = this.#box;
-    const pixels = [width - left - right, height - top - bottom, width];
-    const isMoving = this.camera.ranges.map((range, axis) => {
-      let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-      for (const mark of marks) {
-        const at = axis === 0 ? mark.x : axis === 1 ? mark.y : mark.z;
-        const variance = mark.spread?.[axis === 0 ? 0 : axis === 1 ? 3 : 5] ?? 0;
-        const reach = 2.2 * Math.sqrt(Math.max(0, variance));
-        least = Math.min(least, at - reach);
-        most = Math.max(most, at + reach);
-      }
-      return range.follow(least, most, elapsedMs, Math.max(0.06, SIGN_PX / pixels[axis]!));
+    const pixels = [width - left - right, height - top - bottom, width] as const;
+    const isMoving = ([0, 1, 2] as const).map((axis) => {
+      const [least, most] = extentOf(marks, axis, chosen);
+      const room = Math.max(0.06, SIGN_PX / pixels[axis]);
+      return this.camera.ranges[axis].follow(least, most, elapsedMs, room);
     });
     return isMoving.includes(true);
   }
@@ -296,7 +287,8 @@ export class MapView {
   /** The cluster at a place: the one whose sign is nearest, or the smallest around it. */
   #at(x: number, y: number): number | null {
     const near = this.#drawn
-      .map((one) => ({ ...one, far: Math.hypot(one.ellipse.x - x, one.ellipse.y - y) }))
+      .map((one) => ({ ...one, at: one.edge ?? one.ellipse }))
+      .map((one) => ({ ...one, far: Math.hypot(one.at.x - x, one.at.y - y) }))
       .filter(({ far, ellipse }) => far <= NEAR_PX + 4 || contains(ellipse, x, y, NEAR_PX / 2));
     const close = near.filter(({ far }) => far <= NEAR_PX + 4).sort((a, b) => a.far - b.far);
     const around = near.sort((a, b) => a.ellipse.a * a.ellipse.b - b.ellipse.a * b.ellipse.b);

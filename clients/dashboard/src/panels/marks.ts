@@ -8,6 +8,17 @@ const MARK_PX = 12;
 const CELL_PX = 34; // a mark and its count
 const CELLS_S = [1, 2, 3, 4, 5, 6, 10, 15, 20, 30, 60] as const;
 
+const COUNT_PX = 8; // from the mark
+
+export interface MarkPlace {
+  readonly x: number;
+  readonly y: number;
+  /** Pixels to the next mark. */
+  readonly room: number;
+  /** Of all lanes. */
+  readonly height: number;
+}
+
 export interface Gathered {
   /** The first of them. */
   readonly happening: Happening;
@@ -40,23 +51,30 @@ export function gathered(
   });
 }
 
-/** Draw a mark, with its count if it stands for several. */
+/** Draw a mark, with its count if it stands for several and there is room for that. */
 export function drawMark(
   pen: CanvasRenderingContext2D,
   { happening, times }: Gathered,
-  x: number,
-  y: number,
-  height: number,
+  { x, y, room, height }: MarkPlace,
   colour: (name: string) => string,
 ): void {
+  if (happening.severity === 'low') {
+    // They are many and mean little: several are a larger dot.
+    pen.beginPath();
+    pen.fillStyle = colour('quiet');
+    pen.arc(x, y, Math.min(4.5, 1.3 + 0.7 * Math.sqrt(times)), 0, 2 * Math.PI);
+    pen.fill();
+    return;
+  }
   glyph(pen, happening, x, y, height, colour);
-  if (times === 1) return;
+  const text = `×${times}`;
+  if (times === 1 || COUNT_PX + pen.measureText(text).width > room) return;
   pen.textAlign = 'left';
   pen.lineWidth = 4;
   pen.strokeStyle = colour('panel');
-  pen.strokeText(`×${times}`, x + 8, y);
+  pen.strokeText(text, x + COUNT_PX, y);
   pen.fillStyle = colour('text');
-  pen.fillText(`×${times}`, x + 8, y);
+  pen.fillText(text, x + COUNT_PX, y);
 }
 
 /** Each kind has a shape of its own; the colour is the cluster's, or how bad it is. */
@@ -71,9 +89,7 @@ function glyph(
   pen.beginPath();
   pen.lineWidth = 2;
   pen.strokeStyle = pen.fillStyle =
-    kind === 'drift'
-      ? colour(severity === 'low' ? 'quiet' : severity === 'high' ? 'bad' : 'warn')
-      : colourOf(cluster);
+    kind === 'drift' ? colour(severity === 'high' ? 'bad' : 'warn') : colourOf(cluster);
   switch (kind) {
     case 'created':
       pen.arc(x, y, 4, 0, 2 * Math.PI);
@@ -103,11 +119,6 @@ function glyph(
       pen.stroke();
       break;
     default:
-      if (severity === 'low') {
-        pen.arc(x, y, 2, 0, 2 * Math.PI);
-        pen.fill();
-        break;
-      }
       pen.globalAlpha = 0.3;
       pen.fillRect(x - 0.5, 0, 1, height);
       pen.globalAlpha = 1;

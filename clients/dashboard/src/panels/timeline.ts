@@ -25,9 +25,10 @@ const LANES = ['created', 'split', 'merged', 'removed', 'drift'] as const;
 /** What is severe is drawn over what is not. */
 const SEVERITIES = ['low', 'medium', 'high'] as const;
 const NAMES = ['born', 'split', 'merged', 'gone', 'drift'] as const;
-const LEFT = 76;
+const LEFT = 86;
 const RIGHT = 10;
 const BOTTOM = 18;
+const MARK_HALF_PX = 7;
 const STEP_S = 5;
 const LATEST_S = 1; // as near to now is now
 
@@ -162,9 +163,14 @@ export class Timeline {
       const y = (k + 0.5) * lane;
       for (const severity of kind === 'drift' ? SEVERITIES : [undefined]) {
         const alike = seen.filter((h) => h.kind === kind && h.severity === severity);
-        for (const mark of gathered(alike, pixelsOf)) {
-          drawMark(pen, mark, clip(xOf(mark.happening.at)), y, height - BOTTOM, colour);
-        }
+        const marks = gathered(alike, pixelsOf);
+        marks.forEach((mark, n) => {
+          const { at: here } = mark.happening;
+          const next = marks[n + 1]?.happening.at ?? Number.POSITIVE_INFINITY;
+          const room = pixelsOf(next - here) - MARK_HALF_PX;
+          const place = { x: clip(xOf(here)), y, room, height: height - BOTTOM };
+          drawMark(pen, mark, place, colour);
+        });
       }
     });
 

@@ -20,8 +20,12 @@ export const count = (n: Maybe): string => (isNone(n) ? NONE : whole.format(n));
 /** 12.3K */
 export const compact = (n: Maybe): string => (isNone(n) ? NONE : short.format(n));
 
-/** 12.34 */
-export const value = (x: Maybe): string => (isNone(x) ? NONE : figures.format(x));
+/** 12.34; what would be long is written as 6.94e-18 */
+export const value = (x: Maybe): string => {
+  if (isNone(x)) return NONE;
+  const size = Math.abs(x);
+  return size === 0 || (size >= 1e-4 && size < 1e7) ? figures.format(x) : x.toExponential(2);
+};
 
 /** 0.87 */
 export const ratio = (x: Maybe): string => (isNone(x) ? NONE : x.toFixed(2));
