@@ -117,15 +117,18 @@ class NCSClient(Endpoint):
                 if time.monotonic() > deadline:
                     response.close()
                     raise TimeoutError
-        except (TimeoutError, urllib3.exceptions.TimeoutError):
-            raise RequestTimeoutError(
-                f"no answer from {self.base_url} in time"
-            ) from None
-        except urllib3.exceptions.HTTPError as error:
-            raise UnreachableError(
-                f"no answer from {self.base_url}: {error}"
-            ) from error
+        except (TimeoutError, urllib3.exceptions.HTTPError) as error:
+            raise self._unanswered(error) from error
         return call.answer(response.status, response.headers, b"".join(chunks))
+
+    def _unanswered(self, error: Exception) -> UnreachableError:
+        late = (TimeoutError, urllib3.exceptions.TimeoutError)
+        # A connection that was refused, or a name that there is not, is no time-out,
+        # though to urllib3 they are kinds of it.
+        refused = urllib3.exceptions.NewConnectionError
+        if isinstance(error, late) and not isinstance(error, refused):
+            return RequestTimeoutError(f"no answer from {self.base_url} in time")
+        return UnreachableError(f"no answer from {self.base_url}: {error}")
 
     def _token_now(self) -> str | None:
         token = None if self._token is None else self._token()

@@ -120,10 +120,10 @@ class AsyncNCSClient(Endpoint):
                 allow_redirects=False,
             ) as response:
                 body = await response.read()
-        except TimeoutError:
+        except TimeoutError as error:
             raise RequestTimeoutError(
                 f"no answer from {self.base_url} in time"
-            ) from None
+            ) from error
         except aiohttp.ClientError as error:
             raise UnreachableError(
                 f"no answer from {self.base_url}: {error}"

@@ -184,15 +184,25 @@ async def test_an_answer_that_does_not_come_is_a_timeout(
                     )
 
 
-async def test_nobody_at_home_is_unreachable() -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(UnreachableError, match="no answer from"):
-        NCSClient(url, "x", max_retries=0).health_check()
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [("127.0.0.1", "refused|connect call failed"), ("no-host.invalid", "name")],
+)
+async def test_nobody_at_home_is_unreachable_for_a_reason(
+    host: str, reason: str
+) -> None:
+    url = f"http://{host}:{free_port()}"
+    said = rf"no answer from {url}/: .*(?i:{reason})"
+    with pytest.raises(UnreachableError, match=said) as blocking:
+        await asyncio.to_thread(NCSClient(url, "x", max_retries=0).health_check)
     async with AsyncNCSClient(url, "x", max_retries=0) as client:
-        with pytest.raises(UnreachableError, match="no answer from"):
+        with pytest.raises(UnreachableError, match=said) as caught:
             await client.health_check()
         with pytest.raises(NcsClientError, match="cannot connect"):
             await client.start_streaming()
+    for error in (blocking.value, caught.value):
+        assert not isinstance(error, TimeoutError)
+        assert error.__cause__ is not None
 
 
 async def test_a_forked_process_does_not_use_its_parents_sockets(
