@@ -443,6 +443,15 @@ async def test_the_demo_of_a_cluster_shows_it_and_ends_with_all_of_it(
             code, _, err = await ncs(*command, "--store", store, cwd=tmp_path)
             assert (code, err) == (0, "")
         assert await owner_of(store, "plant") == owned
+        code, out, _ = await ncs("nodes", "--json", "--store", store)
+        draining = {row["node"]: row["draining"] for row in orjson.loads(out)}
+        assert draining == {owned: False, other: True}
+        for command, why in (
+            (("streams", "move", "plant", other), f"{other} is being drained"),
+            (("drain", owned), f"nobody could take what {owned} has"),
+        ):
+            code, _, err = await ncs(*command, "--store", store, cwd=tmp_path)
+            assert (code, why in err) == (2, True)
     finally:
         demo.send_signal(signal.SIGINT)
         await demo.communicate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import threading
 from collections.abc import AsyncIterator
@@ -22,6 +23,7 @@ from ncs_client import (
 from ncs_client.view import ClusterView
 from ncs_protocol import NcsError
 from ncs_protocol.messages import Sample, Subscribed
+from ncs_streamer.cluster.orders import Order, say
 from ncs_streamer.cluster.placement import preferred
 from ncs_streamer.cluster.streams import ClusterStreams
 from ncs_streamer.limiter import STRANGERS
@@ -477,3 +479,41 @@ async def test_a_look_that_was_overtaken_by_a_loss_is_taken_again() -> None:
             reader = await joining
             await wait_until(lambda: reader.sizes() == model)
             await after.__aexit__(None, None, None)
+
+
+async def sweep(cluster: Nodes) -> None:
+    """Have every node look at all streams, as if no node had changed for long."""
+    for node in cluster.all.values():
+        assert node.server.cluster is not None
+        node.server.cluster.membership.changed_at = -math.inf
+        await node.server.cluster._sweep.sweep()
+
+
+async def test_who_drains_is_given_nothing_back() -> None:
+    async with nodes("a", "b", "c") as cluster:
+        home = cluster.all[preferred(StreamKey("acme", "s"), "abc") or ""]
+        await push(home)
+        assert cluster.owner("s") is home
+        store = home.server.store
+        await say(store.channel, Order("drain", home.name))
+        await wait_until(lambda: (cluster.owner("s") or home) is not home)
+        taker = cluster.owner("s")
+        assert taker is not None
+        await sweep(cluster)
+        assert cluster.owner("s") is taker
+        await say(store.channel, Order("move", home.name, "acme", "s"))
+        await push(taker, producer="h")  # after the order has been heard
+        assert cluster.owner("s") is taker
+        assert home.server.cluster is not None
+        assert home.server.cluster.trouble == "draining"
+        assert await learned(home) == 400  # it serves clients on
+
+        await say(store.channel, Order("drain", taker.name))
+        await wait_until(lambda: (cluster.owner("s") or taker) is not taker)
+        third = cluster.owner("s")
+        assert third is not None and third is not home
+        await say(store.channel, Order("drain", third.name))
+        await wait_until(lambda: third.server.cluster.is_draining)  # type: ignore[union-attr]
+        await sweep(cluster)
+        assert cluster.owner("s") is third  # there is nobody else
+        await push(home, producer="i")

@@ -90,12 +90,13 @@ async def _nodes(store: Store, args: argparse.Namespace) -> int:
     if not nodes:
         print("ncs: no node lives on this store", file=sys.stderr)
         return 1
-    names = [node.name for node in nodes]
+    names = [node.name for node in nodes if not node.is_draining]
     rows = [
         {
             "node": node.name,
             "address": node.address,
             "speaks": node.version,
+            "draining": node.is_draining,
             "streams": sum(owner.node == node.name for owner in owners.values()),
             "belong here": sum(preferred(key, names) == node.name for key in owners),
         }
@@ -121,6 +122,7 @@ async def _streams(store: Store, args: argparse.Namespace) -> int:
                 "stream": key.stream,
                 "owner": name or None,
                 "lives": name in living,
+                "left to": (owner.successor or None) if owner else None,
                 "epoch": owner.epoch if owner else 0,
                 "offset": tail,
                 "saved at": saved,
@@ -132,8 +134,12 @@ async def _streams(store: Store, args: argparse.Namespace) -> int:
 
 async def _move(store: Store, args: argparse.Namespace) -> int:
     key, node = StreamKey(args.tenant, args.stream), args.node
-    if node not in {living.name for living in await store.ownership.nodes()}:
+    living = {one.name: one for one in await store.ownership.nodes()}
+    if node not in living:
         print(f"ncs: there is no node {node!r}; see ncs nodes", file=sys.stderr)
+        return 2
+    if living[node].is_draining:
+        print(f"ncs: {node} is being drained, and takes nothing", file=sys.stderr)
         return 2
     if await store.ownership.owner(key) is None:
         print(f"ncs: nobody owns a stream {key.stream!r}", file=sys.stderr)
@@ -149,12 +155,12 @@ async def _move(store: Store, args: argparse.Namespace) -> int:
 
 async def _drain(store: Store, args: argparse.Namespace) -> int:
     node = args.node
-    living = {one.name for one in await store.ownership.nodes()}
+    living = {one.name: one for one in await store.ownership.nodes()}
     if node not in living:
         print(f"ncs: there is no node {node!r}; see ncs nodes", file=sys.stderr)
         return 2
-    if living == {node}:
-        print(f"ncs: {node} is the only node; just stop it", file=sys.stderr)
+    if all(one.is_draining for one in living.values() if one.name != node):
+        print(f"ncs: nobody could take what {node} has; just stop it", file=sys.stderr)
         return 2
     await say(store.channel, Order("drain", node))
 

@@ -68,7 +68,7 @@ class Membership:
         await self._ownership.join(self.me)
         self._lease.renewed(asked_at)
         self._held = True
-        await self._look_around()
+        await self.look_around()
 
     async def run(self) -> None:
         """Live until cancelled."""
@@ -78,7 +78,7 @@ class Membership:
             try:
                 async with asyncio.timeout(self._lease.seconds):
                     await self._renew()
-                    await self._look_around()
+                    await self.look_around()
             except (StoreError, TimeoutError) as error:
                 log.warning("lease_not_renewed", error=repr(error))
             except Exception:  # the next one may do
@@ -89,7 +89,7 @@ class Membership:
         asked_at = self._clock.monotonic()
         try:
             if self._held:
-                await self._ownership.renew()
+                await self._ownership.renew(self.me)
             else:
                 await self._ownership.join(self.me)
                 log.info("joined_again", node=self.me.name)
@@ -108,12 +108,33 @@ class Membership:
             self._held = False
             self._on_lost()
 
-    async def _look_around(self) -> None:
+    async def drain(self) -> None:
+        """Let the others know that this node takes nothing any more.
+
+        Raises:
+            StoreError: if the store fails; they get to know with the next renewal.
+        """
+        self.me = self.me._replace(is_draining=True)
+        await self._renew()
+        await self.look_around()
+
+    async def look_around(self) -> None:
+        """See who lives, and who of them drains.
+
+        Raises:
+            StoreError: if the store fails.
+        """
         nodes = {node.name: node for node in await self._ownership.nodes()}
         self._metrics.set("ncs_nodes", len(nodes))
         if nodes != self.nodes:
             came, gone = nodes.keys() - self.nodes, self.nodes.keys() - nodes
-            log.info("nodes_changed", came=sorted(came), gone=sorted(gone))
+            draining = [name for name, node in nodes.items() if node.is_draining]
+            log.info(
+                "nodes_changed",
+                came=sorted(came),
+                gone=sorted(gone),
+                draining=sorted(draining),
+            )
             self.nodes, self.changed_at = nodes, self._clock.monotonic()
             self._on_change()
 

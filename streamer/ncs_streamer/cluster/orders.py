@@ -16,7 +16,7 @@ class Order(msgspec.Struct, array_like=True):
     """What is said to all nodes."""
 
     what: str
-    """`recheck`, `producer`, `move`, `drain`."""
+    """`recheck`, `producer`, `move`, `drain`, `look` at the nodes anew."""
     node: str = ""
     """Whom it concerns; for `producer` and `recheck`, who says it."""
     tenant: str = ""

@@ -97,7 +97,7 @@ class Peers:
 
     async def close(self) -> None:
         """Hang up on all of them."""
-        for link in self._links.values():
+        for link in list(self._links.values()):
             await link.close()
         for ws in list(self.dialled):
             await ws.close()

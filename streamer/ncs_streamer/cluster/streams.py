@@ -7,6 +7,7 @@ and opens streams here, wherever they are.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Coroutine, Hashable
@@ -69,7 +70,6 @@ class ClusterStreams:
         membership: this node among the others.
         peers: the ways to the others.
         on_order: called with what is said to all nodes, but for moves.
-        is_draining: whether this node gives away what it has.
     """
 
     def __init__(self, local: Streams, config: ClusterConfig, max_streams: int) -> None:
@@ -82,7 +82,6 @@ class ClusterStreams:
         self.hand_over_s = config.hand_over_s
         self.identity = Identity(config.node, time.time_ns() // 1_000_000)
         self.on_order: Callable[[Order], None] = _ignore
-        self.is_draining = False
         self._max_streams = max_streams
         self._routes: dict[StreamKey, RoutedStream] = {}
         self._known: frozenset[StreamKey] = frozenset()
@@ -270,7 +269,7 @@ class ClusterStreams:
 
     async def close(self) -> None:
         """Give every stream to another node, and leave."""
-        self.is_draining = True
+        await self._drain()
         await self._sweep.give_away()
         await self.local.close()  # what nobody could be given
         await self.membership.leave()
@@ -306,10 +305,25 @@ class ClusterStreams:
     @property
     def candidates(self) -> list[str]:
         """Who may be given a stream."""
-        nodes = set(self.membership.nodes) | {self.me}
-        if self.is_draining:
-            nodes.discard(self.me)
-        return sorted(nodes)
+        nodes = self.membership.nodes | {self.me: self.membership.me}
+        return sorted(name for name, node in nodes.items() if not node.is_draining)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether this node gives away what it has."""
+        return self.membership.me.is_draining
+
+    async def _drain(self) -> None:
+        try:
+            await self.membership.drain()
+        except StoreError as error:
+            log.warning("drain_not_told", error=str(error))
+        await self.order(Order("look"))
+        self._sweep.soon()
+
+    async def _look_around(self) -> None:
+        with contextlib.suppress(StoreError):  # it does so again in a moment
+            await self.membership.look_around()
 
     def _moved(self, key: StreamKey) -> None:
         if key in self._routes:
@@ -370,11 +384,12 @@ class ClusterStreams:
             return
         if order.what == "drain":
             if order.node == self.me:
-                self.is_draining = True
-                self._sweep.soon()
+                self.start(self._drain())
+        elif order.what == "look":
+            self.start(self._look_around())
         elif order.what == "move":
             route = self._routes.get(StreamKey(order.tenant, order.name))
-            if route is not None and order.node in self.membership.nodes:
+            if route is not None and order.node in self.candidates:
                 self.start(self.move(route, order.node, pin=True))
         else:
             self.on_order(order)

@@ -72,7 +72,8 @@ class Sweep:
         cluster.forget_idle()
         cluster.peers.look()
         if cluster.is_draining:
-            await self.give_away()
+            if cluster.candidates:  # else what is here is served until the end
+                await self.give_away()
         elif self._is_settled():
             await self._rebalance()
 
@@ -95,7 +96,7 @@ class Sweep:
 
     def _is_mine(self, key: StreamKey, successor: str) -> bool:
         cluster = self._cluster
-        if successor in cluster.membership.nodes:
+        if successor in cluster.candidates:
             return successor == cluster.me
         return preferred(key, cluster.candidates) == cluster.me
 

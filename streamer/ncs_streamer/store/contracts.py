@@ -191,6 +191,8 @@ class Node(NamedTuple):
     """Where the others reach it; theirs to understand."""
     version: int
     """Of what it speaks with the others."""
+    is_draining: bool = False
+    """Whether it gives its streams away, and is given none."""
 
 
 class Ownership(Protocol):
@@ -209,8 +211,11 @@ class Ownership(Protocol):
     async def join(self, node: Node) -> None:
         """Begin a new life of this node: what an earlier one owned is up for taking."""
 
-    async def renew(self) -> None:
+    async def renew(self, node: Node | None = None) -> None:
         """Extend the lease.
+
+        Args:
+            node: what the others see of this node from now on; None for no change.
 
         Raises:
             LostError: it has ended, or was never begun. All that was owned is given

@@ -80,7 +80,8 @@ class LocalOwnership:
         ends = self._nodes.clock() + self.lease_s
         self._nodes.leases[node.name] = _Lease(node, self._nonce, ends)
 
-    async def renew(self) -> None:
+    async def renew(self, node: Node | None = None) -> None:
+        self._node = node or self._living()
         self._extend(self._living())
 
     def _living(self) -> Node:

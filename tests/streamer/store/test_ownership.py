@@ -53,6 +53,18 @@ async def test_a_node_lives_for_as_long_as_it_renews(pair: Pair) -> None:
     assert await pair.b.ownership.nodes() == [B]
 
 
+async def test_a_node_may_say_something_else_of_itself(pair: Pair) -> None:
+    draining = A._replace(is_draining=True)
+    await pair.a.ownership.renew(draining)
+    assert await pair.b.ownership.nodes() == [draining, B]
+    await pair.a.ownership.renew()
+    assert await pair.b.ownership.nodes() == [draining, B]
+    await pair.let_leases_end()
+    with pytest.raises(LostError):
+        await pair.a.ownership.renew(A)
+    assert await pair.b.ownership.nodes() == []
+
+
 async def test_a_lease_that_has_ended_cannot_be_renewed(pair: Pair) -> None:
     await take(pair.a)
     await pair.let_leases_end()

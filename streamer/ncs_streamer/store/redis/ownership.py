@@ -46,17 +46,20 @@ class RedisOwnership:
         await self._state.links.call(call)
         self._ends = asked + self.lease_s
 
-    async def renew(self) -> None:
-        node = self._joined()
+    async def renew(self, node: Node | None = None) -> None:
+        node = node or self._joined()
         asked = time.monotonic()
         length = int(1000 * self.lease_s)
-        call = RENEW([self._state.keys.leases], node.name, self._nonce, length)
+        leases, told = [self._state.keys.leases], orjson.dumps([*node])
+        call = RENEW(leases, node.name, self._nonce, length, told)
         answer = await self._state.links.call(call)
         if answer == 1:
+            self._node = node
             self._ends = asked + self.lease_s
         elif answer == -1 and asked < self._ends:
             # It has not ended, Redis has lost it: a fail-over, or a flush.
             await self._put(node)
+            self._node = node
         else:
             self._give_up()
             raise LostError("the lease of this node has ended")
