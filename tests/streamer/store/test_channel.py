@@ -81,6 +81,18 @@ async def test_who_has_unsubscribed_receives_nothing(pair: Pair) -> None:
     assert ear.heard == [(KEY, b"2")]
 
 
+async def test_one_who_comes_as_another_leaves_breaks_nothing(pair: Pair) -> None:
+    leaving, coming, other = Ear(), Ear(), Ear()
+    await leaving.listen(pair.b, KEY)
+    await other.listen(pair.b, OTHER)
+    await asyncio.gather(pair.b.channel.unsubscribe(KEY), coming.listen(pair.b, KEY))
+    for number in b"123":
+        await pair.a.channel.publish(KEY, [bytes([number])])
+        await pair.a.channel.publish(OTHER, [bytes([number])])
+    await until(lambda: len(coming.heard) == len(other.heard) == 3)
+    assert not other.missed
+
+
 async def test_a_second_subscription_takes_the_place_of_the_first(pair: Pair) -> None:
     first, second = Ear(), Ear()
     await first.listen(pair.b, KEY)

@@ -66,6 +66,7 @@ class Ear:
         self.heard_at = time.monotonic()
         self._channel = channel
         self._primary = primary
+        self._left: set[bytes] = set()  # and not yet confirmed
         self._pubsub: PubSub | None = None
         self._is_connecting = False
         self._task: asyncio.Task[None] | None = asyncio.create_task(self._run())
@@ -93,6 +94,7 @@ class Ear:
         """Listen to a channel no more."""
         if name in self.wanted:
             self.wanted.discard(name)
+            self._left.add(name)
             await self._tell("sunsubscribe", name)
 
     async def _tell(self, command: str, name: bytes) -> None:
@@ -124,6 +126,7 @@ class Ear:
 
     async def _follow(self, pubsub: PubSub) -> None:
         self._pubsub = pubsub
+        self._left.clear()
         try:
             await self._connect(pubsub)
             await self._listen(pubsub)
@@ -144,11 +147,11 @@ class Ear:
         while asyncio.current_task() is self._task:
             message = await pubsub.get_message(timeout=_SILENT_S / 2)
             if message is not None:
-                self._take(message)
+                await self._take(message)
             if time.monotonic() - max(self.heard_at, begun) > _SILENT_S:
                 raise ConnectionError("its own heartbeat is not heard")
 
-    def _take(self, message: dict[str, Any]) -> None:
+    async def _take(self, message: dict[str, Any]) -> None:
         name, kind = message["channel"], message["type"]
         if kind == "smessage":
             if name == self.heartbeat:
@@ -157,5 +160,9 @@ class Ear:
                 self._channel.received(name, message["data"])
         elif kind == "ssubscribe":
             self._channel.confirmed(name)
+        elif name in self._left:
+            self._left.discard(name)
+            if name in self.wanted:  # again, since
+                await self._tell("ssubscribe", name)
         elif name in self.wanted:
             raise ConnectionError("a slot has moved")
