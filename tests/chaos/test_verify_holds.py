@@ -48,6 +48,24 @@ async def test_a_store_in_redis_holds_too_and_with_its_redis_killed() -> None:
     assert report["sent"] - report["applied"] <= report["in_doubt"]
 
 
+@pytest.mark.timeout(330)
+async def test_several_nodes_hold_too_whichever_of_them_is_met() -> None:
+    flags = ["--store", "redis", "--nodes", "3", "--seconds", "2", "--kills", "2"]
+    flags += ["--faults", "kill,drain,stop", "--producers", "3", "--json"]
+    code, out, err = await ncs("verify", *flags, within_s=300.0)
+    assert 0 == code, out + err
+    report = orjson.loads(out)
+    assert {"kill": 2, "drain": 1, "stop": 1} == report["faults"]
+    assert 0 < report["acked"] <= report["applied"] <= report["sent"]
+    assert 0 == report["in_doubt"] and report["events"]
+
+
+async def test_several_nodes_need_a_store_that_they_can_share() -> None:
+    code, _, err = await ncs("verify", "--nodes", "2")
+    assert 2 == code
+    assert "--store redis" in err
+
+
 async def test_a_clock_that_jumps_changes_nothing(tmp_path: Path) -> None:
     plan = Plan(
         seconds=2.0,

@@ -79,6 +79,12 @@ def _add_flags(parser: argparse._ActionsContainer) -> None:
         help="`redis` starts a redis-server of its own [sqlite]",
     )
     parser.add_argument(
+        "--nodes",
+        type=positive(int),
+        default=1,
+        help="servers on that redis, each fault meets one of them [1]",
+    )
+    parser.add_argument(
         "--seed", type=_count, default=None, help="of load and faults [made up]"
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
@@ -92,6 +98,9 @@ def _run(args: argparse.Namespace) -> int:
     if unfit := [kind for kind in faults if kind not in possible]:
         print(f"ncs: not with --store {args.store}: {unfit[0]}", file=sys.stderr)
         return 2
+    if args.nodes > 1 and args.store != "redis":
+        print("ncs: several nodes need --store redis", file=sys.stderr)
+        return 2
     plan = Plan(
         seconds=args.seconds,
         kills=args.kills,
@@ -100,6 +109,7 @@ def _run(args: argparse.Namespace) -> int:
         faults=faults,
         seed=seed,
         store=args.store,
+        nodes=args.nodes,
     )
     print(f"ncs: seed {seed}", file=sys.stderr, flush=True)
 

@@ -27,7 +27,9 @@ class Report:
     seconds: float
     faults: dict[str, int]
     kills_under_load: int
-    """Kills of the server that met batches in flight."""
+    """Kills of a server that met batches in flight."""
+    owners_hit: int
+    """Kills, drains and stops of the one of several servers that had the stream."""
     recovery_ms: dict[str, float]
     sent: int
     acked: int
@@ -71,6 +73,7 @@ def make_report(
         seconds=round(seconds, 1),
         faults=dict(inflictor.inflicted),
         kills_under_load=inflictor.kills_under_load,
+        owners_hit=inflictor.owners_hit,
         recovery_ms=_percentiles(inflictor.recoveries_s),
         sent=sum(p.sent for p in producers),
         acked=sum(p.acked for p in producers),

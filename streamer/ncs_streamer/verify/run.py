@@ -1,4 +1,4 @@
-"""One run: a server under load and faults, and the verdict on it."""
+"""One run: servers under load and faults, and the verdict on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import dataclasses
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,7 @@ from .batches import Batches
 from .drive import STREAM, Load, Reader, produce, resume_of
 from .faults import Fault, Kind, schedule
 from .gateway import GatewayProcess
-from .inflict import Inflictor
+from .inflict import Inflictor, start_watched
 from .judge import Books, Model, judge, read_books
 from .ledger import ProducerLedger, ReaderLedger, Told, Violation
 from .proxy import Proxy
@@ -41,6 +41,8 @@ _SPOOLS = "ncs-verify-spools-"
 _TENANT = "verify"
 _REDIS_FLAGS = ("--redis-timeout-s", "1", "--snapshot-points", "20000")
 """The witness has to read what a snapshot lets go, also on a busy machine."""
+_NODE_FLAGS = ("--redis-timeout-s", "3", "--lease-s", "3")
+"""Several nodes and their clients are a lot for one machine."""
 _CODECS = ("msgpack", "json")  # taking turns
 _FLAGS = (
     "--snapshot-points", "4000", "--history-events", "200", "--heartbeat-s", "2",
@@ -53,12 +55,13 @@ class Plan:
 
     Attributes:
         seconds: of load, at least; restarts come on top.
-        kills: of the server.
+        kills: of the servers.
         producers: how many.
         subscribers: how many.
         faults: kinds.
         seed: of load and schedule.
-        store: where the server keeps everything; `redis` starts one.
+        store: where the servers keep everything; `redis` starts one.
+        nodes: how many servers; several need `redis`, and are one cluster.
         per_second: batches a second of each producer.
         batch_points: points of a batch.
         settle_s: after the last fault, until which everything has to be answered.
@@ -71,6 +74,7 @@ class Plan:
     faults: tuple[Kind, ...]
     seed: int
     store: Literal["sqlite", "redis"] = "sqlite"
+    nodes: int = 1
     per_second: float = 100.0
     batch_points: int = 10
     settle_s: float = 60.0
@@ -83,16 +87,16 @@ async def verify(
     program: Sequence[str] | None = None,
     tell: Callable[[Fault], object] = lambda fault: None,
 ) -> Report:
-    """Run a plan against a server of its own.
+    """Run a plan against servers of its own.
 
     Args:
         plan: what to do.
-        folder: for the server's data; empty.
-        program: starts the server, flags follow; None for this installation's.
+        folder: for the servers' data; empty.
+        program: starts a server, flags follow; None for this installation's.
         tell: called with each fault as it begins.
 
     Raises:
-        StartError: if the server does not start, at first or after a fault.
+        StartError: if a server does not start, at first or after a fault.
     """
     flags: tuple[str, ...] = ("--data-dir", str(folder), *_FLAGS)
     env = {"SECRET_KEY": _SECRET}
@@ -102,11 +106,17 @@ async def verify(
             redis = WitnessedRedis(folder / "redis", _TENANT, STREAM)
             await stack.enter_async_context(redis)
             flags += ("--store", redis.url, *_REDIS_FLAGS)
-        server = ServerProcess(*flags, env=env, program=program)
-        await stack.enter_async_context(server)
+        if plan.nodes > 1:
+            flags += _NODE_FLAGS
+        servers = {}
+        for name in [f"n{number}" for number in range(plan.nodes)]:
+            own = (*flags, "--node-name", name)
+            servers[name] = ServerProcess(*own, env=env, program=program)
+            await start_watched(servers[name])
+            stack.push_async_exit(servers[name])
         if redis is None:
             keep_what_is_forgotten(folder)
-        return await _Run(plan, folder, server, redis).run(tell)
+        return await _Run(plan, folder, servers, redis).run(tell)
 
 
 class _Run:
@@ -116,13 +126,14 @@ class _Run:
         self,
         plan: Plan,
         folder: Path,
-        server: ServerProcess,
+        servers: Mapping[str, ServerProcess],
         redis: WitnessedRedis | None,
     ) -> None:
         self._plan = plan
         self._redis = redis
         self._folder = folder
-        self._server = server
+        self._servers = servers
+        self._anyone = next(iter(servers.values()))
         self._token = TokenIssuer(_SECRET, _LIFETIME_S).issue(
             subject="verify",
             tenant=_TENANT,
@@ -148,10 +159,14 @@ class _Run:
         faults = schedule(plan.seed, plan.faults, plan.seconds, plan.kills)
         draw = random.Random(plan.seed)  # noqa: S311 - no secret
         stop = asyncio.Event()
+
+        def anyone() -> str:
+            servers = list(self._servers.values())
+            living = [s for s in servers if s.process.returncode is None]
+            return draw.choice(living or servers).url
+
         async with contextlib.AsyncExitStack() as stack:
-            proxy = await stack.enter_async_context(
-                Proxy(lambda: self._server.url, draw)
-            )
+            proxy = await stack.enter_async_context(Proxy(anyone, draw))
             spools = stack.enter_context(tempfile.TemporaryDirectory(prefix=_SPOOLS))
             url = _socket_of(proxy.url)
             readers = [
@@ -164,7 +179,7 @@ class _Run:
                 for i in range(plan.producers)
             ]
             inflictor = Inflictor(
-                self._server,
+                self._servers,
                 proxy,
                 self._gateways,
                 self._folder,
@@ -221,7 +236,7 @@ class _Run:
             self._violations.append(Violation("no answer", text))
 
     async def _model(self, name: str) -> Model:
-        async with AsyncNCSClient(self._server.url, self._token) as client:
+        async with AsyncNCSClient(self._anyone.url, self._token) as client:
             status = await client.get_algorithm_status(STREAM)
             clusters = await client.get_clusters(STREAM)
         return Model.of(name, status.total_points_processed, clusters)
@@ -245,18 +260,21 @@ class _Run:
                 self._violations.append(Violation("session ended", repr(outcome)))
 
     async def _reconcile(self, inflictor: Inflictor, live: Model) -> Books:
-        """Kill the server once more, and compare all books."""
-        await self._server.kill()
-        await inflictor.restart()
+        """Kill all servers once more, and compare all books."""
+        servers = self._servers.values()
+        for server in servers:
+            await server.kill()
+        for server in servers:
+            await inflictor.restart(server)
         recovered = await self._model("recovered")
-        url = _socket_of(self._server.url)
+        url = _socket_of(self._anyone.url)
         gateways = {p.name for p in self._producers if isinstance(p, PushLedger)}
         marks = {
             lane: await resume_of(url, self._token, lane)
             for name in self._names
             for lane in (lanes_of(name) if name in gateways else (name,))
         }
-        codes = [*inflictor.exit_codes, await self._server.stop()]
+        codes = [*inflictor.exit_codes, *[await s.stop() for s in servers]]
         if any(codes):
             text = f"SIGTERM gave the exit codes {codes}"
             self._violations.append(Violation("exit", text))

@@ -36,6 +36,7 @@ class WitnessedRedis(RedisProcess):
     def __init__(self, folder: Path, tenant: str, stream: str) -> None:
         super().__init__(folder)
         self._journal = f"ncs:{{{tenant}:{stream}}}:journal"
+        self._head = f"ncs:{{{tenant}:{stream}}}:head"
         self._client = Redis.from_url(self.url, socket_timeout=_TIMEOUT_S)
         self._watching: asyncio.Task[None] | None = None
         self._is_over = False
@@ -44,6 +45,11 @@ class WitnessedRedis(RedisProcess):
     async def forget_scripts(self) -> None:
         """SCRIPT FLUSH."""
         await self._client.script_flush()
+
+    async def owner(self) -> str:
+        """Return the name of the node that has the stream; empty if none has."""
+        node: Any = await self._client.hget(self._head, "node")
+        return (node or b"").decode()
 
     async def journal(self) -> Iterator[tuple[int, Entry]]:
         """Return (offset, entry) of all that was ever in the journal, as it is now.
