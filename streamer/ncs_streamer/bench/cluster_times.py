@@ -152,6 +152,9 @@ async def bench_latency(
     Returns:
         A row with reader and producer at the owner, one with the reader elsewhere, and
         one with both elsewhere, each on a node of its own.
+
+    Raises:
+        TimeoutError: nothing is acknowledged or told, or the nodes stay apart.
     """
     pool = blobs(_DIMENSION)
     frame = max(1, round(rate * _RATE_EVERY_S))
@@ -167,12 +170,14 @@ async def bench_latency(
             ages: list[float] = []
             begun = asyncio.Event()
             reading = asyncio.create_task(_read(reader, stream, ages, begun))
-            await begun.wait()
+            async with patient("a reader was told nothing"):
+                await begun.wait()
             async with producer.stream(streams=[stream]) as session:
                 await _at_rate(session, stream, pool, frame, _WARM_UP_S)
                 del ages[:]
                 sent = await _at_rate(session, stream, pool, frame, seconds)
-                await session.drain()
+                async with patient("not everything was acknowledged in the end"):
+                    await session.drain()
             reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reading
@@ -209,7 +214,8 @@ async def _at_rate(
     began, sent = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - began) < seconds:
         first = sent % (len(pool) - frame)
-        await session.submit(pool[first : first + frame], stream=stream)
+        async with patient("nothing was acknowledged"):
+            await session.submit(pool[first : first + frame], stream=stream)
         sent += frame
         due = sent / frame * _RATE_EVERY_S
         await asyncio.sleep(max(0.0, due - elapsed))

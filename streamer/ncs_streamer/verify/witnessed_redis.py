@@ -47,8 +47,10 @@ class WitnessedRedis(RedisProcess):
         await self._client.script_flush()
 
     async def owner(self) -> str:
-        """Return the name of the node that has the stream; empty if none has."""
-        node: Any = await self._client.hget(self._head, "node")
+        """Return the name of the node that has the stream; empty if it is not known."""
+        node: Any = None
+        with contextlib.suppress(RedisError, OSError):  # it may have been killed since
+            node = await self._client.hget(self._head, "node")
         return (node or b"").decode()
 
     async def journal(self) -> Iterator[tuple[int, Entry]]:
