@@ -85,6 +85,16 @@ async def test_push_with_a_spool_begins_before_the_server_is_there(
     assert 100 == status.total_points_processed
 
 
+async def test_push_with_a_spool_says_what_the_server_refused(tmp_path: Path) -> None:
+    async with server_on(tmp_path / "data") as server:
+        async with client_of(server) as client:
+            await client.process_points([[1.0, 2.0, 3.0]], stream="default")
+        spooled = ("--spool", str(tmp_path / "spool"), "--producer", "plant-7")
+        code, _, err = await push(server, "1,2\n" * 10, *spooled)
+    assert 1 == code
+    assert "ncs: batches lost: 1 refused; the first for dimension_mismatch: " in err
+
+
 async def test_push_with_a_spool_wants_a_producer(tmp_path: Path) -> None:
     spooled = ("--spool", str(tmp_path / "spool"))
     code, _, err = await ncs("push", "-", *spooled, NCS_API_KEY=token())

@@ -23,7 +23,7 @@ from real_server import (
     wait_until,
 )
 
-from ncs_client import GatewayClient, SpoolError, SpoolOptions
+from ncs_client import BatchesLostError, GatewayClient, SpoolError, SpoolOptions
 from ncs_client.backoff import Backoff
 from ncs_streamer.entry import Entry
 from ncs_streamer.processes import ServerProcess
@@ -238,8 +238,10 @@ async def test_dropping_the_oldest_leaves_no_gap_that_the_server_refuses(
         assert gateway.stats().depth_bytes <= 40_000
         server = server_on(tmp_path / "data", *KEEP_JOURNAL, port=port)
         await server.start()
-        await gateway.flush(30)
-        assert gateway.stats().dropped_batches == drops
+        with pytest.raises(BatchesLostError, match=r"lost: \d+ overflow$") as lost:
+            await gateway.flush(30)
+        assert lost.value.dropped == gateway.stats().dropped_batches == drops
+        assert ("overflow", "") == (lost.value.code, lost.value.detail)
         await server.kill()
     entries = await journal_of(tmp_path / "data")
     assert 500 < drops["overflow"] < 1000
@@ -263,10 +265,16 @@ async def test_what_the_server_refuses_is_told_and_the_rest_goes_on(
             for number in range(200):
                 point = [1.0, 2.0, 3.0] if number % 5 == 4 else [1.0, 2.0]
                 await gateway.push([point], metadata={"n": number})
-            await gateway.flush(60)
+            with pytest.raises(BatchesLostError, match="40 refused; ") as lost:
+                await gateway.flush(60)
+            await gateway.push([[1.0, 2.0]], metadata={"n": 200})
+            await gateway.flush(20)  # what was told is not told again
         await server.kill()
+    assert {"refused": 40} == lost.value.dropped
+    assert "dimension_mismatch" == lost.value.code
+    assert "3" in lost.value.detail
     found = numbers(await journal_of(tmp_path / "data"))
-    assert [n for n in range(200) if n % 5 != 4] == sorted(found)
+    assert [n for n in range(201) if n % 5 != 4] == sorted(found)
     assert [("refused", 1)] * 40 == drops
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .client import AsyncNCSClient
     from .errors import (
         AuthenticationError,
+        BatchesLostError,
         CircuitBreakerOpenException,
         ConnectionEndedError,
         GapError,
@@ -67,6 +68,7 @@ __all__ = [
     "AsyncNCSClient",
     "AuthenticationError",
     "BatchProcessor",
+    "BatchesLostError",
     "CallbackStream",
     "CaughtUp",
     "CircuitBreaker",
@@ -130,6 +132,7 @@ _MODULES = {
     ".client": ("AsyncNCSClient",),
     ".errors": (
         "AuthenticationError",
+        "BatchesLostError",
         "CircuitBreakerOpenException",
         "ConnectionEndedError",
         "GapError",

@@ -11,6 +11,7 @@ NcsClientError
     RequestTimeoutError   none in time; a TimeoutError too
   CircuitBreakerOpenException  not tried: the last ones failed
   ConnectionEndedError    the session ended and reconnecting would not help
+  BatchesLostError        not everything that a gateway pushed is in the model
   GapError                events are missing; a copy of the model would be wrong
   SpoolError              the spool of a gateway cannot be used
     SpoolFullError        there is no room for a batch, by its limits or on the disk
@@ -23,6 +24,7 @@ from ncs_protocol.messages import Error
 
 __all__ = [
     "AuthenticationError",
+    "BatchesLostError",
     "CircuitBreakerOpenException",
     "ConnectionEndedError",
     "GapError",
@@ -138,6 +140,26 @@ class ConnectionEndedError(NcsClientError):
         elif close_code is not None:
             reason = f"closed with {close_code}: {reason}"
         super().__init__(reason)
+
+
+class BatchesLostError(NcsClientError):
+    """Some of what a gateway pushed is not in the model, and will not be.
+
+    Attributes:
+        dropped: batches by reason: `refused`, `overflow`, `age`, `damaged` or
+            `uncertain`.
+        code: the server's code for the first batch that it refused; if it refused none,
+            the first reason.
+        detail: the server's sentence; empty if it refused none.
+    """
+
+    def __init__(self, dropped: dict[str, int], code: str, detail: str) -> None:
+        self.dropped = dropped
+        self.code = code
+        self.detail = detail
+        lost = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+        because = f"; the first for {code}: {detail}" if detail else ""
+        super().__init__(f"batches lost: {lost}{because}")
 
 
 class GapError(NcsClientError):

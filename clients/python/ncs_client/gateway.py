@@ -38,6 +38,7 @@ from .errors import ConnectionEndedError, SpoolError, SpoolFullError
 from .gateway_stats import GatewayStats, Tally
 from .lane import DISK, Lane, Pace
 from .link import Link
+from .losses import Losses
 from .payload import payload_of
 from .spool import Spool
 from .spool_options import SpoolOptions
@@ -47,6 +48,7 @@ __all__ = ["GatewayClient"]
 _LIVE_BATCHES = 256
 _WINDOW_BYTES = 512 * 1024
 _TICK_S = 1.0
+_NEWEST = "newest"
 _PING_EVERY_S = 15.0
 
 log = logging.getLogger("ncs_client")
@@ -116,6 +118,7 @@ class GatewayClient:
         self._changed = asyncio.Event()
         self._tick_task: asyncio.Task[None] | None = None
         self._tally = Tally(time.monotonic())
+        self._losses = Losses()
 
     # Life
 
@@ -239,19 +242,27 @@ class GatewayClient:
         return True
 
     async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Wait until everything pushed is in the model, or refused.
+        """Wait until everything pushed is in the model.
 
         Raises:
-            TimeoutError: if that takes more than `timeout` seconds.
+            BatchesLostError: if the spool is empty now, but something will never be in
+                the model: what was lost since the gateway was opened, or since a flush
+                told of it. What `push` itself returned False for is not among it.
+            TimeoutError: if it takes more than `timeout` seconds.
             ConnectionEndedError: if another process speaks for the producer.
             SpoolError: if the gateway is not open.
         """
+        losses = self._losses
         async with asyncio.timeout(timeout):
             while self._live.lane.spool.depth + self._backfill.lane.spool.depth:
                 for link in self._links.values():
                     if link.is_replaced:
                         raise ConnectionEndedError(None, link.failure or "replaced")
                 await self._next_change(_TICK_S)
+        if losses:
+            if losses is self._losses:  # else another flush tells of them too
+                self._losses = Losses()
+            raise losses.error()
 
     def stats(self) -> GatewayStats:
         """Return how it is doing."""
@@ -302,7 +313,7 @@ class GatewayClient:
                 reason = DISK if error.disk else "spool_full"
             if self._options.overflow == "drop_newest":
                 self._paused(reason, None, "")
-                self._dropped("newest", 1)
+                self._dropped(_NEWEST, 1)
                 return None
             if not is_told:
                 self._paused(reason, None, "")
@@ -373,10 +384,13 @@ class GatewayClient:
 
     def _refused(self, code: str, detail: str) -> None:
         log.warning("gateway: a batch was refused and dropped: %s: %s", code, detail)
+        self._losses.refused(code, detail)
         self._dropped("refused", 1)
 
     def _dropped(self, reason: str, batches: int) -> None:
         self._tally.dropped(reason, batches)
+        if reason != _NEWEST:  # `push` says so
+            self._losses.add(reason, batches)
         self._changed.set()
         if self._on_drop is not None:
             self._call(self._on_drop, reason, batches)

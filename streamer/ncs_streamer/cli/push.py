@@ -21,7 +21,12 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 import ncs_client
-from ncs_client import AsyncNCSClient, NcsClientError, RefusedError
+from ncs_client import (
+    AsyncNCSClient,
+    BatchesLostError,
+    NcsClientError,
+    RefusedError,
+)
 from ncs_protocol.messages import Ack
 
 from .options import add_client_options, credential_of, positive, say_reconnect
@@ -126,9 +131,6 @@ async def _spool(
 ) -> None:
     """Push through a spool; what an earlier run left in it goes along."""
 
-    def dropped(reason: str, batches: int) -> None:
-        tally.errors.append(f"a batch that is counted below was dropped: {reason}")
-
     gateway = ncs_client.GatewayClient(  # loaded here: it needs a POSIX system
         args.url,
         token=credential,
@@ -136,7 +138,6 @@ async def _spool(
         stream=args.stream,
         spool_dir=args.spool,
         drain_bytes_per_s=None,
-        on_drop=dropped,
     )
     async with gateway:
         async for lines, batch in _paced(args, rows):
@@ -148,7 +149,10 @@ async def _spool(
         waiting = gateway.stats().depth_batches
         if waiting and not gateway.stats().is_connected:
             print(f"ncs: {waiting} batches wait in {args.spool}", file=sys.stderr)
-        await gateway.flush()
+        try:
+            await gateway.flush()
+        except BatchesLostError as error:
+            tally.errors.append(f"{error}; they are counted below")
 
 
 async def _paced(

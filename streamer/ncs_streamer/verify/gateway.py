@@ -16,7 +16,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ncs_client import GatewayClient, SpoolOptions
+from ncs_client import BatchesLostError, GatewayClient, SpoolOptions
 from ncs_client.backoff import Backoff
 
 from .batches import Batches
@@ -125,7 +125,8 @@ async def _push(load: Load, spool: str, number: int, stop: asyncio.Event) -> Non
             wait = draw.uniform(0.0, 2.0 / load.per_second)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait)
-        await gateway.flush()
+        with contextlib.suppress(BatchesLostError):  # told by `on_drop`
+            await gateway.flush()
 
 
 def _tell(*words: object) -> None:
