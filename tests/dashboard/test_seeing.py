@@ -337,6 +337,12 @@ async def test_it_can_be_a_part_of_another_page(
     key = await page.evaluate("JSON.parse(sessionStorage.getItem('ncs')).key")
     await page.goto(f"{fed.url}/?embed#key={key}&stream=fed")
     await expect(page.locator("#share")).to_have_text(POINTS)
-    await expect(page.locator("#timeline")).to_be_visible()
+    for width, height in ((1200, 500), (700, 480), (420, 600)):
+        await page.set_viewport_size({"width": width, "height": height})
+        await expect(page.locator("#timeline")).to_be_in_viewport(ratio=1)
+        high = "document.documentElement.scrollHeight"
+        assert height == await page.evaluate(high)
+        box = await page.locator(".plot").bounding_box()
+        assert box is not None and box["height"] > 160
     for gone in ("#tiles", "#panels", "#logout", "#stream"):
         await expect(page.locator(gone)).to_be_hidden()

@@ -52,7 +52,7 @@ export function drawOverlay(
   pen.textBaseline = 'middle';
   if (scene.marks.length === 0) return [];
   if (camera.dimensions === 2) drawAxes(pen, box, camera, scene.names, colours);
-  else drawSpace(pen, camera, scene.names, colours);
+  else drawSpace(pen, box, camera, scene.names, colours);
   pen.save();
   if (camera.dimensions === 2) {
     pen.beginPath();
@@ -126,6 +126,7 @@ function drawAxes(
 /** The box around the data, and the names of its three axes. */
 function drawSpace(
   pen: CanvasRenderingContext2D,
+  { width }: Box,
   camera: Camera,
   names: Scene['names'],
   colours: Colours,
@@ -151,7 +152,8 @@ function drawSpace(
     const [bx, by] = corner(bit);
     const length = Math.hypot(bx - ax, by - ay) || 1;
     const [px, py] = [bx + ((bx - ax) / length) * 16, by + ((by - ay) / length) * 16];
-    pen.fillText(names[axis]!, px, py);
+    const half = pen.measureText(names[axis]!).width / 2 + 6;
+    pen.fillText(names[axis]!, Math.max(half, Math.min(width - half, px)), py);
   });
 }
 
