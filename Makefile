@@ -112,6 +112,7 @@ $(VENV)/.installed: $(VENV)/.made $(PROJECTS) $(KERNEL)
 $(VENV)/.installed-tests: $(VENV)/.installed
 	@sh deploy/setup/system-parts.sh chromium haproxy prometheus redis-server redis-sentinel mosquitto systemd
 	@sh deploy/setup/compiler.sh $(BIN)/python
+	@sh deploy/setup/kubectl.sh $(BIN)
 	@echo "installing the tools of the tests"
 	@$(PIP) $(PACKAGES) -e ".[test]"
 	@touch $@

@@ -26,12 +26,10 @@ RULES = (
 )
 ALERTMANAGER = DEPLOY / "alertmanager" / "alertmanager.yml"
 DASHBOARD = GRAFANA / "dashboards" / "ncs.json"
-KUSTOMIZATION = DEPLOY / "kubernetes" / "kustomization.yaml"
-MANIFESTS = tuple(
-    path
-    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
-    if path != KUSTOMIZATION
-)
+BASE = DEPLOY / "kubernetes" / "base"
+OVERLAY = DEPLOY / "kubernetes" / "cluster"
+KUSTOMIZATION = BASE / "kustomization.yaml"
+MANIFESTS = tuple(path for path in sorted(BASE.glob("*.yaml")) if path != KUSTOMIZATION)
 
 ZERO = " or on() vector(0)"
 """What a query ends in that shows 0 for a counter that nothing has counted yet."""

