@@ -463,7 +463,8 @@ class ClusterInfo(_Data, kw_only=True):
     drift_coefficient: float
     """[0, 1]: how far its recent points are from its long memory."""
     age: int
-    """Points of the stream since it was created."""
+    """Points of the stream from when it was created to the last batch that changed it:
+    nothing that is told of a cluster changes without an event."""
     last_updated: float
     """Epoch seconds: server time of the last batch that changed it."""
 

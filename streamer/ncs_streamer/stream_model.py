@@ -60,6 +60,8 @@ class _Trace(msgspec.Struct):
     """Offset of that change in the class `keyed`."""
     ingest_ns: int
     cause: Cause
+    points: int = -1
+    """That the engine had learned with it; -1 in snapshots of before it was kept."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -165,12 +167,13 @@ class StreamModel:
             applied.changes = applied.result.changes
         elif entry.kind == "reset":
             applied.changes = self.engine.reset()
+        if applied.result is not None:
+            self._touch(applied.result.updated, cause, entry.ingest_ns)
         for change in applied.changes:
             applied.events.append(self._changed(change, cause, entry.ingest_ns))
         if applied.result is not None:
             for drift in applied.result.drift:
                 applied.events.append(self._drifted(drift, cause, entry.ingest_ns))
-            self._touch(applied.result.updated, cause, entry.ingest_ns)
         return applied
 
     def keyed_events(self) -> list[Event]:
@@ -273,6 +276,9 @@ class StreamModel:
             cluster: msgspec.convert(trace, _Trace)
             for cluster, trace in state["traces"]
         }
+        for trace in self._traces.values():
+            if trace.points < 0:
+                trace.points = self.engine.points_learned
         return self
 
     def _advance(self, entry: Entry) -> bool:
@@ -290,9 +296,10 @@ class StreamModel:
         return True
 
     def _touch(self, clusters: list[int], cause: Cause, ingest_ns: int) -> None:
+        points = self.engine.points_learned
         for cluster in clusters:
             self.keyed += 1
-            self._traces[cluster] = _Trace(self.keyed, ingest_ns, cause)
+            self._traces[cluster] = _Trace(self.keyed, ingest_ns, cause, points)
 
     def _changed(self, change: Change, cause: Cause, ingest_ns: int) -> Event:
         update = ClusterUpdate(
@@ -309,7 +316,6 @@ class StreamModel:
             # be gone by its end; then the event says only what is known for certain.
             info = self._infos([change.cluster_id]).get(change.cluster_id)
             if info is not None:
-                info.last_updated = ingest_ns / 1e9
                 update = _update(info, change.kind)
             update.split_from = change.other
         self.lossless += 1
@@ -349,7 +355,10 @@ class StreamModel:
         }
 
     def _info(self, cluster: Cluster) -> ClusterInfo:
-        trace = self._traces.get(cluster.cluster_id)
+        trace = self._traces[cluster.cluster_id]
+        # The engine's age goes on by itself. What is told changes only with an event,
+        # so that a copy which is told nothing is still equal.
+        quiet = self.engine.points_learned - trace.points
         return ClusterInfo(
             cluster_id=cluster.cluster_id,
             size=cluster.size,
@@ -359,8 +368,8 @@ class StreamModel:
             confidence=cluster.confidence,
             health=cluster.health,
             drift_coefficient=cluster.drift_coefficient,
-            age=cluster.age,
-            last_updated=0.0 if trace is None else trace.ingest_ns / 1e9,
+            age=cluster.age - quiet,
+            last_updated=trace.ingest_ns / 1e9,
         )
 
 

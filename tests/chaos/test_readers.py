@@ -12,7 +12,6 @@ import os
 import random
 import secrets
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from real_server import client_of, server_on, token
 from ncs_client import AsyncNCSClient
 from ncs_streamer.processes import ServerProcess
 from ncs_streamer.verify.drive import STREAM, Reader
+from ncs_streamer.verify.judge import Model
 from ncs_streamer.verify.ledger import ReaderLedger, Told
 from ncs_streamer.verify.proxy import Proxy
 
@@ -133,8 +133,8 @@ async def test_readers_get_each_lossless_event_once_or_are_told(tmp_path: Path) 
     assert sum(ledger.gaps_told for ledger in ledgers) > 0, f"seed {seed}"
 
 
-async def model_of(server: ServerProcess) -> dict[int, tuple[int, Any]]:
-    """Return size and centroid of every cluster, as `Reader.copy` has them."""
+async def model_of(server: ServerProcess) -> Model:
+    """Return every field of every cluster, as `Reader.copy` has them."""
     async with client_of(server) as client:
         clusters = await client.get_clusters(STREAM)
-    return {c.cluster_id: (c.size, c.centroid) for c in clusters}
+    return Model.of("server", 0, clusters)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from link import MemoryServer, principal
+from msgspec.structs import replace
 
 from ncs_client.core import ClientCore, Incoming, Reader, Wanted
 from ncs_client.view import ClusterView
@@ -21,6 +22,7 @@ from ncs_protocol.messages import (
     Event,
     EventFilter,
     Points,
+    Sample,
     ServerMessage,
     Skip,
     Subscribed,
@@ -30,7 +32,9 @@ from ncs_streamer.entry import Entry
 pytestmark = pytest.mark.unit
 
 FAR = 0.5
+SHARE = 0.2
 BLOCKED = 2**30
+Model = dict[int, ClusterInfo]
 WANTED = {
     "all": Wanted(),
     "slowly": Wanted(max_hz=0.5),
@@ -41,6 +45,17 @@ WANTED = {
         filter=EventFilter(clusters=[0, 2]), epsilon=Epsilon(centroid=FAR), max_hz=0.5
     ),
     "clusters only": Wanted(events=["cluster_update"], centroids=False),
+    "growth": Wanted(epsilon=Epsilon(size=SHARE)),
+    "growth or large moves, slowly": Wanted(
+        epsilon=Epsilon(size=SHARE, centroid=FAR), max_hz=0.5
+    ),
+    "severe drift": Wanted(filter=EventFilter(min_severity="high")),
+    "points too": Wanted(sample=Sample(max_points=5)),
+    "points too, slowly, of one cluster": Wanted(
+        sample=Sample(max_points=5, dimensions=[0, 1]),
+        filter=EventFilter(clusters=[1]),
+        max_hz=0.5,
+    ),
 }
 
 
@@ -123,26 +138,37 @@ class Dashboard:
     def block(self, blocked: bool) -> None:
         self.link.transport.buffered = BLOCKED if blocked else 0
 
-    def check(self, clusters: list[ClusterInfo]) -> None:
-        assert self.reader.gaps == 0
+    def check(self, clusters: dict[int, ClusterInfo]) -> None:
+        """Check the copy against the server's clusters, in every field."""
         only = self.wanted.filter.clusters if self.wanted.filter else None
-        model = {
-            c.cluster_id: c for c in clusters if only is None or c.cluster_id in only
-        }
+        model = {id: c for id, c in clusters.items() if only is None or id in only}
+        if not self.wanted.centroids:
+            model = {id: replace(c, centroid=None) for id, c in model.items()}
+        if self.wanted.epsilon is None:
+            assert self.view.clusters == model
+            return
         assert self.view.clusters.keys() == model.keys()
         for id, actual in model.items():
-            copy = self.view.clusters[id]
-            if self.wanted.epsilon is None:
-                assert copy.size == actual.size
-                assert copy.radius == actual.radius
-            if not self.wanted.centroids:
-                assert copy.centroid is None
-            elif self.wanted.epsilon is None:
-                assert copy.centroid == actual.centroid
-            else:
-                assert copy.centroid is not None
-                assert actual.centroid is not None
-                assert math.dist(copy.centroid, actual.centroid) <= FAR
+            self.check_is_near(self.view.clusters[id], actual, self.wanted.epsilon)
+
+    def check_is_near(
+        self, copy: ClusterInfo, actual: ClusterInfo, epsilon: Epsilon
+    ) -> None:
+        if epsilon.size is not None:
+            assert abs(actual.size - copy.size) <= epsilon.size * copy.size
+        if epsilon.centroid is not None:
+            assert copy.centroid is not None
+            assert actual.centroid is not None
+            assert math.dist(copy.centroid, actual.centroid) <= epsilon.centroid
+
+    def check_is_exact(self, models: dict[tuple[int, int], Model]) -> None:
+        """Check the copy if the model has ever stood where it stands."""
+        position = self.view.position
+        if position is not None and self.wanted.epsilon is None:
+            offsets = position.offsets
+            model = models.get((offsets["lossless"], offsets["keyed"]))
+            if model is not None:
+                self.check(model)
 
 
 class Plant:
@@ -154,6 +180,7 @@ class Plant:
         self.sender = self.server.connect(credential=principal())
         self.seq = 0
         self.kinds = kinds
+        self.models: dict[tuple[int, int], Model] = {(0, 0): {}}
         self.dashboards = [Dashboard(self.server, *kind) for kind in kinds]
 
     def join(self, number: int) -> None:
@@ -169,10 +196,30 @@ class Plant:
         near, far = number % 7, 10.0 * (number % 5)
         points = [[far + 0.1 * near, far], [0.3 * near, 0.1], [far, -far - near]]
         self.sender.send(Points(seq=self.seq, stream="s", points=points))
+        self.note_model()
+
+    def push_far_off(self, number: int) -> None:
+        """Push what may be nobody's: outliers, which touch no cluster."""
+        self.seq += 1
+        points = [[1e3 * number, -1e3 * number]]
+        self.sender.send(Points(seq=self.seq, stream="s", points=points))
+        self.note_model()
 
     def reset(self) -> None:
         entry = Entry(kind="reset", ingest_ns=round(self.server.now * 1e9))
         self.server.stream("acme", "s").submit(entry)
+        self.note_model()
+
+    def note_model(self) -> None:
+        """Keep what the server has where it stands; it changes only with an event."""
+        view = self.server.stream("acme", "s").model.view()
+        clusters = {cluster.cluster_id: cluster for cluster in view.clusters}
+        known = self.models.setdefault((view.lossless, view.keyed), clusters)
+        assert known == clusters
+
+    def check_exactness(self) -> None:
+        for dashboard in self.dashboards:
+            dashboard.check_is_exact(self.models)
 
     def wait(self, seconds: float) -> None:
         self.server.wait(seconds)
@@ -191,8 +238,10 @@ class Plant:
 
     def check(self) -> None:
         model = self.server.stream("acme", "s").model
+        clusters = {c.cluster_id: c for c in model.view().clusters}
         for dashboard in self.dashboards:
-            dashboard.check(model.view().clusters)
+            assert dashboard.reader.gaps == 0
+            dashboard.check(clusters)
             told = dashboard.lossless
             assert told == sorted(told)
             if dashboard.wanted.filter is None and dashboard.wanted.events is None:
@@ -201,6 +250,7 @@ class Plant:
 
 STEPS: dict[str, Callable[[Plant, int], Any]] = {
     "push": Plant.push,
+    "push far off": Plant.push_far_off,
     "receive": lambda plant, n: plant.one(n).receive(),
     "read": lambda plant, n: plant.one(n).read(),
     "cut": lambda plant, n: plant.one(n).cut(),
@@ -237,6 +287,7 @@ def test_the_copy_of_every_reader_becomes_the_model_and_lossless_events_come_onc
     plant.push(3)
     for name, number in steps:
         STEPS[name](plant, number)
+        plant.check_exactness()
     plant.push(8)
     plant.settle()
     plant.check()

@@ -98,8 +98,14 @@ def test_a_refusal_is_of_the_class_that_its_status_has(
     with pytest.raises(RefusedError) as caught:
         GET.answer(status, {}, b'{"detail": "no", "error_code": "SOME_CODE"}')
     assert kind is type(caught.value)
-    assert ("some_code" if status != 429 else "rate_limited") == caught.value.code
+    assert "some_code" == caught.value.code
     assert ("no", status) == (caught.value.detail, caught.value.status)
+
+
+def test_a_429_of_a_proxy_which_names_no_code_is_a_limit_too() -> None:
+    with pytest.raises(RateLimitError) as caught:
+        GET.answer(429, {}, b"slower")
+    assert "rate_limited" == caught.value.code
 
 
 def test_a_place_in_the_body_is_the_index_of_the_point() -> None:

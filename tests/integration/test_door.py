@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -271,9 +272,9 @@ async def test_an_address_holds_no_more_connections_than_it_may(
                     async with Socket.to(server):
                         pass
                 assert status.value.response.status_code == 429
-                assert "this address has 2 connections" in str(
-                    status.value.response.body
-                )
+                body = json.loads(status.value.response.body or b"")
+                assert body["error_code"] == "TOO_MANY_CONNECTIONS"
+                assert "this address has 2 connections" in body["detail"]
                 async with Raw.to(server) as request:  # only WebSockets count
                     assert b" 200 " in await request.answer(HEALTH)
             async with Socket.to(server, credential=token("two")):
@@ -311,6 +312,8 @@ async def test_an_address_shakes_hands_no_faster_than_it_may(tmp_path: Path) -> 
             async with Socket.to(server):
                 pass
         assert status.value.response.status_code == 429
+        body = json.loads(status.value.response.body or b"")
+        assert body["error_code"] == "RATE_LIMITED"
         assert int(status.value.response.headers["Retry-After"]) >= 1
         limited = 'ncs_rate_limited_total{tier="handshake"}'
         assert await metric(server, limited) == 1

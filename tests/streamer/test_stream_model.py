@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ncs_engine import EngineParams
 from ncs_protocol import JSON, MSGPACK
-from ncs_protocol.messages import Cause, ClusterUpdateEvent, Event
+from ncs_protocol.messages import Cause, ClusterInfo, ClusterUpdateEvent, Event
 from ncs_streamer.entry import Entry
 from ncs_streamer.sealed import seal, unseal
 from ncs_streamer.stream_model import SNAPSHOT_FORMAT, Mark, StreamModel
@@ -250,7 +250,7 @@ def test_a_reader_that_begins_anywhere_ends_with_the_clusters_of_the_model(
     entries = history(seed, sizes)
     run(model, entries[:begin], tell)
     view = model.view()
-    clusters = {info.cluster_id: info.size for info in view.clusters}
+    clusters = {info.cluster_id: info for info in view.clusters}
     told = {"lossless": view.lossless, "keyed": view.keyed}
     for event in run(model, entries[begin:], tell) + model.keyed_events():
         if event.last <= told[event.delivery]:
@@ -262,8 +262,10 @@ def test_a_reader_that_begins_anywhere_ends_with_the_clusters_of_the_model(
                 del clusters[event.data.cluster_id]
             else:
                 assert event.data.change != "updated" or event.key in clusters
-                clusters[event.data.cluster_id] = event.data.size
-    assert clusters == {info.cluster_id: info.size for info in model.view().clusters}
+                names = ClusterInfo.__struct_fields__
+                told_of_it = {name: getattr(event.data, name) for name in names}
+                clusters[event.data.cluster_id] = ClusterInfo(**told_of_it)
+    assert clusters == {info.cluster_id: info for info in model.view().clusters}
 
 
 @given(seeds, batch_sizes, tellings)

@@ -141,9 +141,8 @@ def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> RefusedErr
         numbers = [step for step in detail[0]["loc"] if isinstance(step, int)]
         index = numbers[0] if numbers else None
         detail = detail[0]["msg"]
-    code = fields.get("reason") or fields.get("error_code") or f"http_{status}"
-    if status == 429:
-        code = Code.RATE_LIMITED.wire
+    unnamed = Code.RATE_LIMITED.wire if status == 429 else f"http_{status}"
+    code = fields.get("reason") or fields.get("error_code") or unnamed
     return refusal(
         str(code).lower(),
         str(detail),

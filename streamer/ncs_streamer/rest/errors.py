@@ -52,7 +52,11 @@ def error_response(error: NcsError, request_id: str) -> web.Response:
         body = {"detail": [_place(error)], "error_code": error.code.name}
     elif status == 429:
         wait = math.ceil(error.retry_after_s or 1)
-        body = {"detail": error.detail, "retry_after": wait}
+        body = {
+            "detail": error.detail,
+            "error_code": error.code.name,
+            "retry_after": wait,
+        }
         headers["Retry-After"] = str(wait)
     elif status == 503:
         body = {

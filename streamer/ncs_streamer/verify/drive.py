@@ -16,6 +16,7 @@ from ncs_client.core import Batch, ClientCore
 from ncs_protocol.messages import Ack, ClientMessage, Points, ServerMessage, Welcome
 
 from .batches import Batches
+from .judge import Model
 from .ledger import ReaderLedger, Record, take_down
 
 __all__ = ["EPOCH", "STREAM", "Load", "Reader", "open_session", "produce", "resume_of"]
@@ -24,8 +25,6 @@ STREAM = "verify"
 EPOCH = 1
 """Of every producer, in every life: it is the same sender, and numbers go on."""
 _WINDOW = 32
-Copy = dict[int, tuple[int, list[float] | None]]
-"""Size and centroid of every cluster."""
 _BURSTS = (1, 1, 1, 5)  # batches at once: those that come together are joined
 _AGAIN_TOGETHER = 50  # at most, with new ones right behind: some of a buffer are known
 _ALONE = 0.2  # of the times just one is
@@ -164,19 +163,18 @@ class Reader:
         self._address = url, token
         self._codec = codec
 
-    async def comes_to(self, clusters: Copy, within_s: float) -> bool:
-        """Wait until the copy is this, see `copy`; return whether it became so."""
+    async def comes_to(self, model: Model, within_s: float) -> bool:
+        """Wait until the copy is the model; return whether it became so."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                while self.copy() != clusters:
+                while self.copy().clusters != model.clusters:
                     self._moved.clear()
                     await self._moved.wait()
-        return self.copy() == clusters
+        return self.copy().clusters == model.clusters
 
-    def copy(self) -> Copy:
+    def copy(self) -> Model:
         """Return what the view has."""
-        clusters = self.view.clusters.items()
-        return {id: (cluster.size, cluster.centroid) for id, cluster in clusters}
+        return Model.of(self.ledger.name, 0, self.view.clusters.values())
 
     async def run(self) -> None:
         """Follow until cancelled."""

@@ -243,12 +243,10 @@ class _Run:
 
     async def _compare_copies(self, readers: Sequence[Reader], model: Model) -> None:
         """Wait until what every reader has is what the server has."""
-        expected = {id: (c["size"], c["centroid"]) for id, c in model.clusters.items()}
         for reader in readers:
-            if not await reader.comes_to(expected, self._plan.settle_s):
-                text = (
-                    f"reader {reader.ledger.name} has {reader.copy()}, not {expected}"
-                )
+            if not await reader.comes_to(model, self._plan.settle_s):
+                has, expected = reader.copy().clusters, model.clusters
+                text = f"reader {reader.ledger.name} has {has}, not {expected}"
                 self._violations.append(Violation("copy differs", text))
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:

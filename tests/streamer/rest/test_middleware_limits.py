@@ -51,7 +51,11 @@ async def test_the_sixth_request_of_five_is_refused(five: Api) -> None:
 
 
 async def test_a_refusal_says_which_limit_and_how_long(five: Api) -> None:
-    refusal = {"detail": "Rate limit exceeded for user", "retry_after": 12}
+    refusal = {
+        "detail": "Rate limit exceeded for user",
+        "error_code": "RATE_LIMITED",
+        "retry_after": 12,
+    }
     assert (await sixth(five)).said == (429, refusal)
 
 
@@ -181,7 +185,11 @@ async def test_the_eleventh_login_of_a_minute_is_refused(api: Api) -> None:
     clock = api.hold_clock()
     answers = [await bad_login(api) for _ in range(11)]
     assert [answer.status for answer in answers] == [422] * 10 + [429]
-    refusal = {"detail": "Rate limit exceeded for login", "retry_after": 6}
+    refusal = {
+        "detail": "Rate limit exceeded for login",
+        "error_code": "RATE_LIMITED",
+        "retry_after": 6,
+    }
     assert answers[-1].said == (429, refusal)
     clock.elapsed_s = 6.0
     assert (await bad_login(api)).status == 422
@@ -215,7 +223,11 @@ async def test_a_stranger_is_told_the_limit_of_his_address(api: Api) -> None:
     api.hold_clock()
     await strangers(api, 100)
     answer = await api.get(STREAMS, credential=None)
-    refusal = {"detail": "Rate limit exceeded for ip", "retry_after": 36}
+    refusal = {
+        "detail": "Rate limit exceeded for ip",
+        "error_code": "RATE_LIMITED",
+        "retry_after": 36,
+    }
     assert answer.said == (429, refusal)
 
 

@@ -59,7 +59,7 @@ const COLUMNS: readonly Column[] = [
   },
   {
     name: 'age, pts',
-    hint: 'age: points of the stream since it was created',
+    hint: 'age: points of the stream from when it was created to its last change',
     by: (m) => m.age,
     text: (m) => compact(m.age),
   },

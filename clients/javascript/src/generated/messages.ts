@@ -271,7 +271,10 @@ export interface ClusterInfo {
   readonly health: number;
   /** [0, 1]: how far its recent points are from its long memory. */
   readonly drift_coefficient: number;
-  /** Points of the stream since it was created. */
+  /**
+   * Points of the stream from when it was created to the last batch that changed it: nothing
+   * that is told of a cluster changes without an event.
+   */
   readonly age: number;
   /** Epoch seconds: server time of the last batch that changed it. */
   readonly last_updated: number;
