@@ -20,7 +20,14 @@ from .state_hash import Checkpoint
 from .store.contracts import Store, StoreError, StreamKey
 from .stream_model import READABLE_SNAPSHOTS, StreamModel
 
-__all__ = ["SnapshotInfo", "begin_replay", "describe", "entries_between", "model_at"]
+__all__ = [
+    "SnapshotInfo",
+    "begin_replay",
+    "describe",
+    "entries_between",
+    "model_at",
+    "newest_good",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,15 +84,16 @@ async def begin_replay(store: Store, key: StreamKey, first: int | None) -> Repla
             f"nothing that is kept leads to the journal of stream {key.stream!r} of"
             f" tenant {key.tenant!r}, which begins at offset {journal_first}"
         )
+    saved = models[-1].offset
     if first is None:
-        return Replay(models[0], key, store.place)
+        return Replay(models[0], key, store.place, saved=saved)
     before = [model for model in models if model.offset < first]
     if not before:
         raise StoreError(
             f"the journal below offset {models[0].offset} is no longer there; the first"
             f" offset that can be replayed is {models[0].offset + 1}"
         )
-    replay = Replay(before[-1], key, store.place)
+    replay = Replay(before[-1], key, store.place, saved=saved)
     async for offset, payload in entries_between(
         store, key, before[-1].offset, first - 1
     ):
@@ -102,6 +110,15 @@ async def model_at(store: Store, key: StreamKey, offset: int) -> StreamModel:
         StoreError: as `begin_replay`.
     """
     return (await begin_replay(store, key, offset + 1)).model
+
+
+async def newest_good(store: Store, key: StreamKey) -> int:
+    """Return the offset of the newest good snapshot, 0 if there is none."""
+    for offset, payload in await store.snapshots.load(key):
+        with contextlib.suppress(ValueError):
+            StreamModel.restore(payload)
+            return offset
+    return 0
 
 
 async def entries_between(

@@ -27,6 +27,13 @@ _ADVICE = (
     " --offset {before}`, which keeps what it removes in a folder of its own"
 )
 
+_COVERED = (
+    "Nothing is lost and nothing has to be set back: the snapshot at offset {saved} is"
+    " newer and good, a server begins there, and deletes this part of the journal when"
+    " two newer ones are kept. What comes after it: `ncs replay --tenant {tenant}"
+    " --stream {stream} --from {next}`"
+)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Divergence:
@@ -50,6 +57,7 @@ class Replay:
         model: where it begins; belongs to the replay.
         key: of the stream, for errors.
         place: where the store is, for errors.
+        saved: offset of the newest good snapshot: damage up to it harms nobody.
 
     Attributes:
         model: where it is.
@@ -61,13 +69,16 @@ class Replay:
         diverged: whether the present epoch is among them.
     """
 
-    def __init__(self, model: StreamModel, key: StreamKey, place: str) -> None:
+    def __init__(
+        self, model: StreamModel, key: StreamKey, place: str, *, saved: int = 0
+    ) -> None:
         self.model = model
         self.entries = self.points = self.journal_bytes = self.checked = 0
         self.divergences: list[Divergence] = []
         self.diverged = False
         self._key = key
         self._place = place
+        self._saved = saved
         self._recent = deque([model.checkpoint], _RECENT)
 
     def run(self, payloads: Iterable[tuple[int, bytes]]) -> list[Applied]:
@@ -124,5 +135,10 @@ class Replay:
             self.divergences.append(Divergence(told, found))
 
     def _damage(self, code: str, offset: int, what: str) -> DamageError:
-        advice = _ADVICE.format(**self._key._asdict(), before=self.model.offset)
+        advice = (_ADVICE if offset > self._saved else _COVERED).format(
+            **self._key._asdict(),
+            before=self.model.offset,
+            saved=self._saved,
+            next=self._saved + 1,
+        )
         return DamageError(code, self._key, offset, self._place, what, advice)

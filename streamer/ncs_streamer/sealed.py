@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Collection
 
-__all__ = ["DamagedError", "seal", "unseal"]
+__all__ = ["DamagedError", "checksum_of", "seal", "unseal"]
 
 _HEAD = struct.Struct(">BI")
 _COVERED_FROM = 3
@@ -43,6 +43,11 @@ def unseal(payload: bytes, readable: Collection[int]) -> bytes:
     if _checksum(found, body) != crc:
         raise DamagedError("checksum differs")
     return body
+
+
+def checksum_of(payload: bytes) -> str:
+    """Return the CRC-32 that sealed bytes carry, in hexadecimal digits."""
+    return payload[1 : _HEAD.size].hex()
 
 
 def _checksum(version: int, body: bytes) -> int:

@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 import sqlite3
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,38 @@ def test_a_dump_shows_every_entry(data: Path) -> None:
     assert f"{rows[-1]['hash'][:12]} at {rows[-1]['applied']}" in out
 
 
+async def test_in_a_pipe_an_entry_and_a_snapshot_are_a_line_each(data: Path) -> None:
+    where = ("--data-dir", str(data))
+    code, out, _ = await ncs("journal", "dump", "--stream", "plant", *where, COLUMNS="")
+    assert 0 == code
+    offsets = [line.split()[0] for line in out.splitlines()[1:]]
+    rows = await asyncio.to_thread(dumped, data)
+    assert [str(row["offset"]) for row in rows] == offsets
+    code, out, _ = await ncs("snapshot", "list", *where, COLUMNS="")
+    assert 0 == code
+    assert 2 == sum(line.split()[:2] == ["acme", "plant"] for line in out.splitlines())
+    assert 2 == out.count(" ago")
+    assert all(" ago" in line for line in out.splitlines() if "plant" in line)
+
+
+async def test_a_dump_tells_times_and_the_checksum(tmp_path: Path) -> None:
+    at = 1_700_000_000_123_456_789
+    points = np.zeros((2, 3), "f4")
+    times = {"timestamps": [at, at + 10**9], "event_time": at}
+    entry = Entry(kind="points", ingest_ns=at + 2 * 10**9, points=points, **times)
+    payload = encode_entry(entry)
+    store = SqliteStore(tmp_path / "ncs.db")
+    await store.open()
+    await store.journal.append([Append(StreamKey("acme", "plant"), 1, payload)])
+    await store.close()
+    [row] = await asyncio.to_thread(dumped, tmp_path)
+    first = "2023-11-14T22:13:20.123456+00:00"
+    assert first == row["event_time"]
+    assert [first, first.replace(":20.", ":21.")] == row["event_times"]
+    assert first.replace(":20.", ":22.") == row["time"]
+    assert f"{zlib.crc32(payload[5:], payload[0]):08x}" == row["checksum"]
+
+
 def test_a_dump_gives_the_points_as_arrays(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "points"
     words = ("--from", "58", "--to", "60", "--npz", str(file))
@@ -333,6 +366,49 @@ def test_a_dump_shows_what_is_damaged_and_missing(data: Path) -> None:
     rows = dumped(data, "--from", "57", code=1)
     problems = {row["offset"]: row["problem"] for row in rows if "problem" in row}
     assert {58: "damaged: too short", 60: "60 to 60 missing"} == problems
+
+
+def test_damage_that_a_newer_snapshot_covers_is_said_to_need_nothing(
+    data: Path,
+) -> None:
+    saved, older = kept(data)
+    damage(data, older + 3)
+    with database(data) as connection:
+        connection.execute("DELETE FROM journal WHERE offset=?", (older + 6,))
+    code, _, err = run("replay", *plant(data))
+    assert 1 == code
+    assert (
+        f"journal_entry_damaged: stream 'plant' of tenant 'acme', offset {older + 3},"
+        in err
+    )
+    assert "snapshot restore" not in err
+    assert f"nothing has to be set back: the snapshot at offset {saved} is" in err
+    advice = re.search(r"`ncs (replay [^`]*)`", err)
+    assert advice is not None
+    assert 0 == run(*advice[1].split(), "--data-dir", str(data))[0]
+    rows = dumped(data, "--from", str(older + 1), code=1)
+    found = [(r["offset"], r["covered_by"]) for r in rows if "problem" in r]
+    assert [(older + 3, saved), (older + 6, saved)] == found
+    _, out, _ = run("journal", "dump", *plant(data))
+    assert 2 == out.count(f"the snapshot at offset {saved} is newer and good")
+
+
+async def test_a_stream_that_a_snapshot_covers_is_served_whole(data: Path) -> None:
+    older = (await asyncio.to_thread(kept, data))[1]
+    damage(data, older + 3)
+    async with server_on(data) as server, client_of(server) as client:
+        status = await client.get_algorithm_status("plant")
+        assert BATCHES * SIZE == status.total_points_processed
+        assert (200, '{"status":"ready"}') == await get(server.url + "/readyz")
+
+
+def test_damage_after_the_newest_snapshot_is_covered_by_none(data: Path) -> None:
+    damage(data, at := kept(data)[0] + 2)
+    [row] = [r for r in dumped(data, code=1) if "problem" in r]
+    assert (at, None) == (row["offset"], row["covered_by"])
+    code, _, err = run("replay", *plant(data))
+    assert 1 == code
+    assert f"snapshot restore --tenant acme --stream plant --offset {at - 1}" in err
 
 
 # Snapshots

@@ -7,8 +7,6 @@ import asyncio
 import tempfile
 from typing import Any
 
-from rich.console import Console
-
 from ..bench.events import bench_events
 from ..bench.fairness import SECRET, bench_fairness
 from ..bench.figures import machine
@@ -24,7 +22,7 @@ from . import (
     verify,
 )
 from .options import counts, positive
-from .output import print_json, table_of
+from .output import console, print_json, table_of
 
 __all__ = ["add_to"]
 
@@ -117,5 +115,5 @@ async def _bench(args: argparse.Namespace, run: Any) -> int:
         print_json({"machine": machine(), "store": args.store, "rows": rows})
         return 0
     shown = [name for name in rows[0] if name not in _ONLY_IN_JSON]
-    Console().print(table_of(rows, shown))
+    console().print(table_of(rows, shown))
     return 0

@@ -7,13 +7,11 @@ import asyncio
 import sys
 from typing import Any
 
-from rich.console import Console
-
 from ..bench import fanout
 from ..bench.figures import machine
 from ..door import raise_open_files, room_for_sockets
 from .options import counts, positive
-from .output import print_json, table_of
+from .output import console, print_json, table_of
 
 __all__ = ["add_to"]
 
@@ -70,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
         report = {"machine": machine(), "rows": rows}
         print_json(report)
     elif rows:
-        Console().print(table_of(rows))
+        console().print(table_of(rows))
     return 0 if rows else 1
 
 

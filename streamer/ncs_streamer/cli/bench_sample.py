@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rich.console import Console
-
 from ..bench.figures import machine
 from ..bench.sampling import bench_sampling
 from .options import positive
-from .output import print_json, table_of
+from .output import console, print_json, table_of
 
 __all__ = ["add_to"]
 
@@ -30,5 +28,5 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"machine": machine(), "rows": rows})
     else:
-        Console().print(table_of(rows))
+        console().print(table_of(rows))
     return 0

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from ..cluster.orders import Order, say
@@ -22,7 +21,7 @@ from ..settings import SettingsError
 from ..store import Store, StreamKey
 from ..stores import make_store, opening
 from .options import add_settings, settings_of
-from .output import print_json
+from .output import console, print_json
 
 __all__ = ["add_to"]
 
@@ -81,7 +80,7 @@ def _show(args: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
         table.add_column(name)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+    console().print(table)
     return 0
 
 

@@ -10,14 +10,13 @@ import argparse
 import os
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ncs_engine import KERNEL_ENV, kernel_info
 
 from ..settings import setting_rows
 from .options import add_settings, settings_of
-from .output import print_json
+from .output import console, print_json
 
 __all__ = ["add_to"]
 
@@ -50,4 +49,4 @@ def _show(args: argparse.Namespace) -> None:
     table = Table("setting", "value", "source", "environment")
     for name, value, source, env in rows:
         table.add_row(name, str(value), source, " ".join(env))
-    Console().print(table)
+    console().print(table)

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
 
-from ..archive import entries_between
+from ..archive import entries_between, newest_good
 from ..entry import Entry, decode_entry
-from ..sealed import DamagedError
+from ..sealed import DamagedError, checksum_of
 from ..settings import SettingsError
+from ..store import Store, StreamKey
 from .stored import add_store_options, choose, offset, opened
 
 __all__ = ["add_to"]
+
+_LINE = "{:>10}  {:9}  {:20}  {:>19}  {:>15}  {:>12}  {:19}  {}"
+_HEADS = ("offset", "kind", "producer", "epoch", "seq", "points", "time", "hash")
+
+_Stored = AsyncIterable[tuple[int, bytes]]
 
 
 def add_to(commands: Any) -> None:
@@ -52,39 +56,46 @@ async def _dump(args: argparse.Namespace) -> int:
     async with opened(args) as store:
         key = choose(await store.streams(), args)
         last = args.last or await store.journal.tail(key)
-        payloads = [
-            stored async for stored in entries_between(store, key, first - 1, last)
-        ]
-    rows = [*_rows(payloads)]
-    if args.npz is not None:
-        _write_points(args.npz, payloads)
-    elif args.json:
-        for row in rows:
-            print(orjson.dumps(row).decode())
-    else:
-        _print(rows)
-    return 1 if any("problem" in row for row in rows) else 0
+        entries = entries_between(store, key, first - 1, last)
+        async with contextlib.aclosing(entries):
+            if args.npz is not None:
+                return await _write_points(args.npz, entries)
+            return await _print(_rows(store, key, entries), args.json)
 
 
-def _rows(payloads: list[tuple[int, bytes]]) -> Iterator[dict[str, Any]]:
-    expected = payloads[0][0] if payloads else 0
-    for at, payload in payloads:
-        if at != expected:
-            missing = f"{expected} to {at - 1} missing"
-            yield {"offset": expected, "kind": "", "problem": missing}
+async def _rows(
+    store: Store, key: StreamKey, entries: _Stored
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield what each entry is, or what is wrong with it, and what covers that."""
+    expected: int | None = None
+    saved: int | None = None
+    async for at, payload in entries:
+        problems: list[tuple[int, int, str]] = []
+        if expected is not None and at != expected:
+            problems.append((expected, at - 1, f"{expected} to {at - 1} missing"))
         expected = at + 1
+        row = None
         try:
-            yield {"offset": at} | _row(decode_entry(payload), payload)
+            row = {"offset": at} | _row(decode_entry(payload), payload)
         except DamagedError as error:
-            yield {"offset": at, "kind": "", "problem": f"damaged: {error}"}
+            problems.append((at, at, f"damaged: {error}"))
+        for first, last, what in problems:
+            if saved is None:
+                saved = await newest_good(store, key)
+            covered = saved if last <= saved else None
+            yield {"offset": first, "kind": "", "problem": what, "covered_by": covered}
+        if row is not None:
+            yield row
 
 
 def _row(entry: Entry, payload: bytes) -> dict[str, Any]:
-    applied = entry.applied
+    applied, times = entry.applied, entry.timestamps
     return {
         "kind": entry.kind,
         "format": payload[0],
-        "time": datetime.fromtimestamp(entry.ingest_ns / 1e9, UTC).isoformat(),
+        "time": _utc(entry.ingest_ns),
+        "event_time": None if entry.event_time is None else _utc(entry.event_time),
+        "event_times": [_utc(min(times)), _utc(max(times))] if times else None,
         "producer": entry.producer,
         "producer_epoch": entry.producer_epoch if entry.producer else None,
         "from_seq": entry.from_seq if entry.producer else None,
@@ -93,6 +104,7 @@ def _row(entry: Entry, payload: bytes) -> dict[str, Any]:
         "points": entry.count,
         "dimension": entry.block.shape[1] if entry.count else None,
         "bytes": len(payload),
+        "checksum": checksum_of(payload),
         "epoch": entry.epoch,
         "params": entry.params,
         "metadata": entry.metadata,
@@ -102,24 +114,36 @@ def _row(entry: Entry, payload: bytes) -> dict[str, Any]:
     }
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
-    table = Table(box=SIMPLE)
-    for head in ("offset", "kind", "producer", "epoch", "seq", "points", "time"):
-        numeric = head in ("offset", "epoch", "seq")
-        table.add_column(head, justify="right" if numeric else "left", overflow="fold")
-    table.add_column("hash of what was applied", overflow="fold")
-    for row in rows:
-        if "problem" in row:
-            table.add_row(f"{row['offset']:,}", f"[red]{row['problem']}[/red]")
-            continue
-        points = f"{row['points']} x {row['dimension']}" if row["points"] else ""
-        known = f"{row['hash'][:12]} at {row['applied']}" if row["hash"] else ""
-        table.add_row(
-            *(f"{row['offset']:,}", row["kind"], row["producer"] or ""),
-            *(_shown(row["producer_epoch"]), _seqs(row["from_seq"], row["seq"])),
-            *(points, row["time"][:19], known),
-        )
-    Console(highlight=False).print(table)
+def _utc(ns: int) -> str:
+    seconds, rest = divmod(ns, 10**9)
+    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    return moment.isoformat(timespec="microseconds")
+
+
+async def _print(rows: AsyncIterable[dict[str, Any]], as_json: bool) -> int:
+    """Print each as it comes, on a line of its own; return the exit code."""
+    code = 0
+    if not as_json:
+        print(_LINE.format(*_HEADS) + " of what was applied")
+    async for row in rows:
+        code |= "problem" in row
+        print(orjson.dumps(row).decode() if as_json else _line(row).rstrip())
+    return code
+
+
+def _line(row: dict[str, Any]) -> str:
+    offset = f"{row['offset']:,}"
+    if "problem" in row:
+        covered = row["covered_by"]
+        more = f"; the snapshot at offset {covered} is newer and good: nothing is lost"
+        return f"{offset:>10}  {row['problem']}{more if covered else ''}"
+    points = f"{row['points']} x {row['dimension']}" if row["points"] else ""
+    known = f"{row['hash'][:12]} at {row['applied']}" if row["hash"] else ""
+    return _LINE.format(
+        *(offset, row["kind"], row["producer"] or ""),
+        *(_shown(row["producer_epoch"]), _seqs(row["from_seq"], row["seq"])),
+        *(points, row["time"][:19], known),
+    )
 
 
 def _seqs(first: int | None, last: int | None) -> str:
@@ -130,13 +154,16 @@ def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _write_points(path: Path, payloads: list[tuple[int, bytes]]) -> None:
-    batches = []
-    for at, payload in payloads:
+async def _write_points(path: Path, entries: _Stored) -> int:
+    batches, code, previous = [], 0, None
+    async for at, payload in entries:
+        code |= previous is not None and at != previous + 1
+        previous = at
         try:
             entry = decode_entry(payload)
         except DamagedError:
-            continue  # the exit code tells
+            code = 1
+            continue
         if entry.count:
             batches.append((at, entry))
     widths = sorted({entry.block.shape[1] for _, entry in batches})
@@ -154,3 +181,4 @@ def _write_points(path: Path, payloads: list[tuple[int, bytes]]) -> None:
             offset=np.repeat([at for at, _ in batches], counts),
             ingest_ns=np.repeat([entry.ingest_ns for _, entry in batches], counts),
         )
+    return code

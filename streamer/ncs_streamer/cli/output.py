@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
+from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_json", "table_of"]
+__all__ = ["console", "print_json", "table_of"]
+
+_WIDE = 1000
+
+
+def console() -> Console:
+    """Return where tables go: as wide as the terminal, or as they are if it is none.
+
+    So that a row is a line for whoever reads from a pipe.
+    """
+    width = None if sys.stdout.isatty() else _WIDE
+    return Console(highlight=False, width=width)
 
 
 def print_json(value: Any) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from ncs_protocol import check_name
@@ -23,7 +22,7 @@ from ..store import SqliteStore, Store, StreamKey
 from ..store.copying import copy_stream
 from ..store.sqlite.copying import copy_file
 from ..stream_model import StreamModel
-from .output import print_json
+from .output import console, print_json
 from .stored import add_store_options, choose, offset, opened, opened_alone
 
 __all__ = ["add_to"]
@@ -132,7 +131,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         age = "" if row["age_s"] is None else f"{row['age_s']:,.0f} s ago"
         more = (row["engine"] or "", (row["hash"] or "")[:12], age)
         table.add_row(*where, str(row["format"]), *more)
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 async def _export(args: argparse.Namespace) -> int:
