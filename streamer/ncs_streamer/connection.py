@@ -377,8 +377,11 @@ class Connection(Follower):
         try:
             self._subscriptions.follow(self._tenant, request)
         except NcsError as error:
-            self.session.subscriptions.pop(request.id, None)
-            self._refuse(error, request.id)
+            self._refuse_follow(error, request.id)
+
+    def _refuse_follow(self, error: NcsError, id: str) -> None:
+        self.session.subscriptions.pop(id, None)
+        self._refuse(error, id)
 
     def _report(self, effect: Report) -> None:
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ncs_protocol import Code
+from ncs_protocol import Code, NcsError
 from ncs_protocol.messages import Draining, Error, ServerMessage, Subscribe, Subscribed
 
 from .effects import Close, Effect, Send
@@ -119,6 +119,9 @@ class EventStream(Follower):
     def end(self, code: Code) -> None:
         """End with the code, after what waits is written."""
         self._perform(self.session.end(code))
+
+    def _refuse_follow(self, error: NcsError, id: str) -> None:
+        self.end(error.code)
 
 
 class _Outgoing(Outgoing):

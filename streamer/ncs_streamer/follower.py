@@ -10,7 +10,7 @@ import abc
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ncs_protocol import Code
+from ncs_protocol import Code, NcsError
 
 from .logs import get_log
 from .outgoing import Outgoing
@@ -67,7 +67,9 @@ class Follower(abc.ABC):
             on_hopeless=self.cut_off,
             **more,
         )
-        self._subscriptions = Subscriptions(server, self._outgoing, wire, self.fail)
+        self._subscriptions = Subscriptions(
+            server, self._outgoing, wire, self._refuse_follow, self.fail
+        )
 
     @property
     def waiting_bytes(self) -> int:
@@ -77,6 +79,10 @@ class Follower(abc.ABC):
     @abc.abstractmethod
     def end(self, code: Code) -> None:
         """End with the code, after what waits is written."""
+
+    @abc.abstractmethod
+    def _refuse_follow(self, error: NcsError, id: str) -> None:
+        """Tell why the subscription with this id could not begin."""
 
     def abort(self) -> None:
         """Cut the connection without ceremony."""

@@ -6,6 +6,7 @@ engine thread; it may be gone again by then.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Subscriptions"]
 
 _MAX_JOINING = 128
+_AGAIN_S = 1.0
 
 
 class Subscriptions:
@@ -35,6 +37,7 @@ class Subscriptions:
         server: what the connection belongs to.
         outgoing: where events go.
         wire: how.
+        on_refused: called with why a subscription could not begin, and its id.
         on_failure: called with what went wrong in the server.
     """
 
@@ -43,11 +46,13 @@ class Subscriptions:
         server: Server,
         outgoing: Outgoing,
         wire: Wire,
+        on_refused: Callable[[NcsError, str], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._server = server
         self._outgoing = outgoing
         self._wire = wire
+        self._on_refused = on_refused
         self._on_failure = on_failure
         self._asked: dict[str, Subscribe] = {}  # by id, what is in force
         self._followed: dict[str, tuple[ServedStream, Subscription]] = {}
@@ -93,7 +98,13 @@ class Subscriptions:
             self._followed[request.id] = (stream, subscription)
             self._server.metrics.add("ncs_subscriptions", 1)
 
-        self._look(stream, request.since, begin)
+        def refused(error: NcsError) -> None:
+            if self._asked.get(request.id) is request:
+                self.unfollow(request.id)
+                self._on_refused(error, request.id)
+            self._server.streams.discard_unused(stream)
+
+        self._look(stream, request.since, begin, refused)
 
     def _sample(self, stream: ServedStream, request: Subscribe) -> None:
         options = Variant.of(request).sample
@@ -109,25 +120,39 @@ class Subscriptions:
                 return
 
     def _renew(self, stream: ServedStream, subscription: Subscription) -> None:
+        def is_followed() -> bool:
+            return (stream, subscription) in self._followed.values()
+
         def go_on(sight: Sight) -> None:
-            if (stream, subscription) in self._followed.values():
+            if is_followed():
                 monotonic = self._server.clock.monotonic()
                 stream.hub.renew(subscription, sight, monotonic)
 
-        self._look(stream, None, go_on)
+        def refused(error: NcsError) -> None:
+            wait = error.retry_after_s or _AGAIN_S
+            asyncio.get_running_loop().call_later(wait, try_again)
+
+        def try_again() -> None:
+            if is_followed():
+                self._renew(stream, subscription)
+
+        self._look(stream, None, go_on, refused)
 
     def _look(
         self,
         stream: ServedStream,
         since: Position | None,
         deliver: Callable[[Sight], None],
+        refused: Callable[[NcsError], None],
     ) -> None:
         """Look at a stream's model, after all that is queued."""
         self._joining += 1
 
         def take(sight: Sight | Exception) -> None:
             self._joining -= 1
-            if isinstance(sight, Exception):
+            if isinstance(sight, NcsError):
+                refused(sight)
+            elif isinstance(sight, Exception):
                 self._on_failure(sight)
             else:
                 deliver(sight)

@@ -23,6 +23,7 @@ from ncs_client import (
 from ncs_client.view import ClusterView
 from ncs_protocol import NcsError
 from ncs_protocol.messages import Sample, Subscribed
+from ncs_streamer.cluster import routed
 from ncs_streamer.cluster.orders import Order, say
 from ncs_streamer.cluster.placement import preferred
 from ncs_streamer.cluster.streams import ClusterStreams
@@ -517,3 +518,42 @@ async def test_who_drains_is_given_nothing_back() -> None:
         await sweep(cluster)
         assert cluster.owner("s") is third  # there is nobody else
         await push(home, producer="i")
+
+
+async def test_a_stream_without_an_owner_costs_its_readers_that_subscription_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(routed, "_PATIENCE_S", 0.5)
+    async with with_lines() as (cluster, lines):
+        await push(cluster.all["a"])
+        owner, other = cluster.owner("s"), cluster.other("s")
+        assert owner is not None
+        away = lines[owner.name]
+        away.swallow()
+        away.cut()
+        async with other.client() as client, client.stream() as session:
+            mine = (
+                n
+                for n in "klmnop"
+                if preferred(StreamKey("acme", n), "ab") == other.name
+            )
+            here = next(mine)
+            await client.process_points(blobs().tolist(), stream=here)
+
+            async def read(stream: str) -> AsyncIterator[object]:
+                async for message in await session.subscribe(stream):
+                    yield message
+
+            near, far = read(here), read("s")
+            assert isinstance(await anext(near), Subscribed)
+            connections = set(other.server.connections)
+            waiting = asyncio.create_task(anext(far))
+            none = b'ncs_errors_total{code="owner_unavailable"} 0.0'
+            await wait_until(
+                lambda: none not in other.server.metrics.exposition(), within_s=30
+            )
+            await client.process_points(blobs().tolist(), stream=here)
+            await anext(near)
+            away.heal()
+            assert isinstance(await asyncio.wait_for(waiting, 30), Subscribed)
+            assert connections == set(other.server.connections)  # the same session
