@@ -8,7 +8,7 @@ import pytest
 from commands import ncs, start
 from real_server import client_of, free_port, server_on, token, wait_until
 
-from ncs_client import RefusedError
+from ncs_client import AsyncNCSClient, RefusedError
 from ncs_engine import kernel_info
 from ncs_streamer.processes import ServerProcess
 
@@ -442,6 +442,12 @@ async def test_the_demo_of_a_cluster_shows_it_and_ends_with_all_of_it(
         while b"ncs nodes --store " not in (line := await demo.stdout.readline()):
             assert line
         store = line.decode().split()[-1]
+        advice = (await demo.stdout.readline()).decode().partition("ncs ")[2]
+        at = (await demo.stdout.readline()).decode().partition("--url ")[2].strip()
+        code, key, _ = await ncs(*advice.split(), cwd=tmp_path)
+        assert code == 0
+        async with AsyncNCSClient(at, key.strip()) as client:
+            await client.process_points([[1.0, 2.0]], stream="mine")
         code, out, _ = await ncs("nodes", "--json", "--store", store)
         assert code == 0
         assert [row["node"] for row in orjson.loads(out)] == ["node-1", "node-2"]

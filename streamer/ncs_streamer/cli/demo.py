@@ -29,6 +29,7 @@ from .tail import line_of
 
 __all__ = ["add_to"]
 
+_USUAL_URL = "http://127.0.0.1:8000"
 _FOLDER = Path("data/demo")
 _STREAMS = ("machine", "plant")
 _REFRESH_S = 0.5
@@ -91,8 +92,13 @@ async def _demo(args: argparse.Namespace) -> int:
         )
     try:
         async with server:
+            place = f"--data-dir {args.data_dir}"
             if isinstance(server, LocalCluster):
-                print(f"  Look and move:  ncs nodes --store {server.redis.url}")
+                place = f"--store {server.redis.url}"
+                print(f"  Look and move:  ncs nodes {place}")
+            at = "" if server.url == _USUAL_URL else f" --url {server.url}"
+            print(f"  A key to push:  ncs keys create me {place}")
+            print(f"  Events:         ncs tail --stream plant{at}", flush=True)
             showing = asyncio.create_task(_show(args, server.url, log))
             ended = asyncio.create_task(server.process.wait())
             try:
@@ -206,12 +212,7 @@ async def _draw(boards: dict[str, _Board], link: str, log: Path) -> None:
     """Keep a table on a terminal; elsewhere print a line now and then."""
     console = Console()
     console.print(f"\n  Dashboard:  [link={link}]{link}[/link]", soft_wrap=True)
-    console.print(f"  Server log: {log}    Ctrl-C stops everything.")
-    console.print(
-        "  A key to push:  ncs keys create me --data-dir"
-        f" {log.parent}    Events:  ncs tail --stream plant\n",
-        soft_wrap=True,
-    )
+    console.print(f"  Server log: {log}    Ctrl-C stops everything.\n")
     if console.is_terminal:
         with Live(_table(boards), console=console, auto_refresh=False) as live:
             while True:
