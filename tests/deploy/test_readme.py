@@ -48,4 +48,9 @@ def test_its_proxy_waits_longer_than_the_heartbeat_and_passes_large_bodies() -> 
 
 def test_its_links_lead_somewhere() -> None:
     for link in re.findall(r"\]\(([^)]+)\)", _TEXT):
-        assert (DEPLOY / link).exists(), link
+        path, _, heading = link.partition("#")
+        found = DEPLOY / path
+        assert found.exists(), link
+        if heading:
+            titles = re.findall(r"^#+ (.+)$", found.read_text(), re.MULTILINE)
+            assert heading in [t.lower().replace(" ", "-") for t in titles], link
