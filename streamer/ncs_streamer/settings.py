@@ -280,7 +280,9 @@ class Settings:
         20.0, "Shortest time between two updates of the same cluster."
     )
     status_interval_s: float = _setting(
-        1.0, "Time between algorithm_status and performance_metrics events."
+        1.0,
+        "Time between algorithm_status and performance_metrics events, which rest"
+        " while nothing changes.",
     )
     report_interval_s: float = _setting(
         5.0, "Time between two reports of a gateway about itself."

@@ -96,6 +96,7 @@ class Telling:
         self._opened_at = services.clock.now()
         self._learned_points = 0
         self._interval = _Interval(services.clock.monotonic())
+        self._has_rate = False  # as it was told last
         self._told_at = 0.0
         self._tell_later: asyncio.TimerHandle | None = None
         self._sample_later: asyncio.TimerHandle | None = None
@@ -242,14 +243,15 @@ class Telling:
             self.presence(LISTED)
         ):
             metrics.count("ncs_events_total", "presence", "latest")
-        if past.batches:
+        if past.batches or self._has_rate:
+            self._has_rate = past.batches > 0  # the end of it is told once
             metrics.count("ncs_events_total", "performance_metrics", "latest")
             self.hub.publish_performance(
                 PerformanceMetrics(
                     points_per_second=past.points / seconds,
                     batches_per_second=past.batches / seconds,
                     avg_processing_time_ms=self._milliseconds_a_point(),
-                    ack_latency_ms=1000 * past.latency_s / past.batches,
+                    ack_latency_ms=1000 * past.latency_s / max(1, past.batches),
                     backlog_points=backlog_points,
                     subscribers=self.subscribers,
                 )

@@ -346,3 +346,26 @@ async def test_a_close_reason_is_cut_between_characters(tmp_path: Path) -> None:
             code, reason = await stranger.closed()
     assert 4510 == code
     assert reason
+
+
+async def test_the_end_of_the_traffic_is_told_once(tmp_path: Path) -> None:
+    async with (
+        server_on(tmp_path, "--status-interval-s", "0.2") as server,
+        client_of(server) as client,
+        client.stream() as session,
+    ):
+        subscription = await session.subscribe(
+            events=["performance_metrics", "algorithm_status"]
+        )
+        await session.send([[1.0, 1.0]])
+        rates = []
+        async for message in subscription:
+            if isinstance(message, PerformanceMetricsEvent):
+                rates.append(message.data.points_per_second)
+            if rates and rates[-1] == 0:
+                break
+        assert len(rates) == 2 and rates[0] > 0
+        with pytest.raises(TimeoutError):  # nothing changes any more
+            async with asyncio.timeout(1.0):
+                async for message in subscription:
+                    assert not isinstance(message, PerformanceMetricsEvent)

@@ -30,6 +30,7 @@ def report(plan: Plan, *violations: Violation) -> Report:
         applied=8,
         applied_points=80,
         kills_under_load=plan.kills,
+        owners_hit=0,
         offered_again=1,
         duplicates_refused=1,
         refusals={},
