@@ -557,3 +557,16 @@ async def test_a_stream_without_an_owner_costs_its_readers_that_subscription_onl
             away.heal()
             assert isinstance(await asyncio.wait_for(waiting, 30), Subscribed)
             assert connections == set(other.server.connections)  # the same session
+
+
+async def test_the_way_to_a_node_stays_the_same_while_it_drains() -> None:
+    async with nodes("a", "b") as cluster:
+        await push(cluster.all["a"])
+        owner, other = cluster.owner("s"), cluster.other("s")
+        assert owner is not None and other.server.cluster is not None
+        peers, membership = other.server.cluster.peers, other.server.cluster.membership
+        assert await learned(other) == 200
+        way = peers.link(owner.name)
+        await say(owner.server.store.channel, Order("drain", owner.name))
+        await wait_until(lambda: membership.nodes[owner.name].is_draining)
+        assert peers.link(owner.name) is way

@@ -69,7 +69,7 @@ class Peers:
         if node is None or name == me:
             return None
         link = self._links.get(name)
-        if link is None or link.node != node:
+        if link is None or link.node.address != node.address:
             link = self._links[name] = Link(
                 me,
                 node,

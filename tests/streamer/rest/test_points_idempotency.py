@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from ncs_streamer.app import running
+from ncs_streamer.store import Append
 
 from .client import ADMIN, PROCESS, Answer, Api, blob, client_of
 from .conftest import SettingsOf
@@ -94,6 +96,35 @@ async def test_of_many_at_once_one_counts_and_the_others_are_told_to_wait(
             assert answer.status == 409
             assert answer.json["error_code"] == "IDEMPOTENCY_KEY_IN_USE"
             assert float(answer.headers["Retry-After"]) > 0
+
+
+async def test_while_a_request_is_under_way_the_same_one_is_told_to_wait(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = blob(5)
+    await api.process(points)
+    journal = api.server.store.journal
+    append, begun, may_go_on = journal.append, asyncio.Event(), asyncio.Event()
+
+    async def held(entries: Sequence[Append]) -> None:
+        begun.set()
+        await may_go_on.wait()
+        await append(entries)
+
+    monkeypatch.setattr(journal, "append", held)
+    first = asyncio.create_task(process(api, "a", points))
+    await begun.wait()
+    again = await process(api, "a", points)
+    assert again.status == 409
+    assert again.json["error_code"] == "IDEMPOTENCY_KEY_IN_USE"
+    assert float(again.headers["Retry-After"]) > 0
+    other = await process(api, "a", blob(5, seed=1))
+    assert other.json["error_code"] == "IDEMPOTENCY_KEY_REUSED"
+    may_go_on.set()
+    assert (await first).status == 200
+    again = await process(api, "a", points)
+    assert (again.status, again.json["duplicate"]) == (200, True)
+    assert await api.total() == 10
 
 
 async def test_a_key_is_known_after_a_restart(settings_of: SettingsOf) -> None:
