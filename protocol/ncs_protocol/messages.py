@@ -380,7 +380,8 @@ class Welcome(_ServerMessage, tag="welcome", kw_only=True):
     versions: dict[str, str]
     limits: dict[str, float]
     durability: str
-    """The level at which an ack is durable: `memory` or `local`."""
+    """The level at which an ack is durable: `memory`, `local`, `redis-primary` or
+    `redis-all`."""
     heartbeat_s: float
     """Without a sign of life from the client for so long, the server sends a
     WebSocket ping; after half as long again it drops it."""

@@ -83,14 +83,16 @@ def check_key(key: str) -> str:
     return key
 
 
-def digest_of(block: Block, rest: Any) -> bytes:
+def digest_of(block: Block | None, rest: Any) -> bytes:
     """Return 16 bytes that stand for a body.
 
     Args:
-        block: its points.
+        block: its points, if it has any.
         rest: what else is in it, of plain values.
     """
-    digest = hashlib.blake2b(block.tobytes(), digest_size=16)
-    digest.update(f"{block.dtype.str} {block.shape}".encode())
+    digest = hashlib.blake2b(digest_size=16)
+    if block is not None:
+        digest.update(block.tobytes())
+        digest.update(f"{block.dtype.str} {block.shape}".encode())
     digest.update(msgspec.msgpack.encode(rest, order="deterministic"))
     return digest.digest()

@@ -324,7 +324,7 @@ async def test_in_a_pipe_an_entry_and_a_snapshot_are_a_line_each(data: Path) -> 
     offsets = [line.split()[0] for line in out.splitlines()[1:]]
     rows = await asyncio.to_thread(dumped, data)
     assert [str(row["offset"]) for row in rows] == offsets
-    code, out, _ = await ncs("snapshot", "list", *where, COLUMNS="")
+    code, out, _ = await ncs("snapshot", "list", *where, COLUMNS="40")
     assert 0 == code
     assert 2 == sum(line.split()[:2] == ["acme", "plant"] for line in out.splitlines())
     assert 2 == out.count(" ago")

@@ -148,7 +148,8 @@ async def _spool(
                 tally.errors.append(f"lines {lines[0]} to {lines[1]}: {error}")
         waiting = gateway.stats().depth_batches
         if waiting and not gateway.stats().is_connected:
-            print(f"ncs: {waiting} batches wait in {args.spool}", file=sys.stderr)
+            many = f"{waiting} batch{'es wait' if waiting > 1 else ' waits'}"
+            print(f"ncs: {many} in {args.spool}", file=sys.stderr)
         try:
             await gateway.flush()
         except BatchesLostError as error:

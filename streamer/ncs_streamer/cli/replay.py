@@ -64,7 +64,7 @@ async def _run(args: argparse.Namespace) -> int:
         last = args.last or tail
         if last > tail or (args.first or 1) > last:
             raise SettingsError(
-                f"--from {args.first or 1} --to {last} is not within the journal, which"
+                f"offsets {args.first or 1} to {last} are not within the journal, which"
                 f" ends at offset {tail}"
             )
         replay = await begin_replay(store, key, args.first)

@@ -72,12 +72,8 @@ async def process_points(request: web.Request) -> web.Response:
     if body.algorithm_params is not None:
         principal.require("admin")
         _check_params(body.algorithm_params, "algorithm_params")
-    key = request.headers.get(KEY_HEADER, request.get(IDEMPOTENCY_KEY))
-    digest = b""
-    if key is not None:
-        check_key(key)
-        rest = (intake.timestamps, body.metadata, body.algorithm_params)
-        digest = digest_of(intake.block, rest)
+    rest = (intake.timestamps, body.metadata, body.algorithm_params)
+    identity = _identity(request, intake.block, rest)
     stream = await _open(request, body.stream)
     entry = _entry(
         server,
@@ -86,8 +82,7 @@ async def process_points(request: web.Request) -> web.Response:
         timestamps=intake.timestamps,
         metadata=body.metadata,
         params=body.algorithm_params,
-        key=key,
-        digest=digest,
+        **identity,
     )
     applied = await _submit(server, stream, entry, intake.block.nbytes)
     _raise_if_refused(applied, "algorithm_params")
@@ -176,15 +171,19 @@ async def configure(request: web.Request) -> web.Response:
     server = server_of(request)
     body = await read_body(request, ConfigureRequest)
     _check_params(body.params, "params")
+    identity = _identity(request, None, ("configure", body.params))
     stream = await _open(request, body.stream)
-    entry = _entry(server, "configure", params=body.params)
+    entry = _entry(server, "configure", params=body.params, **identity)
     applied = await _submit(server, stream, entry, 0)
     _raise_if_refused(applied, "params")
     params = await stream.ask(lambda model: model.engine.params)
     log.info("configured", stream=body.stream, params=body.params)
     return reply(
         ConfigureReply(
-            stream=body.stream, offset=applied.offset, params=params.as_dict()
+            stream=body.stream,
+            offset=applied.offset,
+            duplicate=applied.duplicate or UNSET,
+            params=params.as_dict(),
         )
     )
 
@@ -195,13 +194,16 @@ async def reset(request: web.Request) -> web.Response:
     body = await read_body(request, ResetRequest)
     if not body.confirm:
         raise NcsError(Code.CONFIRMATION_REQUIRED)
+    identity = _identity(request, None, ("reset",))
     stream = await _open(request, body.stream)
-    applied = await _submit(server, stream, _entry(server, "reset"), 0)
-    log.warning("reset", stream=body.stream, by=principal.subject)
+    applied = await _submit(server, stream, _entry(server, "reset", **identity), 0)
+    if not applied.duplicate:
+        log.warning("reset", stream=body.stream, by=principal.subject)
     return reply(
         ResetReply(
             stream=body.stream,
             offset=applied.offset,
+            duplicate=applied.duplicate or UNSET,
             clusters_removed=len(applied.events),
         )
     )
@@ -233,6 +235,14 @@ def _take_in(request: web.Request, body: ProcessRequest) -> Intake:
             source_ip=client_ip(request),
         )
     return intake
+
+
+def _identity(request: web.Request, block: Block | None, rest: Any) -> dict[str, Any]:
+    """Return what makes a request count once, if it has an Idempotency-Key."""
+    key = request.headers.get(KEY_HEADER, request.get(IDEMPOTENCY_KEY))
+    if key is None:
+        return {}
+    return {"key": check_key(key), "digest": digest_of(block, rest)}
 
 
 def _check_params(params: dict[str, Any], field: str) -> None:

@@ -141,6 +141,8 @@ class ResetReply(_Reply, kw_only=True):
 
     stream: str
     offset: int
+    duplicate: bool | UnsetType = UNSET
+    """Told if true: it was done before, for the same Idempotency-Key."""
     clusters_removed: int
 
 
@@ -156,6 +158,8 @@ class ConfigureReply(_Reply, kw_only=True):
 
     stream: str
     offset: int
+    duplicate: bool | UnsetType = UNSET
+    """Told if true: it was done before, for the same Idempotency-Key."""
     params: dict[str, Any]
 
 

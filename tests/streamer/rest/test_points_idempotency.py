@@ -145,3 +145,38 @@ async def test_after_a_reset_to_another_dimension_a_duplicate_is_still_one(
     again = await process(api, "a", [[1.0, 2.0]])
     assert again.json["duplicate"] is True
     assert await api.total() == 1
+
+
+async def test_a_reset_and_a_change_of_parameters_count_once_too(api: Api) -> None:
+    async def call(method: str, key: str, **body: Any) -> Answer:
+        path = {"POST": "reset", "PATCH": "config"}[method]
+        return await api.call(
+            method,
+            f"/api/v1/algorithm/{path}",
+            credential=ADMIN,
+            json=body,
+            headers={"Idempotency-Key": key},
+        )
+
+    await api.process(blob(40))
+    first = await call("POST", "r", confirm=True)
+    assert (first.status, "duplicate" in first.json) == (200, False)
+    await api.process(blob(40))
+    again = await call("POST", "r", confirm=True)
+    assert (again.status, again.json["duplicate"]) == (200, True)
+    assert again.json["offset"] == first.json["offset"]
+    assert await api.total() == 40
+
+    await call("PATCH", "c", params={"max_clusters": 7})
+    await call("PATCH", "d", params={"max_clusters": 8})
+    again = await call("PATCH", "c", params={"max_clusters": 7})
+    assert (again.json["duplicate"], again.json["params"]["max_clusters"]) == (True, 8)
+    for method, body in (
+        ("PATCH", {"params": {"max_clusters": 9}}),
+        ("POST", {"confirm": True}),
+    ):
+        other = await call(method, "c", **body)
+        assert (422, "IDEMPOTENCY_KEY_REUSED") == (
+            other.status,
+            other.json["error_code"],
+        )

@@ -188,7 +188,7 @@ export interface WelcomeMessage {
   readonly server_time: number;
   readonly versions: Readonly<Record<string, string>>;
   readonly limits: Readonly<Record<string, number>>;
-  /** The level at which an ack is durable: `memory` or `local`. */
+  /** The level at which an ack is durable: `memory`, `local`, `redis-primary` or `redis-all`. */
   readonly durability: string;
   /**
    * Without a sign of life from the client for so long, the server sends a WebSocket ping;

@@ -4,6 +4,8 @@
 export interface ConfigureReply {
   readonly stream: string;
   readonly offset: number;
+  /** Told if true: it was done before, for the same Idempotency-Key. */
+  readonly duplicate?: boolean;
   readonly params: Readonly<Record<string, unknown>>;
 }
 
@@ -86,6 +88,8 @@ export interface ProcessResult {
 export interface ResetReply {
   readonly stream: string;
   readonly offset: number;
+  /** Told if true: it was done before, for the same Idempotency-Key. */
+  readonly duplicate?: boolean;
   readonly clusters_removed: number;
 }
 
@@ -152,6 +156,7 @@ export const SHAPES = {
   ConfigureReply: {
     stream: 'string',
     offset: 'number',
+    duplicate: 'boolean?',
     params: '{any}',
   },
   Health: {
@@ -211,6 +216,7 @@ export const SHAPES = {
   ResetReply: {
     stream: 'string',
     offset: 'number',
+    duplicate: 'boolean?',
     clusters_removed: 'number',
   },
   ShadowOutcome: {
