@@ -387,3 +387,45 @@ def test_whatever_the_line_does_the_copy_equals_the_model(steps: list[str]) -> N
     for cluster, info in infos.items():
         assert info.size == wire.view.clusters[cluster].size
         assert info.centroid == wire.view.clusters[cluster].centroid
+
+
+def test_a_clock_that_was_set_back_begins_after_the_servers_epoch() -> None:
+    core = ClientCore("TOKEN", "p", 7, ["s"])
+    core.connected()
+    core.add(batch([[1.0]]))
+    assert core.receive(welcome(last_seq=5, epoch=9)) == []
+    assert core.must_reconnect and core.welcome is None
+    [hello] = core.connected()
+    assert (hello.producer_epoch, core.must_reconnect) == (10, False)
+    assert seqs(core.receive(welcome(last_seq=5, epoch=9))) == [1]
+
+
+def test_of_a_stream_that_hello_did_not_name_a_refusal_tells_it() -> None:
+    core = ClientCore("TOKEN", "p", 7, [])
+    core.connected()
+    core.receive(welcome(epoch=0))
+    outcomes: list[Any] = []
+    sent = [*core.add(batch([[1.0]], outcomes)), *core.add(batch([[2.0]], outcomes))]
+    for frame in sent:
+        core.receive(refusal(frame, "stale_producer_epoch"))
+    assert core.must_reconnect and outcomes == []
+    [hello] = core.connected()
+    assert (hello.producer_epoch, hello.streams) == (7, ["s"])
+    core.receive(welcome(epoch=9))
+    [hello] = core.connected()
+    assert hello.producer_epoch == 10
+    assert seqs(core.receive(welcome(epoch=9))) == [1, 2]
+
+
+def test_what_may_be_in_a_model_keeps_its_epoch(core: ClientCore) -> None:
+    """Under another it might count twice: a newer life of the producer is not undone."""
+    core.add(batch([[1.0]]))  # on its way when the line breaks
+    core.connected()
+    sent = core.receive(welcome(epoch=9))
+    assert (seqs(sent), core.must_reconnect) == ([1], False)
+    outcomes: list[Any] = []
+    core.receive(ack(1))
+    sent = core.add(batch([[2.0]], outcomes))
+    core.receive(refusal(sent[0], "stale_producer_epoch"))
+    assert isinstance(outcomes[0], RefusedError)
+    assert not core.must_reconnect

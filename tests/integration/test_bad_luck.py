@@ -1,6 +1,7 @@
 """What can go wrong around the server: ports, folders, secrets, slow readers."""
 
 import asyncio
+import time
 import contextlib
 import itertools
 import os
@@ -369,3 +370,23 @@ async def test_the_end_of_the_traffic_is_told_once(tmp_path: Path) -> None:
             async with asyncio.timeout(1.0):
                 async for message in subscription:
                     assert not isinstance(message, PerformanceMetricsEvent)
+
+
+@pytest.mark.parametrize("named", [["plant"], []])
+async def test_a_producer_goes_on_though_its_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: list[str]
+) -> None:
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        async with client.stream(producer="gw", streams=named) as session:
+            for _ in range(3):
+                await session.send([[1.0, 1.0]], stream="plant")
+        back = time.time_ns() - 3600 * 10**9
+        monkeypatch.setattr(time, "time_ns", lambda: back)
+        for _ in range(2):  # the second is as far back, and the server's epoch is not
+            async with client.stream(producer="gw", streams=named) as session:
+                acks = [
+                    await session.submit([[2.0, 2.0]], stream="plant") for _ in range(3)
+                ]
+                assert [1, 2, 3] == [(await ack).seq for ack in acks]
+        status = await client.get_algorithm_status("plant")
+    assert 9 == status.total_points_processed

@@ -142,12 +142,12 @@ export class SessionCore {
     if (this.state !== 'connecting') return this.#done(now);
     this.#step('opened');
     this.#due = now + CONNECT_MS;
-    const { producer, producerEpoch, connectionId } = this.#options;
+    const { producer, connectionId } = this.#options;
     this.#send({
       type: 'hello',
       token: this.#token,
       producer,
-      producer_epoch: producerEpoch,
+      producer_epoch: this.lanes.epoch,
       ...(connectionId === undefined ? {} : { connection_id: connectionId }),
       streams: this.lanes.streams,
     });
@@ -329,12 +329,16 @@ export class SessionCore {
 
   #welcomed(welcome: WelcomeMessage, now: number): void {
     if (this.state !== 'greeting') return;
-    this.welcome = welcome;
+    this.lanes.welcomed(welcome.resume ?? {}, welcome.credit);
     this.#wasWelcomed = true;
+    if (this.lanes.mustReconnect) {
+      this.#beginAnew(now);
+      return;
+    }
+    this.welcome = welcome;
     this.#welcomedAt = now;
     this.#pulse.begin(welcome.heartbeat_s, now);
     this.#due = Infinity;
-    this.lanes.welcomed(welcome.resume ?? {}, welcome.credit);
     this.#step('welcomed');
     this.#tell({ type: 'welcome', welcome });
     this.#give(this.credit.connected());
@@ -352,6 +356,13 @@ export class SessionCore {
       this.#tell({ type: 'error', error: errorOf(error) });
     // The server closes such a connection, once it has answered what is in flight.
     if (error.retry === 'reconnect') this.#due = Math.min(this.#due, now + CLOSING_MS);
+    if (this.lanes.mustReconnect) this.#beginAnew(now);
+  }
+
+  /** Greet again, under another epoch. */
+  #beginAnew(now: number): void {
+    this.#reconnectAt = now;
+    this.#lost(null, 'the clock was set back', now);
   }
 
   // The connection
@@ -363,6 +374,7 @@ export class SessionCore {
     this.welcome = null;
     this.#pulse.end();
     this.readers.disconnected();
+    this.lanes.disconnected();
     if (code !== null && closeIsFinal(code)) {
       this.#end(new ConnectionEndedError(code, reason));
       return;

@@ -106,7 +106,13 @@ class Lane {
 export class Lanes {
   /** By stream, in the order of their turns. */
   readonly #lanes = new Map<string, Lane>();
-  readonly #epoch: number;
+  #epoch: number;
+  /** Whether nothing can be in a model under this epoch. */
+  #isFresh = true;
+  /** As the server has said of this epoch. */
+  #isStale = false;
+  /** Whether the connection has to be ended, since it began under an epoch that is over. */
+  mustReconnect = false;
   readonly #limits: Required<QueueOptions>;
   #credit = 0;
   /** The most that the present connection has offered. */
@@ -120,6 +126,11 @@ export class Lanes {
     this.#epoch = epoch;
     this.#limits = { maxBatches: 1024, maxBytes: 16 << 20, overflow: 'reject', ...limits };
     for (const stream of streams) this.#lane(stream);
+  }
+
+  /** Of this life of the producer: the caller's, or one after the server's. */
+  get epoch(): number {
+    return this.#epoch;
   }
 
   /** The streams that have been pushed to. */
@@ -162,8 +173,25 @@ export class Lanes {
     return true;
   }
 
-  /** A new connection: nothing is on its way. Go on from what the server has. */
+  /** The connection is lost; what was on its way may be in the model. */
+  disconnected(): void {
+    if (this.#flying() > 0) this.#isFresh = false;
+    this.mustReconnect = false;
+  }
+
+  /**
+   * A new connection: nothing is on its way. Go on from what the server has; or, if its
+   * epoch is after this one, as where a clock was set back, have one after that.
+   */
   welcomed(resume: Readonly<Record<string, Resume>>, credit: number): void {
+    const newest = Math.max(0, ...Object.values(resume).map((mark) => mark.producer_epoch));
+    if (this.#isFresh && newest > this.#epoch && newest < Number.MAX_SAFE_INTEGER) {
+      this.#epoch = newest + 1;
+      this.#isStale = false;
+      this.mustReconnect = true;
+      return;
+    }
+    if (this.#isStale) this.#isFresh = false;
     this.#credit = this.#mostCredit = credit;
     for (const [stream, lane] of this.#lanes) {
       lane.pausedUntil = null;
@@ -175,6 +203,7 @@ export class Lanes {
   }
 
   acknowledged(ack: AckMessage): void {
+    this.#isFresh = false;
     const lane = this.#lanes.get(ack.stream);
     if (lane) this.#settleUpTo(lane, ack.seq, ack);
     // An ack tells what is left beside what the server has of us, which is at most what
@@ -199,6 +228,10 @@ export class Lanes {
     } else if (error.retry === 'later' || error.retry === 'reconnect') {
       lane.rewind(batch.seq);
       lane.pausedUntil = now + waitMs(error);
+    } else if (this.#isFresh && error.code === 'stale_producer_epoch') {
+      lane.rewind(1); // of this stream nothing was taken
+      this.#isStale = true;
+      this.mustReconnect = true;
     } else {
       lane.remove(batch);
       this.#forget(batch);

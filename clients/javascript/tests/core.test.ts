@@ -686,3 +686,70 @@ test('a session that was stopped takes nothing any more', () => {
   ]);
   expect(session.say(session.core.visible(true, 0))).toEqual([]);
 });
+
+describe('a clock that was set back', () => {
+  const mark = { producer_epoch: 9, last_seq: 5 };
+  const stale = {
+    type: 'error',
+    code: 'stale_producer_epoch',
+    blame: 'client',
+    retry: 'never',
+    detail: 'no',
+    stream: 'default',
+  } as const;
+
+  /** Connect again at once; return the epoch of the new hello. */
+  function again(session: Session): unknown {
+    expect(session.wait()[0]).toBe(0);
+    session.authorized();
+    session.opened();
+    return session.sent.hello?.producer_epoch;
+  }
+
+  test("begins after the server's epoch, with nothing lost", () => {
+    const session = new Session();
+    session.start();
+    session.push();
+    session.authorized();
+    session.opened();
+    session.hear(welcome({ resume: { default: mark } }));
+    expect(session.core.state).toBe('waiting');
+    expect(again(session)).toBe(10);
+    session.hear(welcome({ resume: { default: mark } }));
+    expect(session.sent.points?.seq).toBe(1);
+    session.hear(ack(1));
+    expect(session.settled).toEqual(['seq 1']);
+  });
+
+  test('is found out by a refusal where hello did not name the stream', () => {
+    const session = new Session({ streams: [] }).open();
+    session.push();
+    session.hear({ ...stale, id: (session.sent.points as { id: string }).id, seq: 1 });
+    expect(again(session)).toBe(7);
+    session.hear(welcome({ resume: { default: mark } }));
+    expect(again(session)).toBe(10);
+    session.hear(welcome({ resume: { default: mark } }));
+    session.hear(ack(1));
+    expect(session.settled).toEqual(['seq 1']);
+  });
+
+  test('changes no epoch under which something may be in a model', () => {
+    const session = new Session().open();
+    session.push();
+    session.closed(1006);
+    session.wait();
+    session.connect();
+    session.hear({ ...stale, id: (session.sent.points as { id: string }).id, seq: 1 });
+    expect(session.settled).toEqual(['RefusedError']);
+    expect(session.core.state).toBe('open');
+  });
+
+  test('is not made up for where a number cannot say it', () => {
+    const session = new Session();
+    session.start();
+    session.authorized();
+    session.opened();
+    session.hear(welcome({ resume: { default: { producer_epoch: 2 ** 60, last_seq: 5 } } }));
+    expect(session.core.state).toBe('open');
+  });
+});

@@ -114,7 +114,9 @@ class ClientCore:
     Args:
         token: credential for `hello`.
         producer: names this sender; its batches are exactly-once under this name.
-        producer_epoch: higher than in any earlier life of the producer.
+        producer_epoch: higher than in any earlier life of the producer, or the
+            server's is gone beyond while nothing can be in a model under this one: a
+            clock may have been set back.
         streams: streams to be told of in `welcome` from the start.
         event_credit: bytes of events that may be on their way or taken and not read;
             None for as many as the line takes.
@@ -125,6 +127,8 @@ class ClientCore:
         codec: how batches are encoded.
         paused: streams that wait for `resume`.
         readers: the subscriptions.
+        must_reconnect: whether this connection has to be ended, since it began under
+            an epoch that is over.
     """
 
     def __init__(
@@ -141,7 +145,10 @@ class ClientCore:
         self.codec: Codec = MSGPACK
         self.paused: set[str] = set()
         self._producer = producer
+        self.must_reconnect = False
         self._epoch = producer_epoch
+        self._is_fresh = True  # nothing can be in a model under this epoch
+        self._is_stale = False  # as the server has said
         self._lanes: dict[str, _Lane] = {name: _Lane(name) for name in streams}
         self._due: deque[_Lane] = deque()  # have something to send, in turns
         self._flying_bytes = 0
@@ -164,7 +171,10 @@ class ClientCore:
     def connected(self) -> Sequence[Outgoing]:
         """Return what to send on a new connection."""
         self.welcome = None
+        self.must_reconnect = False
         self.readers.disconnected()
+        if any(lane.flying for lane in self._lanes.values()):
+            self._is_fresh = False
         for lane in self._lanes.values():
             lane.unsent.extendleft(reversed(lane.flying))
             lane.flying.clear()
@@ -255,6 +265,13 @@ class ClientCore:
     # Batches
 
     def _welcomed(self, welcome: Welcome) -> Sequence[Outgoing]:
+        newest = max((r.producer_epoch for r in welcome.resume.values()), default=0)
+        if self._is_fresh and newest > self._epoch:
+            self._epoch, self._is_stale = newest + 1, False
+            self._begin_anew()
+            return []
+        if self._is_stale:  # and yet it is the newest: it is not for us to understand
+            self._is_fresh = False
         self.welcome = welcome
         self.paused.clear()
         self._read = 0
@@ -285,7 +302,11 @@ class ClientCore:
                 )
             )
 
+    def _begin_anew(self) -> None:
+        self.must_reconnect, self.welcome = True, None
+
     def _acknowledged(self, ack: Ack) -> Sequence[Outgoing]:
+        self._is_fresh = False
         lane = self._lanes.get(ack.stream)
         while lane and lane.flying and lane.flying[0].message.seq <= ack.seq:
             batch = lane.flying.popleft()
@@ -318,6 +339,11 @@ class ClientCore:
             # Kept, and sent again by `resume` or on the next connection.
             self.paused.add(error.stream)
             self._rewind(lane, seq)
+        elif self._is_fresh and error.code == Code.STALE_PRODUCER_EPOCH.wire:
+            # Of this stream nothing was taken; the next welcome tells how far it is.
+            self._rewind(lane, 1)
+            self._is_stale = True
+            self._begin_anew()
         else:
             lane.flying.remove(batch)
             self._flying_bytes -= batch.size

@@ -312,7 +312,10 @@ class StreamSession(Connection):
             loop = asyncio.get_running_loop()
             loop.call_later(readers.rest_s, self._ask_again)
             readers.rest_s = None
-        if isinstance(message, Welcome) and self._welcomed is not None:
+        if self.core.must_reconnect and self._socket is not None:
+            self._reconnect_after_s = 0.0
+            self._socket.transport.abort()
+        elif isinstance(message, Welcome) and self._welcomed is not None:
             if not self._welcomed.done():
                 self._welcomed.set_result(message)
 
@@ -322,6 +325,8 @@ class StreamSession(Connection):
 
     def _unreachable(self) -> ConnectionEndedError | None:
         """The first connection has to succeed; later ones are tried again."""
+        if self.core.must_reconnect:
+            return None
         if self._welcomed is not None and not self._welcomed.done():
             return ConnectionEndedError(self._last_code, self._last_failure)
         return None
