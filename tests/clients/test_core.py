@@ -418,7 +418,7 @@ def test_of_a_stream_that_hello_did_not_name_a_refusal_tells_it() -> None:
 
 
 def test_what_may_be_in_a_model_keeps_its_epoch(core: ClientCore) -> None:
-    """Under another it might count twice: a newer life of the producer is not undone."""
+    """Under another one it might count twice."""
     core.add(batch([[1.0]]))  # on its way when the line breaks
     core.connected()
     sent = core.receive(welcome(epoch=9))

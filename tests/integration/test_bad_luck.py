@@ -1,7 +1,6 @@
 """What can go wrong around the server: ports, folders, secrets, slow readers."""
 
 import asyncio
-import time
 import contextlib
 import itertools
 import os
@@ -9,6 +8,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
