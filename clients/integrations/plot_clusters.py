@@ -2,7 +2,7 @@
 
 A notebook in a script: editors with notebooks run it cell by cell (`# %%`), and
 `python plot_clusters.py` runs all of it and writes `clusters.png`. Needs
-`pip install ncs-client matplotlib`.
+`pip install ./protocol ./clients/python matplotlib`.
 """
 
 # %%

@@ -1,7 +1,7 @@
 """The engine in a river pipeline: no server, one point at a time.
 
 `NCSClusterer` has river's `learn_one` and `predict_one`. With river installed
-(`pip install ncs-engine river`) it takes its place in pipelines, as here; without it,
+(`pip install ./engine river`) it takes its place in pipelines, as here; without it,
 it has the same methods.
 """
 

@@ -26,7 +26,8 @@ import {
   type TokenReply,
 } from './generated/replies.js';
 import type { QueueOptions } from './lanes.js';
-import { isBlock, type Points } from './points.js';
+import { checkOptions, type Names } from './options.js';
+import { flatten, isBlock, type Points } from './points.js';
 import { Rest, type RestRequest } from './rest.js';
 import { type Camel, camel, type Shapes } from './shapes.js';
 import { NCSStream, type StreamOptions } from './stream.js';
@@ -155,7 +156,7 @@ export class NCSClient {
   #token: TokenSource | null;
 
   constructor(options: ClientOptions) {
-    this.#options = options;
+    this.#options = checkOptions('NCSClient', options, CLIENT);
     this.#baseUrl = baseUrlOf(options.baseUrl);
     this.#token = options.token ?? options.apiKey ?? null;
     this.#clock = options.clock ?? systemClock;
@@ -189,6 +190,7 @@ export class NCSClient {
    * with its idempotency key it counts once all the same.
    */
   async processPoints(points: Points, options: ProcessOptions = {}): Promise<ProcessResult> {
+    checkOptions('processPoints', options, PROCESS);
     const { stream, metadata, timestamps, timeout, signal } = options;
     const reply = await this.#ask<ProcessReply>(
       {
@@ -205,25 +207,27 @@ export class NCSClient {
   }
 
   async getAlgorithmStatus(options: RequestOptions = {}): Promise<Status> {
-    const request = get('api/v1/algorithm_status', options);
+    const request = get('getAlgorithmStatus', 'api/v1/algorithm_status', options);
     const reply = await this.#ask<AlgorithmStatus>(request, 'AlgorithmStatus', SHAPES);
     return camel(reply, 'AlgorithmStatus', SHAPES);
   }
 
   /** Return the clusters of a stream, by id. */
   async getClusters(options: RequestOptions = {}): Promise<readonly Cluster[]> {
-    const request = get('api/v1/clusters_summary', options);
+    const request = get('getClusters', 'api/v1/clusters_summary', options);
     const reply = await this.#ask<readonly ClusterOut[]>(request, '[ClusterOut]');
     return camel(reply, '[ClusterOut]', REPLIES);
   }
 
   /** Return the names of the streams that there are. */
   async listStreams(options: RequestOptions = {}): Promise<readonly string[]> {
-    return await this.#ask<readonly string[]>(get('api/v1/streams', options), '[string]');
+    const request = get('listStreams', 'api/v1/streams', options);
+    return await this.#ask<readonly string[]>(request, '[string]');
   }
 
   /** Return what other parameters would make of a stream, which is not touched. */
   async shadow(options: ShadowOptions): Promise<ShadowResult> {
+    checkOptions('shadow', options, SHADOW);
     const { points, lastPoints, timeout, signal, ...rest } = options;
     const request = {
       method: 'POST',
@@ -239,7 +243,7 @@ export class NCSClient {
 
   /** Throw the model of a stream away; needs the scope `admin`. */
   async resetAlgorithm(options: RequestOptions = {}): Promise<Camel<ResetReply>> {
-    const { stream, timeout, signal } = options;
+    const { stream, timeout, signal } = checkOptions('resetAlgorithm', options, REQUEST);
     const json = { stream, confirm: true };
     const path = 'api/v1/algorithm/reset';
     const reply = await this.#ask<ResetReply>(
@@ -251,7 +255,7 @@ export class NCSClient {
 
   /** Return the engine parameters of a stream that are in force. */
   async getParameters(options: RequestOptions = {}): Promise<ConfigureReply['params']> {
-    const request = get('api/v1/algorithm/config', options);
+    const request = get('getParameters', 'api/v1/algorithm/config', options);
     return (await this.#ask<ConfigureReply>(request, 'ConfigureReply')).params;
   }
 
@@ -260,7 +264,7 @@ export class NCSClient {
     params: Readonly<Record<string, unknown>>,
     options: RequestOptions = {},
   ): Promise<ConfigureReply['params']> {
-    const { stream, timeout, signal } = options;
+    const { stream, timeout, signal } = checkOptions('configure', options, REQUEST);
     const path = 'api/v1/algorithm/config';
     const json = { params, stream };
     const reply = await this.#ask<ConfigureReply>(
@@ -272,7 +276,7 @@ export class NCSClient {
 
   /** Return how the server is; needs no credential. */
   async healthCheck(options: Omit<RequestOptions, 'stream'> = {}): Promise<HealthStatus> {
-    const request = get('health', options);
+    const request = get('healthCheck', 'health', options);
     const reply = await this.#rest.request<Health>(request, null, 'Health', REPLIES);
     return camel(reply, 'Health', REPLIES);
   }
@@ -285,6 +289,9 @@ export class NCSClient {
    * @throws ConnectionEndedError if the server cannot be reached or refuses; not if `lazy`.
    */
   async startStreaming(options: StreamingOptions = {}): Promise<NCSStream> {
+    checkOptions('startStreaming', options, STREAMING);
+    checkOptions('queue', options.queue ?? {}, QUEUE);
+    checkOptions('backoff', options.backoff ?? {}, BACKOFF);
     const { stream = 'default', codec: codecName = 'msgpack', connectionId, lazy } = options;
     options.signal?.throwIfAborted();
     const codec = CODECS[codecName];
@@ -334,6 +341,29 @@ export class NCSClient {
   }
 }
 
+const CLIENT: Names<ClientOptions> = {
+  ...{ baseUrl: true, apiKey: true, token: true, timeout: true, maxRetries: true },
+  ...{ fetch: true, WebSocket: true, clock: true, surroundings: true, random: true },
+};
+const REQUEST: Names<RequestOptions> = { stream: true, timeout: true, signal: true };
+const PROCESS: Names<ProcessOptions> = {
+  ...REQUEST,
+  ...{ metadata: true, timestamps: true, batchMode: true, idempotencyKey: true },
+};
+const SHADOW: Names<ShadowOptions> = {
+  ...REQUEST,
+  ...{ preset: true, params: true, configurations: true, lastPoints: true, points: true },
+  ...{ labels: true, start: true, summaries: true },
+};
+const STREAMING: Names<StreamingOptions> = {
+  ...{ stream: true, signal: true, connectionId: true, reconnectAttempts: true },
+  ...{ onMessage: true, onError: true, onReconnect: true, onClose: true, codec: true },
+  ...{ producer: true, producerEpoch: true, queue: true, backoff: true },
+  ...{ eventCredit: true, lazy: true, pauseWhenHidden: true },
+};
+const QUEUE: Names<QueueOptions> = { maxBatches: true, maxBytes: true, overflow: true };
+const BACKOFF: Names<BackoffOptions> = { firstMs: true, longestMs: true };
+
 function baseUrlOf(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !['http:', 'https:'].includes(url.protocol)) {
@@ -345,13 +375,13 @@ function baseUrlOf(text: string): URL {
 
 function contentOf(points: Points | undefined): object {
   if (points === undefined) return {};
-  return isBlock(points)
-    ? { array: arrayInJson(points) }
-    : { points: points.map((point) => Array.from(point)) };
+  if (isBlock(points)) return { array: arrayInJson(points) };
+  flatten(points); // for what it refuses
+  return { points: points.map((point) => Array.from(point)) };
 }
 
-function get(path: string, options: RequestOptions): RestRequest {
-  const { stream, timeout, signal } = options;
+function get(method: string, path: string, options: RequestOptions): RestRequest {
+  const { stream, timeout, signal } = checkOptions(method, options, REQUEST);
   const query = stream === undefined ? {} : { stream };
   return { method: 'GET', path, query, timeoutMs: timeout, signal };
 }

@@ -23,7 +23,7 @@ export function countOf(points: Points): number {
 }
 
 export function isBlock(points: Points): points is PointBlock {
-  return 'dimension' in points;
+  return typeof points === 'object' && points !== null && 'dimension' in points;
 }
 
 /**
@@ -38,11 +38,19 @@ export function flatten(points: Points): {
   shape: [number, number];
 } {
   if (isBlock(points)) return flattenBlock(points);
-  const dimension = points[0]?.length ?? 0;
+  if (!Array.isArray(points)) {
+    const detail = 'Points are a list of points, or { data, dimension }';
+    throw refusedError({ code: 'invalid_message', detail });
+  }
   if (points.length === 0)
     throw refusedError({ code: 'no_points', detail: 'There is no point.' });
-  const data = new Float64Array(points.length * dimension);
+  const dimension = points[0]?.length ?? 0;
+  const data = new Float64Array(points.length * dimension || 0);
   points.forEach((point, index) => {
+    if (!isList(point)) {
+      const detail = `Point ${index} is no list of numbers`;
+      throw refusedError({ code: 'invalid_message', detail, index });
+    }
     if (point.length === 0) {
       throw refusedError({ code: 'empty_point', detail: `Point ${index} is empty`, index });
     }
@@ -50,7 +58,6 @@ export function flatten(points: Points): {
       const detail = `Point ${index} has ${point.length} dimensions, expected ${dimension}`;
       throw refusedError({ code: 'ragged_points', detail, index });
     }
-    data.set(point, index * dimension);
     for (const value of point) {
       if (typeof value !== 'number') {
         const detail = `Point ${index} has a coordinate that is no number`;
@@ -58,11 +65,20 @@ export function flatten(points: Points): {
       }
       if (!Number.isFinite(value)) throw notFinite(index);
     }
+    data.set(point, index * dimension);
   });
   return { data, shape: [points.length, dimension] };
 }
 
+function isList(point: unknown): boolean {
+  return Array.isArray(point) || ArrayBuffer.isView(point);
+}
+
 function flattenBlock({ data, dimension }: PointBlock): ReturnType<typeof flatten> {
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) {
+    const detail = 'The data of a block are a Float32Array or a Float64Array';
+    throw refusedError({ code: 'bad_array', detail });
+  }
   const count = data.length / dimension;
   if (!Number.isInteger(count) || dimension < 1) {
     const detail = `${data.length} numbers do not make points of ${dimension} dimensions`;

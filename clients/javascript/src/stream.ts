@@ -14,6 +14,7 @@ import {
   type WelcomeMessage,
 } from './generated/messages.js';
 import { Batch, type Receipt } from './lanes.js';
+import { checkOptions, type Names } from './options.js';
 import { countOf, type Points } from './points.js';
 import type { Reader, StreamEvent, SubscribeFields } from './readers.js';
 import { type Camel, camel, snake } from './shapes.js';
@@ -93,6 +94,13 @@ interface SessionTarget extends EventTarget {
 }
 const SessionTarget = EventTarget as new () => SessionTarget;
 
+const SEND: Names<SendOptions> = {
+  ...{ stream: true, metadata: true, timestamps: true, results: true, signal: true },
+};
+const SUBSCRIBE: Names<SubscribeOptions> = {
+  ...{ stream: true, since: true, maxQueue: true, signal: true, events: true },
+  ...{ maxHz: true, epsilon: true, filter: true, centroids: true, sample: true },
+};
 const MAX_QUEUE = 1024;
 const STOP_MS = 30_000;
 
@@ -173,6 +181,7 @@ export class NCSStream extends SessionTarget {
    * `ConnectionEndedError` if the session is over.
    */
   async sendBatch(points: Points, options: SendOptions = {}): Promise<SendResult> {
+    checkOptions('sendBatch', options, SEND);
     const { stream = this.#options.stream, results, signal } = options;
     signal?.throwIfAborted();
     const body = this.#codec.encodeBody(points);
@@ -213,6 +222,7 @@ export class NCSStream extends SessionTarget {
    * and what was missed, or another `snapshot`. A session follows a stream once.
    */
   subscribe(options: SubscribeOptions = {}): Subscription {
+    checkOptions('subscribe', options, SUBSCRIBE);
     const { stream = this.#options.stream, maxQueue = MAX_QUEUE, signal, ...rest } = options;
     const { since, ...fields } = rest;
     signal?.throwIfAborted();
@@ -247,7 +257,8 @@ export class NCSStream extends SessionTarget {
    *
    * After `timeoutMs` it ends all the same, and what still waits rejects.
    */
-  async stop({ timeoutMs = STOP_MS }: { timeoutMs?: number } = {}): Promise<void> {
+  async stop(options: { timeoutMs?: number } = {}): Promise<void> {
+    const { timeoutMs = STOP_MS } = checkOptions('stop', options, { timeoutMs: true });
     const { clock } = this.#connection.options;
     let isLate = false;
     const timer = clock.setTimeout(() => {

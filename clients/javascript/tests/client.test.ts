@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   AuthenticationError,
+  NCSClient,
   NCSError,
   ProtocolError,
   RateLimitError,
@@ -393,4 +394,51 @@ test('a request without an answer ends after its time', async () => {
 
 test.each(['ftp://host', 'host:8000', ''])('%j is no base URL', (baseUrl) => {
   expect(() => new World().client({ baseUrl })).toThrow('http://host:port');
+});
+
+describe('an option that there is not', () => {
+  /** As JavaScript has it, where no compiler looks. */
+  const wrong = (name: string) => ({ [name]: 'x' }) as object;
+
+  test.each<[string, (client: NCSClient) => Promise<unknown>]>([
+    ['processPoints', (client) => client.processPoints([[1]], wrong('strem'))],
+    ['getAlgorithmStatus', (client) => client.getAlgorithmStatus(wrong('strem'))],
+    ['getClusters', (client) => client.getClusters(wrong('strem'))],
+    ['listStreams', (client) => client.listStreams(wrong('strem'))],
+    ['getParameters', (client) => client.getParameters(wrong('strem'))],
+    ['healthCheck', (client) => client.healthCheck(wrong('strem'))],
+    ['resetAlgorithm', (client) => client.resetAlgorithm(wrong('strem'))],
+    ['configure', (client) => client.configure({}, wrong('strem'))],
+    ['shadow', (client) => client.shadow(wrong('strem'))],
+    ['startStreaming', (client) => client.startStreaming(wrong('strem'))],
+    ['queue', (client) => client.startStreaming({ queue: wrong('strem') })],
+    ['backoff', (client) => client.startStreaming({ backoff: wrong('strem') })],
+  ])('is told, and nothing is asked of the server: %s', async (method, call) => {
+    const { client, asked } = serving({ body: {} });
+    await expect(call(client)).rejects.toThrow(`${method} has no option 'strem'; there are: `);
+    expect(asked).toEqual([]);
+  });
+
+  test('is told at once where nothing is awaited', async () => {
+    const stream = await new World().client().startStreaming({ lazy: true });
+    expect(() => stream.subscribe(wrong('maxHertz'))).toThrow("no option 'maxHertz'");
+    await expect(stream.sendBatch([[1]], wrong('strem'))).rejects.toThrow("no option 'strem'");
+    await expect(stream.stop(wrong('ms'))).rejects.toThrow("no option 'ms'");
+    await stream.stop();
+    expect(() => new NCSClient({ baseURL: 'x' } as never)).toThrow("no option 'baseURL'");
+  });
+});
+
+test('points that are none are refused as they are in a session', async () => {
+  const { client, asked } = serving({ body: {} });
+  const all = [1, 2] as unknown as number[][];
+  await expect(client.processPoints(all)).rejects.toMatchObject({
+    code: 'invalid_message',
+    index: 0,
+  });
+  await expect(client.processPoints([[1, Number.NaN]])).rejects.toMatchObject({
+    code: 'not_finite',
+    index: 0,
+  });
+  expect(asked).toEqual([]);
 });

@@ -135,6 +135,14 @@ describe('points', () => {
     ['points that differ', [[1, 2], [1]], 'ragged_points', 1],
     ['NaN', [[1], [Number.NaN]], 'not_finite', 1],
     ['infinity', [[Infinity]], 'not_finite', 0],
+    ['a text', 'abc' as unknown as Points, 'invalid_message', undefined],
+    ['numbers that are no points', [1, 2] as unknown as Points, 'invalid_message', 0],
+    [
+      'a block of a list',
+      { data: [1, 2] as unknown as Float32Array, dimension: 1 },
+      'bad_array',
+      undefined,
+    ],
     ['a string', [['1' as unknown as number]], 'invalid_message', 0],
     ['a boolean', [[1], [true as unknown as number]], 'invalid_message', 1],
     [

@@ -136,9 +136,7 @@ def progress_bar(total: int) -> Iterator[ProgressCallback]:
         from rich.console import Console
         from rich.progress import Progress
     except ImportError as error:
-        raise ImportError(
-            "the bar needs rich: pip install ncs-client[progress]"
-        ) from error
+        raise ImportError("the bar needs rich: pip install rich") from error
 
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("points", total=total)

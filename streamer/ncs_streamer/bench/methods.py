@@ -27,7 +27,7 @@ __all__ = [
     "run_engine",
 ]
 
-INSTALL = 'pip install "ncs-streamer[bench]"'
+INSTALL = 'pip install ".[bench]"  (in a clone)'
 """Command that installs every package that a peer needs."""
 
 _MODULES = {
