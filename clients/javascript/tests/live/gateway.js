@@ -15,12 +15,19 @@ const CENTRES = [0, 40, 90];
 
 const tell = (what) => console.log(JSON.stringify(what));
 
-/** Loses or doubles frames on the way, until it is to stop, as NCS_FAULT says; for JSON. */
+/**
+ * Loses or doubles frames on the way, until it is to stop, as NCS_FAULT says; for JSON.
+ *
+ * An ack is lost only if another one follows: nobody asks for one again while the
+ * connection lives.
+ */
 class Faulty extends WebSocket {
   #count = 0;
+  #lastSeq = 0;
 
   send(frame) {
     const isPoints = NCS_FAULT && !stopping && frame.includes('"type":"points"');
+    if (isPoints) this.#lastSeq = JSON.parse(frame).seq;
     if (isPoints && NCS_FAULT === 'lose points' && ++this.#count % 5 === 0) return;
     super.send(frame);
     if (isPoints && NCS_FAULT === 'double points') super.send(frame);
@@ -32,7 +39,8 @@ class Faulty extends WebSocket {
       ((event) => {
         const mayLose = NCS_FAULT === 'lose acks' && !stopping;
         const isAck = mayLose && event.data.includes('"type":"ack"');
-        if (!isAck || ++this.#count % 5) take(event);
+        const isLast = isAck && JSON.parse(event.data).seq >= this.#lastSeq;
+        if (!isAck || isLast || ++this.#count % 5) take(event);
       });
   }
 }

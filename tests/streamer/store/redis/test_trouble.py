@@ -355,7 +355,7 @@ async def test_a_server_that_hangs_is_noticed_by_its_silence(
 
 async def test_what_a_lagging_replica_lacks_is_given_back(tmp_path: Path) -> None:
     with redis_with_sentinels(tmp_path) as watched:
-        store = store_at(watched.url)
+        store = store_at(watched.url, lease_s=120.0)  # a fail-over takes its time
         await store.open()
         await store.ownership.join(Node("a", "", 1))
         owner = await store.ownership.acquire(KEY, None)
