@@ -267,6 +267,7 @@ class Connection(Follower):
                         "suspicious_activity",
                         event_type="suspicious_points",
                         details=reason,
+                        tenant=self._tenant,
                         stream=stream,
                         session=self.session.id,
                         source_ip=self._peer,
@@ -451,7 +452,13 @@ class Connection(Follower):
             server.metrics.count("ncs_closes_total", self.reason)
             server.discard(self)
             self._place.leave()
-            log.info("session_closed", session=session.id, reason=self.reason)
+            log.info(
+                "session_closed",
+                session=session.id,
+                tenant=None if session.principal is None else self._tenant,
+                producer=session.producer,
+                reason=self.reason,
+            )
             self._ended.set()
 
     # What the server calls

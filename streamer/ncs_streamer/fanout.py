@@ -73,7 +73,7 @@ class Fanout:
             try:
                 due = hub.flush(now)
             except Exception:  # one stream's trouble shall not stop the others
-                log.exception("flush_failed", stream=hub.stream)
+                log.exception("flush_failed", **hub.key._asdict())
                 continue
             if due is None:
                 self._holding.discard(hub)

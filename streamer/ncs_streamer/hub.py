@@ -36,6 +36,7 @@ from ncs_protocol.messages import (
 from .audience import Audience, Outlet, Subscription
 from .encoded import Encoded
 from .history import History, HistoryBounds
+from .store.contracts import StreamKey
 from .stream_model import StreamView
 from .variant import Variant
 from .wire import Wire
@@ -66,7 +67,7 @@ class Hub:
     """Audiences and recent lossless events of one stream.
 
     Args:
-        stream: its name.
+        key: of the stream.
         epoch: its epoch.
         bounds: of the lossless events that are kept for readers that come back.
         on_delivery: called with the codec's name and a count.
@@ -82,13 +83,13 @@ class Hub:
 
     def __init__(
         self,
-        stream: str,
+        key: StreamKey,
         epoch: str,
         bounds: HistoryBounds,
         on_delivery: Callable[[str, int], None],
         wake: Callable[[Hub], None],
     ) -> None:
-        self.stream = stream
+        self.key = key
         self.epoch = epoch
         self.at: dict[DeliveryClass, int] = dict.fromkeys(DELIVERY_CLASSES, 0)
         self.subscribers = 0
@@ -160,7 +161,7 @@ class Hub:
         self._offer(
             Encoded(
                 AlgorithmStatusEvent(
-                    stream=self.stream,
+                    stream=self.key.stream,
                     delivery="latest",
                     epoch=self.epoch,
                     offset=self.at["latest"] + 1,
@@ -188,7 +189,7 @@ class Hub:
         self._offer(
             Encoded(
                 PresenceEvent(
-                    stream=self.stream,
+                    stream=self.key.stream,
                     delivery="latest",
                     epoch=self.epoch,
                     offset=self.at["latest"] + 1,
@@ -203,7 +204,7 @@ class Hub:
         self._offer(
             Encoded(
                 PerformanceMetricsEvent(
-                    stream=self.stream,
+                    stream=self.key.stream,
                     delivery="latest",
                     epoch=self.epoch,
                     offset=self.at["latest"] + 1,
@@ -217,7 +218,7 @@ class Hub:
     ) -> None:
         """Publish a `points_sample` to those who asked for just such samples."""
         event = PointsSampleEvent(
-            stream=self.stream,
+            stream=self.key.stream,
             delivery="sampled",
             epoch=self.epoch,
             offset=self.at["sampled"] + 1,
@@ -353,7 +354,9 @@ class Hub:
         audience = self._audiences.get((variant, wire))
         if audience is None:
             clusters = sight.view.clusters
-            audience = Audience(self.stream, self.epoch, variant, wire, at, clusters)
+            audience = Audience(
+                self.key.stream, self.epoch, variant, wire, at, clusters
+            )
             self._audiences[variant, wire] = audience
         subscription = Subscription(request.id, audience, outlet)
         missed = None
@@ -414,7 +417,7 @@ class Hub:
             )
         return Subscribed(
             id=subscription.id,
-            stream=self.stream,
+            stream=self.key.stream,
             epoch=self.epoch,
             offsets=dict(told),
             recovered=snapshot is None,

@@ -135,7 +135,7 @@ async def recover(
     seconds = round(clock.monotonic() - began, 3)
     log.info(
         "stream_recovered",
-        stream=key.stream,
+        **key._asdict(),
         offset=model.offset,
         replayed=replay.entries,
         points=replay.points,
@@ -163,7 +163,7 @@ async def newest_model(store: Store, key: StreamKey) -> StreamModel:
                 " put the data folder's backup back if they cannot",
             )
             log.error(
-                "snapshot_damaged", stream=key.stream, offset=offset, error=str(damage)
+                "snapshot_damaged", **key._asdict(), offset=offset, error=str(damage)
             )
     if damage is not None:
         first = await store.journal.read(key, 0, 1)
@@ -238,7 +238,7 @@ def _remembered(key: StreamKey, stored: list[tuple[int, bytes]]) -> list[Event]:
         if isinstance(message, Event):
             events.append(message)
         else:
-            log.warning("history_damaged", stream=key.stream, offset=offset)
+            log.warning("history_damaged", **key._asdict(), offset=offset)
     return events
 
 

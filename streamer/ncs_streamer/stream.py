@@ -252,7 +252,7 @@ class Stream:
         """Take note that another has the stream, and what they began without."""
         lost = 0 if error.start is None else self._durable.offset - error.start
         if lost > 0:
-            log.error("acknowledged_lost", stream=self.key.stream, entries=lost)
+            log.error("acknowledged_lost", **self.key._asdict(), entries=lost)
             self._services.store.losses.lost += lost
         self._refuse_all(ElsewhereError(error.holder))
         self.abandon()
@@ -295,8 +295,8 @@ class Stream:
                 entry = decode_entry(payload)
             except DamagedError as error:
                 # A restart finds the same, and says how it is mended.
-                name = self.key.stream
-                log.error("entry_damaged", stream=name, offset=offset, error=str(error))
+                key = self.key._asdict()
+                log.error("entry_damaged", **key, offset=offset, error=str(error))
                 self.broken = True
                 return
             admitted = self._durable.admit(entry)
@@ -316,7 +316,7 @@ class Stream:
         offset, snapshot = await self.ask(self._take_snapshot)
         await store.replace(self.key, offset, snapshot)
         await store.history.record(self.key, self.hub.kept(), 0)
-        log.error("journal_replaced", stream=self.key.stream, offset=offset)
+        log.error("journal_replaced", **self.key._asdict(), offset=offset)
         self._services.metrics.count("ncs_journal_replaced_total")
 
     # The model
@@ -371,7 +371,7 @@ class Stream:
         except Exception as error:
             # The model may have taken in half of it. The journal has all of it, so a
             # restart finds the same place; until then the stream answers nothing.
-            log.exception("engine_failed", stream=self.key.stream, offset=batch.offset)
+            log.exception("engine_failed", **self.key._asdict(), offset=batch.offset)
             self.broken = True
             failure = NcsError(Code.INTERNAL_ERROR, _ENGINE_FAILED)
             failure.__cause__ = error
@@ -382,7 +382,7 @@ class Stream:
             try:
                 self.telling.samples.applied(batch.entry, applied)
             except Exception:  # what is shown to readers must not stop the stream
-                log.exception("sample_failed", stream=self.key.stream)
+                log.exception("sample_failed", **self.key._asdict())
         return applied
 
     def _after_turn(self, seconds: float) -> None:
@@ -463,7 +463,7 @@ class Stream:
         try:
             await history.record(self.key, events, forgotten)
         except StoreError as error:  # replay makes them again
-            log.warning("history_not_kept", stream=self.key.stream, error=str(error))
+            log.warning("history_not_kept", **self.key._asdict(), error=str(error))
 
     def remember(self, recovered: Recovered) -> None:
         """Take over what the recovery of the model has found beside it."""
@@ -485,7 +485,7 @@ class Stream:
 
     def _save_soon(self, taken: tuple[int, bytes] | Exception) -> None:
         if isinstance(taken, Exception):
-            log.error("snapshot_failed", stream=self.key.stream, error=repr(taken))
+            log.error("snapshot_failed", **self.key._asdict(), error=repr(taken))
         else:
             self._start(self._save(*taken))
 
@@ -499,7 +499,7 @@ class Stream:
                 await store.journal.truncate(self.key, kept[-1])
         except StoreError as error:
             metrics.count("ncs_snapshots_total", "failed")
-            log.error("snapshot_failed", stream=self.key.stream, error=str(error))
+            log.error("snapshot_failed", **self.key._asdict(), error=str(error))
         else:
             metrics.count("ncs_snapshots_total", "saved")
 

@@ -148,7 +148,7 @@ class Streams:
         log.error(
             "stream_refused",
             tenant=key.tenant,
-            stream=key.stream,
+            **key._asdict(),
             offset=error.offset,
             code=error.code,
             error=str(error),
@@ -241,7 +241,7 @@ class Streams:
         try:
             await stream.tell_status()
         except Exception:
-            log.exception("status_failed", stream=stream.key.stream)
+            log.exception("status_failed", **stream.key._asdict())
 
     def _set_gauges(self) -> None:
         metrics, backlog = self.services.metrics, self.services.backlog

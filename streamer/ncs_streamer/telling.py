@@ -177,7 +177,7 @@ class Telling:
 
         def deliver(events: list[Event] | Exception) -> None:
             if isinstance(events, Exception):
-                log.error("events_failed", stream=self._key.stream, error=repr(events))
+                log.error("events_failed", **self._key._asdict(), error=repr(events))
             else:
                 self.publish(events)
 
@@ -207,7 +207,7 @@ class Telling:
         self, kind: Kind, taken: tuple[PointsSample | None, int] | Exception
     ) -> None:
         if isinstance(taken, Exception):
-            log.error("sample_failed", stream=self._key.stream, error=repr(taken))
+            log.error("sample_failed", **self._key._asdict(), error=repr(taken))
             return
         sample, ingest_ns = taken
         if sample is not None and not self._is_closed:
@@ -302,7 +302,7 @@ def make_hub(key: StreamKey, epoch: str, services: Services) -> Hub:
     def count_deliveries(codec: str, count: int) -> None:
         services.metrics.count("ncs_deliveries_total", codec, by=count)
 
-    return Hub(key.stream, epoch, services.history, count_deliveries, services.wake)
+    return Hub(key, epoch, services.history, count_deliveries, services.wake)
 
 
 def status_message(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ncs_streamer.fanout import Fanout
+from ncs_streamer.store import StreamKey
 
 pytestmark = pytest.mark.unit
 
@@ -21,7 +22,7 @@ class Watch:
 
 
 class FakeHub:
-    stream = "s"
+    key = StreamKey("acme", "s")
 
     def __init__(self, watch: Watch, takes_s: float = 0.0) -> None:
         self.watch = watch

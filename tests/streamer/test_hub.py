@@ -16,6 +16,7 @@ from ncs_streamer.history import HistoryBounds
 from ncs_streamer.hub import Hub, Sight
 from ncs_streamer.outbox import Patience
 from ncs_streamer.outgoing import Outgoing
+from ncs_streamer.store import StreamKey
 from ncs_streamer.stream_model import StreamView
 from ncs_streamer.wire import WebSocketWire
 
@@ -93,7 +94,7 @@ class Stage:
         self.deliveries: list[tuple[str, int]] = []
         self.now = 0.0
         self.hub = Hub(
-            "s",
+            StreamKey("acme", "s"),
             "e",
             HistoryBounds(events=keep, bytes=10**6, age_s=1000.0),
             lambda *counted: self.deliveries.append(counted),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import logging
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 import structlog
 from aiohttp.http_exceptions import BadStatusLine
 
+import ncs_streamer
 from ncs_streamer.logs import (
     SECURITY_EVENTS,
     configure_logs,
@@ -221,3 +223,16 @@ def test_nothing_else_goes_to_the_security_log(tmp_path: Path) -> None:
     get_log().error("engine_failed")
     logging.getLogger("somebody").error("login_failed")
     assert written(tmp_path, "security.log") == []
+
+
+def test_what_names_a_stream_names_its_tenant() -> None:
+    """Two tenants may have streams of one name, and most have one named `default`."""
+    sources = [*Path(ncs_streamer.__file__).parent.rglob("*.py")]
+    calls = [
+        (source.name, call.lineno, {word.arg for word in call.keywords})
+        for source in sources
+        for call in ast.walk(ast.parse(source.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("log.")
+    ]
+    assert len(calls) > 50
+    assert [] == [c for c in calls if "stream" in c[2] and "tenant" not in c[2]]

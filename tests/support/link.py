@@ -42,6 +42,7 @@ from ncs_streamer.outbox import Patience
 from ncs_streamer.outgoing import Outgoing
 from ncs_streamer.sampling.samples import Samples
 from ncs_streamer.session import Session, SessionConfig, State
+from ncs_streamer.store import StreamKey
 from ncs_streamer.stream_model import Applied, StreamModel
 from ncs_streamer.telling import status_message
 from ncs_streamer.wire import WebSocketWire
@@ -105,11 +106,11 @@ def messages_in(data: bytes) -> list[bytes]:
 class MemoryStream:
     """Model, hub and admission of one stream."""
 
-    def __init__(self, server: MemoryServer, name: str, epoch: str) -> None:
+    def __init__(self, server: MemoryServer, key: StreamKey, epoch: str) -> None:
         self.server = server
-        self.model = StreamModel(name, epoch, EngineParams())
+        self.model = StreamModel(key.stream, epoch, EngineParams())
         bounds = HistoryBounds(events=100, bytes=10**6, age_s=3600.0)
-        self.hub = Hub(name, epoch, bounds, lambda codec, count: None, lambda hub: None)
+        self.hub = Hub(key, epoch, bounds, lambda codec, count: None, lambda hub: None)
         self.admission = Admission.after(self.model, 100)
         self.samples = Samples(0)
 
@@ -183,7 +184,8 @@ class MemoryServer:
     def stream(self, tenant: str, name: str) -> MemoryStream:
         """Return the stream, made if need be."""
         epoch = f"epoch-{len(self.streams) + 1}"
-        return self.streams.setdefault((tenant, name), MemoryStream(self, name, epoch))
+        key = StreamKey(tenant, name)
+        return self.streams.setdefault(key, MemoryStream(self, key, epoch))
 
     def wait(self, seconds: float) -> None:
         """Let time pass, and tell what was held back."""

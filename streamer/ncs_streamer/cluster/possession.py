@@ -147,7 +147,7 @@ class Possession:
         cluster.services.metrics.observe("ncs_takeover_seconds", seconds)
         log.info(
             "stream_acquired",
-            stream=self._key.stream,
+            **self._key._asdict(),
             epoch=owner.epoch,
             former=seen.node if seen else "",
             seconds=round(seconds, 3),
@@ -188,7 +188,7 @@ class Possession:
         try:
             await self._cluster.ownership.release(self._key, owner, successor)
         except StoreError as error:  # it stays ours until somebody finds us gone
-            log.warning("not_released", stream=self._key.stream, error=str(error))
+            log.warning("not_released", **self._key._asdict(), error=str(error))
         if self.tenure.owner is owner:
             self.tenure.advance(Step.RELEASED)
 
@@ -204,14 +204,14 @@ class Possession:
                 await stream.close()
                 await relay.flushed()
         except TimeoutError:  # then there is something to replay
-            log.warning("hand_over_is_slow", stream=self._key.stream)
+            log.warning("hand_over_is_slow", **self._key._asdict())
         if self.tenure.owner is not owner:
             return False
         self._end(stream)
         await stream.committed_all()
         await self._release(owner, successor)
         self._cluster.note_ownership("handed_over")
-        log.info("stream_handed_over", stream=self._key.stream, to=successor)
+        log.info("stream_handed_over", **self._key._asdict(), to=successor)
         self._on_change(None)
         return True
 
@@ -221,7 +221,7 @@ class Possession:
             return
         self.tenure.advance(Step.LOST)
         self._cluster.note_ownership("lost")
-        log.warning("stream_lost", stream=self._key.stream)
+        log.warning("stream_lost", **self._key._asdict())
         if self._stream is not None:
             self._end(self._stream)
         self._on_change(None)

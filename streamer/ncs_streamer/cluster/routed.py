@@ -126,7 +126,7 @@ class RoutedStream:
                 place = await self.possession.find(self._hub, take=self._is_asked)
             except (StoreError, LinkError) as error:
                 place = None
-                log.warning("owner_unknown", stream=self.key.stream, error=str(error))
+                log.warning("owner_unknown", **self.key._asdict(), error=str(error))
             if place is not None:
                 return place
             if clock.monotonic() > until:
@@ -148,7 +148,7 @@ class RoutedStream:
             self._send_waiting()
             return
         if not isinstance(error, NcsError):
-            log.error("owner_not_found", stream=self.key.stream, error=repr(error))
+            log.error("owner_not_found", **self.key._asdict(), error=repr(error))
             error = NcsError(Code.INTERNAL_ERROR, "the stream's owner was not found")
         for batch in self._line.take_all():
             self._settle(batch, error)

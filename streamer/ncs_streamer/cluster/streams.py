@@ -409,7 +409,7 @@ class ClusterStreams:
         try:
             await route.ask("own", pin)
         except NcsError as error:  # its sweep takes it
-            log.warning("not_taken", stream=route.key.stream, error=str(error))
+            log.warning("not_taken", **route.key._asdict(), error=str(error))
 
 
 def _ignore(order: Order) -> None:

@@ -96,6 +96,7 @@ async def process_points(request: web.Request) -> web.Response:
     elapsed_ms = round(1000 * (server.clock.monotonic() - began), 3)
     log.info(
         "points_processed",
+        tenant=principal.tenant,
         stream=body.stream,
         points_count=entry.count,
         clusters_found=len(clusters),
@@ -177,7 +178,8 @@ async def configure(request: web.Request) -> web.Response:
     applied = await _submit(server, stream, entry, 0)
     _raise_if_refused(applied, "params")
     params = await stream.ask(lambda model: model.engine.params)
-    log.info("configured", stream=body.stream, params=body.params)
+    key = StreamKey(principal_of(request).tenant, body.stream)
+    log.info("configured", **key._asdict(), params=body.params)
     return reply(
         ConfigureReply(
             stream=body.stream,
@@ -198,7 +200,8 @@ async def reset(request: web.Request) -> web.Response:
     stream = await _open(request, body.stream)
     applied = await _submit(server, stream, _entry(server, "reset", **identity), 0)
     if not applied.duplicate:
-        log.warning("reset", stream=body.stream, by=principal.subject)
+        key = StreamKey(principal.tenant, body.stream)
+        log.warning("reset", **key._asdict(), by=principal.subject)
     return reply(
         ResetReply(
             stream=body.stream,

@@ -52,6 +52,7 @@ async def shadow(request: web.Request) -> web.Response:
     ]
     log.info(
         "shadow_answered",
+        tenant=principal.tenant,
         stream=body.stream,
         by=principal.subject,
         configurations=len(names),

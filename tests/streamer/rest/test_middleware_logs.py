@@ -90,6 +90,7 @@ async def test_processed_points_are_logged(api: Api, logs: Logs) -> None:
     answer = await api.process([[1.0], [1.0]])
     [line] = logs.of("points_processed")
     assert line["request_id"] == answer.json["request_id"]
+    assert (line["tenant"], line["stream"]) == ("default", "default")
     assert (line["points_count"], line["clusters_found"]) == (2, 1)
     assert isinstance(line["processing_time_ms"], float)
 

@@ -96,7 +96,7 @@ class RedisJournal:
 
     def _note_restored(self, key: StreamKey, tail: int, count: int) -> None:
         self._state.forget_index()  # it may be lost too
-        log.warning("journal_restored", stream=key.stream, after=tail, entries=count)
+        log.warning("journal_restored", **key._asdict(), after=tail, entries=count)
         self._losses.restored += count
 
     async def _reclaim(self, key: StreamKey, answer: Any) -> None:
