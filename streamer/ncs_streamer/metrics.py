@@ -200,8 +200,9 @@ METRICS = (
         "ncs_ingest_to_event_seconds",
         "histogram",
         ("class",),
-        "From the arrival of the causing batch to the event's publication.",
-        known=(("lossless",), ("keyed",)),
+        "From the arrival of the causing batch to the event's publication. An event of"
+        " the class `latest` is of no batch.",
+        known=(("lossless",), ("keyed",), ("sampled",)),
     ),
     Metric(
         "ncs_connections",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 import orjson
 import pytest
@@ -187,3 +189,31 @@ async def test_tail_refuses_axes_that_are_none(tmp_path: Path) -> None:
     code, _, said = await ncs("tail", "--key", "x", "--sample", "5", "--axes", "1,b")
     assert 2 == code
     assert "'1,b' are no axes" in said
+
+
+async def test_how_long_events_take_is_measured_by_class(tmp_path: Path) -> None:
+    count = re.compile(
+        r'^ncs_ingest_to_event_seconds_count{class="(\w+)"} (\S+)$', re.M
+    )
+
+    async def counts() -> dict[str, float]:
+        url = f"http://127.0.0.1:{server.metrics_port}/metrics"
+        async with aiohttp.ClientSession() as http, http.get(url) as response:
+            found = count.findall(await response.text())
+        return {name: float(value) for name, value in found}
+
+    async with (
+        server_on(tmp_path, "--metrics-port", "0") as server,
+        client_of(server) as client,
+    ):
+        assert await counts() == {"lossless": 0, "keyed": 0, "sampled": 0}
+        async with client.stream() as session:
+            events = await session.subscribe(sample=Sample(max_points=5, **FAST))
+            await session.send(cloud(37, 5, 1))
+            seen = set[str]()
+            async for event in events:  # of each class one, and its time with it
+                seen.add(getattr(event, "delivery", ""))
+                if seen >= {"lossless", "keyed", "sampled"}:
+                    break
+                await session.send(cloud(1, 5, len(seen)))
+            assert all((await counts()).values())
