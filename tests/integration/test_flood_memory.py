@@ -25,8 +25,8 @@ FRAMES = 110
 """At each socket; with them comes twenty times as much as may wait."""
 SHAPE = (2500, 40)  # 400 KB
 MOST_GROWN_MB = 35
-"""The backlog, and frames that are being read and decoded; a fifth of what is sent. With
-a hundred times the backlog it takes more."""
+"""The backlog, and frames that are being read and decoded: a fifth of what is sent.
+With a hundred times the backlog it takes more."""
 
 
 async def test_a_flood_is_not_kept_in_memory(tmp_path: Path) -> None:
