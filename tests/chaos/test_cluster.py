@@ -89,17 +89,25 @@ async def test_an_owner_that_slept_past_its_lease_is_fenced(cluster: Cluster) ->
     async def owns() -> bool:
         return owner in {known.node for known in (await cluster.owners()).values()}
 
-    flooding = asyncio.create_task(flood())
-    async with load(cluster, *others):
-        await wait_until(lambda: len(acks) > 1000)
+    async def sleep_past_the_lease() -> None:
+        acked = len(acks)
+        await wait_until(lambda: len(acks) > acked + 1000, within_s=60)
         cluster.nodes[owner].process.send_signal(signal.SIGSTOP)
         while await owns():
             await asyncio.sleep(0.1)
         cluster.nodes[owner].process.send_signal(signal.SIGCONT)
         acked = len(acks)
-        await wait_until(lambda: len(acks) > acked + 1000)
-        assert await cluster.metric(owner, "ncs_fenced_appends_total") >= 1
+        await wait_until(lambda: len(acks) > acked + 1000, within_s=60)
+
+    flooding = asyncio.create_task(flood())
+    async with load(cluster, *others):
+        await sleep_past_the_lease()
         assert await cluster.metric(owner, "ncs_leases_lost_total") >= 1
+        # It may have been stopped in the one moment in which nothing was on its way.
+        while not await cluster.metric(owner, "ncs_fenced_appends_total"):
+            while (await cluster.owners())["begun"].node != owner:
+                await asyncio.sleep(0.1)
+            await sleep_past_the_lease()
     flooding.cancel()
     await asyncio.gather(flooding, return_exceptions=True)
     found = [seq for name, seq in await cluster.batches("begun") if name == "flood"]

@@ -40,6 +40,10 @@ def plan(faults: tuple[Kind, ...], seed: int) -> Plan:
 async def test_a_defect_is_found(defect: str, tmp_path: Path) -> None:
     faults, kinds = FOUND[defect]
     program = (sys.executable, broken_server.__file__, defect)
-    report = await verify(plan(faults, 5), tmp_path, program=program)
-    found = {violation.kind for violation in report.violations}
-    assert kinds & found, report.violations
+    for seed in range(5, 8):  # a run of two seconds may not meet it on a busy machine
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        report = await verify(plan(faults, seed), folder, program=program)
+        if kinds & {violation.kind for violation in report.violations}:
+            return
+    pytest.fail(f"not found: {report.violations}")

@@ -89,7 +89,7 @@ async def test_redis_all_waits_for_the_disks_of_replicas(tmp_path: Path) -> None
         flags = (*ALWAYS, "--replicaof", f"127.0.0.1 {one.port}")
         with RedisServer(tmp_path / "b", *flags, program=VALKEY) as other:
             await wait_until(lambda: one.copies() == [1, 1], every_s=0.1)
-            store = store_at(one, level="redis-all")
+            store = store_at(one, level="redis-all", timeout_s=3.0)
             await store.open()
             assert store.durability == "redis-all"
             await store.journal.append([Append(KEY, 1, b"one")])
