@@ -147,7 +147,6 @@ class Streams:
         self.services.metrics.set("ncs_streams_damaged", len(self.damaged))
         log.error(
             "stream_refused",
-            tenant=key.tenant,
             **key._asdict(),
             offset=error.offset,
             code=error.code,
