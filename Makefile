@@ -69,8 +69,9 @@ bench-quality: $(VENV)/.installed-bench ## Score clusters, outliers and drift be
 bench-engine: $(VENV)/.installed-bench ## Measure the engine alone, beside peers
 	$(BIN)/ncs bench engine
 
-bench-peers: $(VENV)/.installed-peers ## Measure fan-out beside peers
-	$(BIN)/python tests/benchmarks/fanout_peers.py
+bench-peers: $(VENV)/.installed-peers $(JAVASCRIPT)/node_modules/.installed ## Measure fan-out beside peers
+	@sh deploy/setup/system-parts.sh nats-server
+	$(WITH_NODE) $(BIN)/python tests/benchmarks/fanout_peers.py
 
 bench-page: $(VENV)/.installed-tests $(PAGE) ## Measure the dashboard: frames and memory, for minutes
 	PYTHONPATH=tests/support $(BIN)/python tests/support/page_measure.py
@@ -110,7 +111,7 @@ $(VENV)/.installed: $(VENV)/.made $(PROJECTS) $(KERNEL)
 	@touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	@sh deploy/setup/system-parts.sh chromium haproxy prometheus redis-server redis-sentinel mosquitto systemd
+	@sh deploy/setup/system-parts.sh chromium haproxy prometheus redis-server redis-sentinel mosquitto strace systemd
 	@sh deploy/setup/compiler.sh $(BIN)/python
 	@sh deploy/setup/kubectl.sh $(BIN)
 	@echo "installing the tools of the tests"

@@ -18,6 +18,7 @@ from ncs_protocol.messages import (
     Hello,
     Points,
     Resume,
+    SlowDown,
     StatusReply,
 )
 
@@ -176,7 +177,8 @@ class Connection(Follower):
         session = self.session
         self._submit_gathered()
         while not session.credit and session.state is State.OPEN:
-            self._perform_now(session.short(self._server.clock.monotonic()))
+            told = session.short(self._server.clock.monotonic())
+            self._perform_now(self._counted(told))
             self._has_credit.clear()
             if session.quota is not None and not session.quota.room:
                 session.quota.call_when_free(self._has_credit.set)
@@ -489,6 +491,9 @@ class Connection(Follower):
 
     def _counted(self, effects: list[Effect]) -> list[Effect]:
         for effect in effects:
-            if isinstance(effect, Send) and isinstance(effect.message, Error):
-                self._server.metrics.count("ncs_errors_total", effect.message.code)
+            match effect:
+                case Send(Error(code=code)):
+                    self._server.metrics.count("ncs_errors_total", code)
+                case Send(SlowDown(reason=reason)):
+                    self._server.metrics.count("ncs_slow_downs_total", reason)
         return effects

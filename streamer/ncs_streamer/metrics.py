@@ -248,6 +248,13 @@ METRICS = (
         "Connections that do not take what is sent to them as fast as it comes.",
     ),
     Metric(
+        "ncs_slow_downs_total",
+        "counter",
+        ("reason",),
+        "Times that a producer was told why its socket is not read for now.",
+        known=(("session_credit",), ("tenant_backlog",), ("server_backlog",)),
+    ),
+    Metric(
         "ncs_errors_total",
         "counter",
         ("code",),

@@ -4,7 +4,8 @@ A producer belongs to its tenant, and to the streams that its hello named or tha
 pushed to. It is remembered for a while after it has gone, so that one which is missing
 can be seen; how many are remembered is bounded for each tenant. A producer flaps that
 connects very often in a short time, as over a bad line, or when two programs push under
-one name and replace each other.
+one name and replace each other. Producers of other nodes are on the roll too, by what
+those tell of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import dataclasses
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 
@@ -26,7 +27,7 @@ from ncs_protocol.messages import (
 
 from .store.contracts import StreamKey
 
-__all__ = ["LISTED", "FlappingLimit", "Roll"]
+__all__ = ["LISTED", "FlappingLimit", "Registered", "Roll"]
 
 LISTED = 100
 """Gateways that an event lists; REST lists more."""
@@ -42,6 +43,19 @@ class FlappingLimit:
 
     connects: int
     window_s: float
+
+
+class Registered(msgspec.Struct, array_like=True):
+    """What a node tells the others of one of its producers."""
+
+    tenant: str
+    name: str
+    streams: list[str]
+    is_connected: bool
+    since: float
+    label: str | None
+    state: GatewayState | None
+    reported: float | None
 
 
 @dataclasses.dataclass(slots=True)
@@ -60,7 +74,9 @@ class _Mark:
         self.at = now
 
     def rate_at(self, now: float) -> float:
-        """Return points per second."""
+        """Return points per second; none is 0, and does not go on changing."""
+        if now - self.at > _RATE_MEMORY_S:
+            return 0.0
         return self.rate * math.exp(min(0.0, self.at - now) / _RATE_MEMORY_S)
 
 
@@ -70,6 +86,8 @@ class _Producer:
 
     connects: deque[float]
     since: float
+    node: str | None = None
+    """Where it was connected last; None for here."""
     is_connected: bool = False
     is_recalled: bool = False
     was_flapping: bool = False
@@ -120,9 +138,14 @@ class Roll:
 
     Args:
         limit: from when on a producer flaps.
+
+    Attributes:
+        on_change: called with tenant and name of a producer that has come or gone here,
+            or told of itself.
     """
 
     def __init__(self, limit: FlappingLimit) -> None:
+        self.on_change: Callable[[str, str], None] = lambda tenant, name: None
         self._limit = limit
         self._tenants: dict[str, _Tenant] = {}
 
@@ -171,19 +194,21 @@ class Roll:
         if producer is None:
             return False
         producer.is_connected, producer.since, producer.label = True, now, label
-        producer.is_recalled = False
+        producer.is_recalled, producer.node = False, None
         producer.connects.append(now)
         for stream in streams:
             mine.mark(stream, name)
         was_flapping, is_flapping = producer.was_flapping, self._flaps(producer, now)
         producer.was_flapping = is_flapping
+        self.on_change(tenant, name)
         return is_flapping and not was_flapping
 
     def disconnected(self, tenant: str, name: str, now: float) -> None:
-        """Take note that a producer has no connection any more."""
+        """Take note that a producer has no connection here any more."""
         producer = self._find(tenant, name)
-        if producer is not None:
+        if producer is not None and producer.node is None:
             producer.is_connected, producer.since = False, now
+            self.on_change(tenant, name)
 
     def reported(
         self, tenant: str, name: str, report: GatewayReport, now: float
@@ -193,6 +218,59 @@ class Roll:
         if producer is not None:
             producer.state = GatewayState(**msgspec.structs.asdict(report))
             producer.reported = now
+            self.on_change(tenant, name)
+
+    def registered(
+        self, names: Collection[tuple[str, str]] | None = None
+    ) -> list[Registered]:
+        """Return the producers of this node, for the others.
+
+        Args:
+            names: tenant and name of those to return; None for all, those that have
+                gone among them.
+        """
+        streams: dict[tuple[str, str], list[str]] = {}
+        for tenant, mine in self._tenants.items():
+            for name, producer in mine.producers.items():
+                is_ours = producer.node is None and not producer.is_recalled
+                if is_ours and (names is None or (tenant, name) in names):
+                    streams[tenant, name] = []
+            for stream, marks in mine.streams.items():
+                for name in marks:
+                    if (tenant, name) in streams:
+                        streams[tenant, name].append(stream)
+        return [
+            Registered(
+                tenant, name, own, p.is_connected, p.since, p.label, p.state, p.reported
+            )
+            for (tenant, name), own in streams.items()
+            for p in (self._tenants[tenant].producers[name],)
+        ]
+
+    def hear(self, node: str, told: Registered, now: float) -> None:
+        """Take what another node tells of a producer."""
+        mine = self._tenants.setdefault(told.tenant, _Tenant())
+        producer = self._open(mine, told.name, now, node)
+        if producer is None:
+            return
+        is_new = told.since > producer.since or not producer.is_connected
+        if producer.node != node and not (told.is_connected and is_new):
+            return  # it is elsewhere by now
+        if told.is_connected and told.since not in producer.connects:
+            producer.connects.append(told.since)
+        producer.node, producer.label = node, told.label
+        producer.is_connected, producer.since = told.is_connected, told.since
+        producer.state, producer.reported = told.state, told.reported
+        producer.is_recalled = False
+        for stream in told.streams:
+            mine.mark(stream, told.name)
+
+    def lost(self, node: str, now: float) -> None:
+        """Take note that another node is not there any more."""
+        for mine in self._tenants.values():
+            for producer in mine.producers.values():
+                if producer.node == node and producer.is_connected:
+                    producer.is_connected, producer.since = False, now
 
     def applied(
         self,
@@ -267,13 +345,15 @@ class Roll:
         mine = self._tenants.get(tenant)
         return None if mine is None else mine.producers.get(name)
 
-    def _open(self, mine: _Tenant, name: str, now: float) -> _Producer | None:
+    def _open(
+        self, mine: _Tenant, name: str, now: float, node: str | None = None
+    ) -> _Producer | None:
         producer = mine.producers.get(name)
         if producer is None:
             if len(mine.producers) >= _MOST_PRODUCERS and not mine.forget_one():
                 return None
             connects: deque[float] = deque(maxlen=self._limit.connects)
-            producer = mine.producers[name] = _Producer(connects, now)
+            producer = mine.producers[name] = _Producer(connects, now, node)
         return producer
 
     def _flaps(self, producer: _Producer, now: float) -> bool:

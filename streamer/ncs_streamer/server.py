@@ -25,6 +25,7 @@ from .auth import Authenticator, TokenIssuer, User, hash_password
 from .backlog import Backlog
 from .clock import Clock
 from .cluster.orders import Order
+from .cluster.roll_call import RollCall
 from .cluster.streams import ClusterConfig, ClusterStreams
 from .cluster.usage import Usage
 from .committer import Committer
@@ -174,11 +175,13 @@ class Server:
             per_tenant=settings.max_connections_per_tenant,
             handshakes_per_minute=settings.handshakes_per_minute,
         )
-        self._usage: Usage | None = None
+        self._shared: list[Usage | RollCall] = []
         if self.cluster is not None:
-            self._usage = Usage(
-                self.cluster.me, store.channel, self.limiter, self.places, self.clock
-            )
+            me, channel = self.cluster.me, store.channel
+            self._shared = [
+                Usage(me, channel, self.limiter, self.places, self.clock),
+                RollCall(me, channel, self.roll, self.clock),
+            ]
         self.door = Door(
             DoorLimits(
                 max_sockets=settings.max_sockets or room_for_sockets(),
@@ -228,9 +231,9 @@ class Server:
             asyncio.create_task(self.streams.run(self.settings.status_interval_s)),
             asyncio.create_task(self._tick()),
         ]
-        if self._usage is not None:
-            await self._usage.listen()
-            self._tasks.append(asyncio.create_task(self._usage.run()))
+        for shared in self._shared:
+            await shared.listen()
+            self._tasks.append(asyncio.create_task(shared.run()))
         self.phase = Phase.SERVING
         self._note_readiness()
 

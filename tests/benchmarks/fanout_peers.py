@@ -17,6 +17,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -30,6 +31,7 @@ from ncs_streamer.door import raise_open_files
 _POLL_S = 0.1
 _RATIOS = {"deliveries_per_second": "ours_to_it", "per_cpu_second": "by_cpu"}
 _MOST_S = 120.0
+_NODE_MODULES = Path(__file__).parents[2] / "clients/javascript/node_modules"
 _CPU_TICK_S = 0.01  # processor time is told in such steps
 
 
@@ -186,15 +188,13 @@ def main() -> int:
     parser.add_argument("--bytes", type=int, default=200, help="of a peer's payload")
     parser.add_argument("--rounds", type=int, default=3, help="the best counts")
     parser.add_argument("--only", action="append", help="name of a peer; repeatable")
-    parser.add_argument("--node-modules", help="folder with the package ws")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    if args.node_modules:
-        os.environ["NODE_PATH"] = os.path.abspath(args.node_modules)
+    os.environ["NODE_PATH"] = str(_NODE_MODULES)
     raise_open_files()
     for peer in PEERS:
         if not peer.is_here():
-            print(f"not installed: {peer.name} ({peer.install})", file=sys.stderr)
+            print(f"not installed: {peer.name}; see make bench-peers", file=sys.stderr)
     load = Load(args.subscribers, args.events, args.bytes)
     rows = asyncio.run(measure(load, args.only, args.rounds))
     for name, ratio in _RATIOS.items():

@@ -24,9 +24,6 @@ __all__ = ["PEERS", "Load", "Peer", "Running"]
 
 _SERVERS = Path(__file__).parent / "servers"
 _START_S = 30.0
-_PIP = "make .venv/.installed-peers"
-_NATS = "apt-get install nats-server"
-_WS = "npm install --prefix DIR ws, then --node-modules DIR/node_modules"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,13 +66,11 @@ class Peer:
         name: shown.
         run: starts it with a load, and ends it.
         is_here: whether what it needs is installed.
-        install: how to install that.
     """
 
     name: str
     run: Callable[[Load], contextlib.AbstractAsyncContextManager[Running]]
     is_here: Callable[[], bool]
-    install: str
 
 
 @contextlib.asynccontextmanager
@@ -161,10 +156,8 @@ def _has(*modules: str) -> Callable[[], bool]:
 
 
 def _has_ws() -> bool:
-    if shutil.which("node") is None:
-        return False
-    folders = os.environ.get("NODE_PATH", "").split(os.pathsep)
-    return any(Path(folder, "ws").is_dir() for folder in folders if folder)
+    is_here = Path(os.environ.get("NODE_PATH", "."), "ws").is_dir()
+    return is_here and shutil.which("node") is not None
 
 
 def _python(name: str, *more: str) -> Callable[[Load], Any]:
@@ -177,23 +170,18 @@ PEERS = (
         "Starlette, uvicorn",
         _python("starlette"),
         _has("starlette", "uvicorn", "uvloop"),
-        _PIP,
     ),
-    Peer("websockets.broadcast", _python("websockets"), _has("websockets"), _PIP),
-    Peer("aiohttp send_bytes", _python("aiohttp"), _has("aiohttp"), _PIP),
-    Peer("picows", _python("picows"), _has("picows", "uvloop"), _PIP),
+    Peer("websockets.broadcast", _python("websockets"), _has("websockets")),
+    Peer("aiohttp send_bytes", _python("aiohttp"), _has("aiohttp")),
+    Peer("picows", _python("picows"), _has("picows", "uvloop")),
     Peer(
-        "ws on Node",
-        _websocket_peer("node", str(_SERVERS / "ws_server.cjs")),
-        _has_ws,
-        _WS,
+        "ws on Node", _websocket_peer("node", str(_SERVERS / "ws_server.cjs")), _has_ws
     ),
     *(
         Peer(
             f"nats-server, {number} in one go",
             _nats_peer(number),
             lambda: shutil.which("nats-server") is not None,
-            _NATS,
         )
         for number in (1, 10, 100)
     ),
@@ -202,7 +190,6 @@ PEERS = (
             f"nothing but send(), {number} in one go",
             _python("floor", str(number)),
             lambda: True,
-            "",
         )
         for number in (1, 10, 100)
     ),

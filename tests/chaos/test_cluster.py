@@ -1,4 +1,7 @@
-"""Three nodes and a Redis, real processes all: killed, stopped, replaced under load."""
+"""Three nodes and a Redis, real processes all: killed, stopped, replaced under load.
+
+CHAOS_ROUNDS=20 repeats what can be repeated.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,16 @@ import numpy as np
 import pytest
 from node_processes import (
     LEASE_S,
+    ROUNDS,
     STREAMS,
     Cluster,
+    Gateway,
     assert_counts_through,
     load,
     reading,
     running,
 )
+from ownership_history import accepted_appends, check_history, monitored
 from real_server import free_port, token, wait_until
 from redis_servers import RedisServer
 
@@ -31,14 +37,26 @@ from ncs_streamer.cluster.placement import preferred
 from ncs_streamer.store import StreamKey
 from ncs_streamer.verify.proxy import Proxy
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240 + 60 * ROUNDS)]
 
 
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """Three nodes; in the end every journal is one line, of one owner after another."""
+    told = tmp_path / "monitor"
     with RedisServer(tmp_path / "redis") as redis:
-        async with running(redis.url) as cluster:
-            yield cluster
+        with monitored(redis.port, told):
+            async with running(redis.url) as cluster:
+                yield cluster
+            redis.run("ECHO", "the end")
+            await wait_until(lambda: told.read_bytes().endswith(b'"the end"\n'))
+        tails = {
+            head.decode().removesuffix("head"): int(redis.run("HGET", head, "tail"))
+            for head in redis.run("KEYS", "*:head")
+        }
+    for journal, accepted in accepted_appends(told).items():
+        check_history(accepted, tails.pop(journal.removesuffix("journal")))
+    assert not tails, "journals that nobody has been seen to write"
 
 
 async def a_node_that_owns(cluster: Cluster) -> tuple[str, list[str]]:
@@ -52,22 +70,34 @@ async def a_node_that_owns(cluster: Cluster) -> tuple[str, list[str]]:
 async def test_an_owner_is_killed_and_the_others_take_over(cluster: Cluster) -> None:
     owner, others = await a_node_that_owns(cluster)
     async with load(cluster, *others) as gateways:
-        before = await cluster.owners()
-        await cluster.nodes[owner].kill()
-        killed_at = time.monotonic()
-        acked = {g.name: g.acked for g in gateways}
-        async with AsyncNCSClient(cluster.nodes[others[0]].url, token()) as client:
-            await client.process_points([[0.0, 0.0, 0.0]], stream="begun")
-        print(f"served again {time.monotonic() - killed_at:.2f} s after kill -9")
-        await wait_until(
-            lambda: all(g.acked > acked[g.name] + 2 for g in gateways), within_s=60
-        )
-        after = await cluster.owners()
-        lost = [stream for stream, was in before.items() if was.node == owner]
-        assert "begun" in lost
-        for stream in lost:
-            assert after[stream].node in others
-            assert after[stream].epoch > before[stream].epoch
+        await an_owner_is_killed(cluster, owner, others, gateways)
+        for _ in range(ROUNDS - 1):
+            await cluster.start(owner)
+            while (await cluster.owners())["begun"].node != owner:
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(random.random())
+            await an_owner_is_killed(cluster, owner, others, gateways)
+
+
+async def an_owner_is_killed(
+    cluster: Cluster, owner: str, others: list[str], gateways: list[Gateway]
+) -> None:
+    before = await cluster.owners()
+    await cluster.nodes[owner].kill()
+    killed_at = time.monotonic()
+    acked = {g.name: g.acked for g in gateways}
+    async with AsyncNCSClient(cluster.nodes[others[0]].url, token()) as client:
+        await client.process_points([[0.0, 0.0, 0.0]], stream="begun")
+    print(f"served again {time.monotonic() - killed_at:.2f} s after kill -9")
+    await wait_until(
+        lambda: all(g.acked > acked[g.name] + 2 for g in gateways), within_s=60
+    )
+    after = await cluster.owners()
+    lost = [stream for stream, was in before.items() if was.node == owner]
+    assert "begun" in lost
+    for stream in lost:
+        assert after[stream].node in others
+        assert after[stream].epoch > before[stream].epoch
 
 
 async def test_an_owner_that_slept_past_its_lease_is_fenced(cluster: Cluster) -> None:
@@ -90,6 +120,8 @@ async def test_an_owner_that_slept_past_its_lease_is_fenced(cluster: Cluster) ->
         return owner in {known.node for known in (await cluster.owners()).values()}
 
     async def sleep_past_the_lease() -> None:
+        while (await cluster.owners())["begun"].node != owner:
+            await asyncio.sleep(0.1)
         acked = len(acks)
         await wait_until(lambda: len(acks) > acked + 1000, within_s=60)
         cluster.nodes[owner].process.send_signal(signal.SIGSTOP)
@@ -101,12 +133,11 @@ async def test_an_owner_that_slept_past_its_lease_is_fenced(cluster: Cluster) ->
 
     flooding = asyncio.create_task(flood())
     async with load(cluster, *others):
-        await sleep_past_the_lease()
-        assert await cluster.metric(owner, "ncs_leases_lost_total") >= 1
+        for _ in range(ROUNDS):
+            await sleep_past_the_lease()
+        assert await cluster.metric(owner, "ncs_leases_lost_total") >= ROUNDS
         # It may have been stopped in the one moment in which nothing was on its way.
         while not await cluster.metric(owner, "ncs_fenced_appends_total"):
-            while (await cluster.owners())["begun"].node != owner:
-                await asyncio.sleep(0.1)
             await sleep_past_the_lease()
     flooding.cancel()
     await asyncio.gather(flooding, return_exceptions=True)
@@ -117,7 +148,7 @@ async def test_an_owner_that_slept_past_its_lease_is_fenced(cluster: Cluster) ->
 
 async def test_all_nodes_are_replaced_one_by_one_under_load(cluster: Cluster) -> None:
     async with load(cluster, "a", "b", "c"):
-        for name in "abc":
+        for name in "abc" * ROUNDS:
             assert await cluster.nodes[name].stop() == 0
             await cluster.start(name)
 
@@ -211,7 +242,10 @@ async def test_a_reader_sees_every_lossless_event_once_while_owners_are_killed(
     cluster: Cluster,
 ) -> None:
     async with reading(cluster, "a", "s0"), load(cluster, "a"):
-        owner = (await cluster.owners())["s0"].node
-        if owner != "a":
-            await cluster.nodes[owner].kill()
-        await asyncio.sleep(2 * LEASE_S)
+        for _ in range(ROUNDS):
+            owner = (await cluster.owners())["s0"].node
+            if owner != "a":
+                await cluster.nodes[owner].kill()
+            await asyncio.sleep(2 * LEASE_S)
+            if owner != "a":
+                await cluster.start(owner)

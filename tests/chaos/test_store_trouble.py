@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import mortal
 import pytest
+from read_only import read_only_files
 from real_server import SECRET, Socket, client_of, server_on, token, wait_until
 from small_disk import SmallDisk, small_disk
 
@@ -44,13 +45,25 @@ async def total(server: ServerProcess) -> int:
         return (await client.get_algorithm_status()).total_points_processed
 
 
-async def test_a_full_disk_refuses_with_a_code_and_heals_without_a_restart(
-    tmp_path: Path,
+@contextlib.contextmanager
+def read_only_disk(process: int, folder: Path) -> Iterator[None]:
+    names = ("ncs.db", "ncs.db-wal", "ncs.db-shm")
+    with read_only_files(process, *(folder / name for name in names)):
+        yield
+
+
+@pytest.mark.parametrize("kind", ["full", "read only"])
+async def test_a_disk_that_takes_nothing_is_told_and_heals_without_a_restart(
+    tmp_path: Path, kind: str
 ) -> None:
     async with server_on(tmp_path) as server, producer(server) as socket:
         assert isinstance(await send(socket, 1), Ack)
         assert 200 == await readiness(server)
-        with full_disk(server.process.pid):
+        process = server.process.pid
+        trouble = (
+            full_disk(process) if kind == "full" else read_only_disk(process, tmp_path)
+        )
+        with trouble:
             for _ in range(3):
                 refusal = await send(socket, 2)
                 assert isinstance(refusal, Error)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ncs_client import BatchProcessor, NCSClient
 from ncs_client.batches import Run, settings
 from ncs_client.results import Cluster, PointOutcome, ProcessResult
 from ncs_client.sizing import Fixed, Measured, formula, largest
@@ -187,8 +188,12 @@ def test_a_config_is_checked() -> None:
     assert 1000 == settings(None)["batch_size"]
     with pytest.raises(TypeError, match="no option 'batchsize'"):
         settings({"batchsize": 1})
-    with pytest.raises(ValueError, match="max_concurrent"):
-        settings({"max_concurrent": 0})
+    for name in ("max_concurrent", "retry_attempts", "batch_size"):
+        with pytest.raises(ValueError, match=f"{name} must be at least 1"):
+            settings({name: 0})
+    for name in ("memory_limit_mb", "timeout_per_batch"):
+        with pytest.raises(ValueError, match=f"{name} must be above 0"):
+            settings({name: 0})
     with pytest.raises(ValueError, match="batches of one size"):
         settings({"batch_size": "auto", "run_id": "x"})
 
@@ -198,3 +203,9 @@ def test_sizes_that_are_fixed_stay() -> None:
     sizes.add(7, 1e9)
     assert 7 == sizes.size
     assert (10_000, 100) == (largest(1), largest(1000))
+
+
+def test_a_client_that_a_processor_cannot_use_is_refused_at_once() -> None:
+    with NCSClient("http://127.0.0.1:9", "key") as client:
+        with pytest.raises(TypeError, match="AsyncNCSClient, not NCSClient"):
+            BatchProcessor(client)  # type: ignore[arg-type]

@@ -2,9 +2,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from link import MemoryLink, MemoryServer, principal
+from properties import examples
 
 from ncs_client.connection import Outgoing
 from ncs_client.core import Batch, ClientCore, Reader, Wanted
@@ -350,7 +351,7 @@ STEPS: dict[str, Callable[[Wire], None]] = {
 COPYING = ["server", "server takes all", "client", "cut", "good"]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=60))
 def test_whatever_the_line_does_every_batch_is_settled_and_counts_once(
     steps: list[str],
@@ -372,7 +373,7 @@ def test_whatever_the_line_does_every_batch_is_settled_and_counts_once(
     assert 0 == wire.core.unacknowledged
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(st.sampled_from(COPYING), max_size=60))
 def test_whatever_the_line_does_the_copy_equals_the_model(steps: list[str]) -> None:
     wire = Wire()

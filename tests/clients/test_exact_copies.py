@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from link import MemoryServer, principal
 from msgspec.structs import replace
+from properties import examples
 
 from ncs_client.core import ClientCore, Incoming, Reader, Wanted
 from ncs_client.view import ClusterView
@@ -290,7 +291,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(kinds, steps)
 def test_the_copy_of_every_reader_becomes_the_model_and_lossless_events_come_once(
     kinds: list[tuple[str, int | None]], steps: list[tuple[str, int]]

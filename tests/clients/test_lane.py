@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from link import MemoryLink, MemoryServer
+from properties import examples
 
 from ncs_client.lane import HOLD_S, Lane, Pace
 from ncs_client.payload import payload_of
@@ -467,7 +468,7 @@ class Wire:
 STEPS = ("push", "bad", "client", "client", "server", "server", "cut", "kill")
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(st.sampled_from(STEPS), max_size=80))
 def test_whatever_line_and_process_do_every_good_batch_counts_once(
     steps: list[str],

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_client.spool import SpoolFullError
 from ncs_streamer.entry import Entry
@@ -128,7 +129,7 @@ def run(plan: list[str], kills: list[tuple[int, int]], **changes: Any) -> Plant:
     return plant
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(PLANS, KILLS)
 def test_killed_between_any_two_steps_nothing_is_lost_or_counted_twice(
     plan: list[str], kills: list[tuple[int, int]]
@@ -140,7 +141,7 @@ def test_killed_between_any_two_steps_nothing_is_lost_or_counted_twice(
     assert 7 == plant.epoch, "no step costs an epoch"
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(PLANS, KILLS)
 def test_killed_while_it_drops_nothing_is_counted_twice_and_nothing_gets_stuck(
     plan: list[str], kills: list[tuple[int, int]]

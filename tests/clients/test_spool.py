@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_client import SpoolError, SpoolFullError, SpoolOptions
 from ncs_client.segment import Segment, SegmentReader
@@ -20,7 +21,7 @@ from .spools import abandon, opened, options, rest_of
 
 pytestmark = pytest.mark.unit
 
-MANY = settings(max_examples=150, deadline=None)
+MANY = examples(150)
 
 
 def filled(

@@ -11,7 +11,13 @@ import pytest
 import pytest_asyncio
 from real_server import server_on, token
 
-from ncs_client import PRESETS, AlgorithmTuner, NCSClient, ValidationError
+from ncs_client import (
+    PRESETS,
+    AlgorithmTuner,
+    AsyncNCSClient,
+    NCSClient,
+    ValidationError,
+)
 from ncs_client.scoring import Metrics, best_of, merit, score
 from ncs_client.tuner import GRID
 from ncs_engine import PRESETS as OF_THE_ENGINE
@@ -119,6 +125,11 @@ async def test_configurations_are_compared_in_the_documented_shape(
     assert tuner.default_config == tuner.client.get_algorithm_config("tuned")
 
 
+async def test_a_client_that_it_cannot_use_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="NCSClient, not AsyncNCSClient"):
+        AlgorithmTuner(AsyncNCSClient("http://127.0.0.1:9", "key"))  # type: ignore[arg-type]
+
+
 async def test_the_grid_is_the_documented_one() -> None:
     assert [5, 5, 6] == [len(values) for values in GRID.values()]
 
@@ -141,7 +152,7 @@ async def test_a_stream_that_is_badly_set_is_tuned_and_only_apply_changes_it(
     assert found["score"] > 0.8
     assert found["recommendation"].startswith("Use base_threshold=")
     assert sorted(shares) == shares
-    assert (10, 1.0) == (len(shares), shares[-1])
+    assert (10 + 4, 0.5, 1.0) == (len(shares), shares[9], shares[-1])
     assert 2 == tuner.client.get_algorithm_config("tuned")["max_clusters"]
     assert 15 <= tuner.apply(found["best_configuration"])["max_clusters"]
     assert 15 <= tuner.client.get_algorithm_config("tuned")["max_clusters"]

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import Phase, settings
+from hypothesis import Phase
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from properties import examples
 
 from ncs_engine import Change, Engine, EngineParams, LearnResult
 
 Points = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-# The same examples at every run: nothing here may depend on chance. What runs a whole
-# engine is not shrunk when it fails: a smaller seed makes no simpler stream.
-STEADY = settings(
-    deadline=None,
-    derandomize=True,
-    max_examples=5,
-    phases=[Phase.explicit, Phase.generate],
-)
-MANY = settings(deadline=None, derandomize=True, max_examples=15)
+# A failing run of a whole engine is not shrunk: no smaller seed is a simpler stream.
+STEADY = examples(5, phases=[Phase.explicit, Phase.generate])
+MANY = examples(15)
 
 FAR_APART = np.array(
     [[0, 0, 0], [20, 0, 0], [0, 20, 0], [0, 0, 20], [20, 20, 20]], dtype=np.float64

@@ -158,6 +158,7 @@ async def test_push_takes_the_columns_that_are_named(tmp_path: Path) -> None:
         (("tail",), "no credential: give --key or set NCS_API_KEY"),
         (("tail", "--key", "x", "--events", "gossip"), "'gossip' is no event"),
         (("tail", "--key", "x", "--clusters", "a,b"), "--clusters 'a,b'"),
+        (("tail", "--key", "x", "--since", "now"), "'now' is not what"),
         (("token", "--scopes", "all"), "'all' is no scope"),
         (("serve", "--port", "100000"), "100000 is no port"),
         (("push", "-", "--key", "x", "--url", "127.0.0.1:9"), "like http://host:port"),
@@ -221,18 +222,26 @@ async def test_tail_asks_for_what_is_wanted(tmp_path: Path) -> None:
     assert updates[1] > 1.5 * updates[0] >= 1.5 * created
 
 
-async def test_tail_prints_a_line_for_a_person_and_stops_on_interrupt(
+async def test_tail_prints_a_line_for_a_person_and_goes_on_after_an_interrupt(
     tmp_path: Path,
 ) -> None:
     async with server_on(tmp_path) as server, client_of(server) as client:
-        tail = await start("tail", "--url", server.url, NCS_API_KEY=token())
-        assert tail.stdout is not None
+        words = ("tail", "--url", server.url)
+        tail = await start(*words, NCS_API_KEY=token())
+        assert tail.stdout is not None and tail.stderr is not None
         assert b"snapshot   0 clusters" in await tail.stdout.readline()
         await client.process_points([[1.0, 2.0]])
         assert b"created    cluster 0, size 1" in await tail.stdout.readline()
         tail.send_signal(signal.SIGINT)
         async with asyncio.timeout(10):
             assert 130 == await tail.wait()
+            *_, since = (await tail.stderr.read()).decode().split("to go on from here:")
+        await client.process_points([[100.0, 200.0]])
+        code, out, _ = await ncs(*words, *since.split(), "--limit", "1", key=token())
+    assert 0 == code
+    resumed, missed = out.splitlines()
+    assert "resumed" in resumed
+    assert "created    cluster 1, size 1" in missed
 
 
 async def test_users_log_in_until_they_are_disabled(tmp_path: Path) -> None:
@@ -448,6 +457,8 @@ async def test_the_demo_of_a_cluster_shows_it_and_ends_with_all_of_it(
         assert code == 0
         async with AsyncNCSClient(at, key.strip()) as client:
             await client.process_points([[1.0, 2.0]], stream="mine")
+        code, out, _ = await ncs("streams", "--store", store, "list", "--tenant", "no")
+        assert (code, out.strip()) == (0, "")
         code, out, _ = await ncs("nodes", "--json", "--store", store)
         assert code == 0
         assert [row["node"] for row in orjson.loads(out)] == ["node-1", "node-2"]
@@ -475,6 +486,6 @@ async def test_the_demo_of_a_cluster_shows_it_and_ends_with_all_of_it(
 
 
 async def owner_of(store: str, stream: str) -> str:
-    code, out, _ = await ncs("streams", "list", "--json", "--store", store)
+    code, out, _ = await ncs("streams", "--json", "--store", store)
     assert code == 0
     return next(row["owner"] for row in orjson.loads(out) if row["stream"] == stream)

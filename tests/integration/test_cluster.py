@@ -9,10 +9,11 @@ import random
 import threading
 from collections.abc import AsyncIterator
 
+import aiohttp
 import numpy as np
 import pytest
 from nodes import Node, Nodes, nodes
-from real_server import free_port, wait_until
+from real_server import free_port, token, wait_until
 
 from ncs_client import (
     AsyncNCSClient,
@@ -570,3 +571,29 @@ async def test_the_way_to_a_node_stays_the_same_while_it_drains() -> None:
         await say(owner.server.store.channel, Order("drain", owner.name))
         await wait_until(lambda: membership.nodes[owner.name].is_draining)
         assert peers.link(owner.name) is way
+
+
+async def test_presence_tells_of_producers_on_all_nodes() -> None:
+    async with nodes("a", "b") as cluster:
+        await push(cluster.all["a"])
+        owner, other = cluster.owner("s"), cluster.other("s")
+        assert owner is not None
+
+        async def row(node: Node, producer: str) -> dict[str, object]:
+            url, headers = (
+                f"{node.url}/api/v1/presence?stream=s",
+                {"X-API-Key": token()},
+            )
+            async with aiohttp.ClientSession(headers=headers) as http:
+                async with http.get(url) as reply:
+                    found = (await reply.json())["gateways"]
+            return next((g for g in found if g["producer"] == producer), {})
+
+        async with gateway(other, "far") as session:
+            while not (await row(owner, "far")).get("is_connected"):
+                await asyncio.sleep(0.05)
+            await session.send(blobs(), stream="s")
+            for node in (owner, other):
+                assert (await row(node, "far"))["last_seq"] == 1
+        while (await row(owner, "far"))["is_connected"]:
+            await asyncio.sleep(0.05)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import numpy as np
 import psutil
 import pytest
@@ -51,8 +53,10 @@ async def test_a_flood_is_not_kept_in_memory(tmp_path: Path) -> None:
             async with watched(server, memory), asyncio.TaskGroup() as group:
                 floods = [group.create_task(flood(s, FRAMES)) for s in sockets]
         status = await client.get_algorithm_status("default")
+        counted = await slow_downs(server)
     told = [flood.result() for flood in floods]
     assert all(one.held_up for one in told)
+    assert sum(one.slow_downs for one in told) == counted
     assert status.total_points_processed == 2 + sum(one.accepted for one in told)
     sent_mb = SOCKETS * FRAMES * SHAPE[0] * SHAPE[1] * 4 / 2**20
     assert sent_mb > 4 * MOST_GROWN_MB
@@ -62,6 +66,16 @@ async def test_a_flood_is_not_kept_in_memory(tmp_path: Path) -> None:
 def memory_of(server: ServerProcess) -> int:
     memory: int = psutil.Process(server.process.pid).memory_info().rss
     return memory
+
+
+async def slow_downs(server: ServerProcess) -> float:
+    """Return how many the server has counted, whatever the reason."""
+    url = f"http://127.0.0.1:{server.metrics_port}/metrics"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        text = await response.text()
+    found = re.findall(r"^ncs_slow_downs_total{.*} (\S+)$", text, re.MULTILINE)
+    assert len(found) == 3
+    return sum(map(float, found))
 
 
 @contextlib.asynccontextmanager
@@ -87,6 +101,7 @@ class Told:
 
     accepted: int = 0
     held_up: int = 0
+    slow_downs: int = 0
 
 
 async def flood(socket: Socket, frames: int) -> Told:
@@ -104,7 +119,10 @@ async def flood(socket: Socket, frames: int) -> Told:
         match message:
             case Ack():
                 told.accepted += message.accepted
-            case SlowDown() | Error(code="overloaded" | "seq_gap"):
+            case SlowDown():
+                told.held_up += 1
+                told.slow_downs += 1
+            case Error(code="overloaded" | "seq_gap"):
                 told.held_up += 1
             case _:
                 raise AssertionError(message)

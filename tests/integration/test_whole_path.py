@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from real_server import client_of, free_port, server_on, wait_until
 
-from ncs_client import StreamSession
-from ncs_protocol.messages import ClusterUpdateEvent, Subscribed
+from ncs_client import ClusterView, StreamSession
+from ncs_protocol.messages import ClusterUpdateEvent, Position, Subscribed
 
 pytestmark = pytest.mark.integration
 
@@ -199,3 +199,31 @@ async def test_a_reader_that_was_away_gets_every_lossless_event_exactly_once(
     await server.stop()
     assert list(range(1, len(offsets) + 1)) == offsets
     assert 0 == subscription.gaps
+
+
+async def test_a_reader_goes_on_in_another_session_where_it_had_stopped(
+    tmp_path: Path,
+) -> None:
+    view = ClusterView()
+    async with server_on(tmp_path) as server, client_of(server) as client:
+        await client.process_points([[1.0, 2.0], [30.0, 40.0]])
+        async with client.stream() as session:
+            events = await session.subscribe()
+            assert events.position is None
+            view.apply(await anext(events))
+            assert view.position == events.position
+        await client.process_points([[1.0, 2.0], [900.0, 900.0]])
+        async with client.stream() as session:
+            events = await session.subscribe(since=view.position)
+            assert view.position == events.position
+            begin = await anext(events)
+            assert isinstance(begin, Subscribed) and begin.recovered
+            view.apply(begin)
+            while 2 not in view.clusters or view.clusters[0].size != 2:
+                view.apply(await anext(events))
+                assert view.position == events.position
+        lost = Position(epoch="long ago", offsets={"lossless": 1})
+        async with client.stream() as session:
+            begin = await anext(await session.subscribe(since=lost))
+    assert isinstance(begin, Subscribed) and not begin.recovered
+    assert begin.snapshot is not None and 3 == len(begin.snapshot.clusters)

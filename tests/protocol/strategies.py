@@ -7,16 +7,15 @@ from typing import Any, get_args
 
 import msgspec
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from msgspec import inspect
+from properties import examples
 
 from ncs_protocol.messages import ClientMessage, ServerMessage
 
-# The same examples at every run: nothing here may depend on chance.
-FEW = settings(deadline=None, derandomize=True, max_examples=12)
-MANY = settings(deadline=None, derandomize=True, max_examples=60)
+FEW = examples(12)
+MANY = examples(60)
 
 CLIENT_KINDS = get_args(ClientMessage)
 SERVER_KINDS = get_args(ServerMessage)

@@ -8,9 +8,10 @@ import msgpack
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from properties import examples
 
 from ncs_protocol import DEFAULT_LIMITS, MSGPACK, NcsError, check_metadata, pack, to_ns
 from ncs_protocol.messages import Points
@@ -20,7 +21,7 @@ from ncs_streamer.state_hash import Checkpoint
 
 pytestmark = pytest.mark.unit
 
-MANY = settings(deadline=None, derandomize=True, max_examples=100)
+MANY = examples(100)
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 texts = st.text('ab1 \0\n"\\ä\N{GRINNING FACE}', max_size=8)

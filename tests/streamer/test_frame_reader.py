@@ -5,8 +5,9 @@ from __future__ import annotations
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from websockets.frames import Frame
 from websockets.frames import Opcode as Kind
 
@@ -20,7 +21,7 @@ from ncs_streamer.frame_reader import (
 
 pytestmark = pytest.mark.unit
 
-STEADY = settings(deadline=None, derandomize=True, max_examples=200)
+STEADY = examples(200)
 MOST = 70_000
 TEXT, BINARY, PING, CLOSE, MORE = (
     Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.CLOSE, Opcode.CONTINUATION

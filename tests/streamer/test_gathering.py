@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from link import MemoryLink, MemoryServer
+from properties import examples
 
 from ncs_protocol import MSGPACK, Limits, ScaledArray
 from ncs_protocol.messages import (
@@ -178,7 +179,7 @@ def errors(replies: list[ServerMessage]) -> list[Error]:
     return [reply for reply in replies if isinstance(reply, Error)]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     sendings,
     st.lists(st.integers(1, 30), max_size=10),

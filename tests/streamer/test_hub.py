@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from link import MemoryTransport
+from properties import examples
 
 from ncs_engine import Engine
 from ncs_protocol import JSON, MSGPACK, Codec, messages
@@ -22,7 +23,7 @@ from ncs_streamer.wire import WebSocketWire
 
 pytestmark = pytest.mark.unit
 
-MANY = settings(deadline=None, derandomize=True, max_examples=60)
+MANY = examples(60)
 
 
 def numbers(kind: Any, **others: Any) -> Any:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_streamer.limiter import RateLimiter, Tier
 
 pytestmark = pytest.mark.unit
 
-STEADY = settings(deadline=None, derandomize=True, max_examples=50)
+STEADY = examples(50)
 
 SIX = Tier("six", 6, 60.0)
 OTHER = Tier("other", 6, 60.0)

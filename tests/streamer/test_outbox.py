@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_protocol.messages import (
     DELIVERY_CLASSES,
@@ -326,7 +327,7 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.booleans())
-@settings(deadline=None, derandomize=True, max_examples=200)
+@examples(200)
 def test_whatever_happens_each_frame_follows_the_one_before(
     steps: list[str], with_credit: bool
 ) -> None:

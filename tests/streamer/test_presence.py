@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_protocol.messages import GatewayPresence, GatewayReport, GatewayState, Presence
 from ncs_streamer import presence as module
@@ -113,7 +114,7 @@ def test_it_tells_how_far_and_how_fast_a_producer_is() -> None:
     row = room.row("press-1")
     assert (row.producer_epoch, row.last_seq, row.lag_ms) == (7, 300, 250.0)
     assert row.points_per_second == pytest.approx(500, rel=0.06)
-    room.now += 200
+    room.now += 10.1  # else presence would change, and be told, for minutes
     assert room.row("press-1").points_per_second == 0.0
     assert room.row("press-1").last_seq == 300
 
@@ -283,7 +284,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
+@examples(100)
 @given(STEPS)
 def test_whatever_happens_it_agrees_with_a_list_of_who_is_there(
     steps: list[tuple[str, str, str]],
@@ -314,3 +315,94 @@ def test_whatever_happens_it_agrees_with_a_list_of_who_is_there(
             for gateway in told.gateways:
                 if gateway.is_connected and (each, gateway.producer) in seqs:
                     assert gateway.last_seq in (0, seqs[each, gateway.producer])
+
+
+# Other nodes
+
+
+def call(at: Room, to: Room, node: str = "b") -> None:
+    """Have a node, whose roll is `at`, tell another of its producers."""
+    for told in at.roll.registered():
+        to.roll.hear(node, told, to.now)
+
+
+def test_producers_of_other_nodes_are_on_the_roll_with_what_they_tell() -> None:
+    here, there = Room(), Room()
+    there.connect("press-1", "plant", "hall", label="hall 2")
+    there.roll.reported("acme", "press-1", GatewayReport(spool_batches=3), START + 5)
+    call(there, here)
+    here.apply("press-1", 9)
+    assert here.row("press-1") == GatewayPresence(
+        producer="press-1",
+        is_connected=True,
+        since=START,
+        connects=1,
+        is_flapping=False,
+        connection_id="hall 2",
+        producer_epoch=7,
+        last_seq=9,
+        points_per_second=0.1,
+        lag_ms=0.0,
+        report=GatewayState(spool_batches=3),
+        reported=START + 5,
+    )
+    assert 1 == here.told(StreamKey("acme", "hall")).producers
+    assert [] == here.roll.registered(), "it told of another's producer"
+
+
+@pytest.mark.parametrize("how", ["told", "lost"])
+def test_who_has_gone_elsewhere_has_gone_here(how: str) -> None:
+    here, there = Room(), Room()
+    there.connect("press-1")
+    call(there, here)
+    there.now = here.now = START + 10
+    if how == "told":
+        there.leave("press-1")
+        call(there, here)
+    else:
+        here.roll.lost("c", here.now)
+        assert here.row("press-1").is_connected
+        here.roll.lost("b", here.now)
+    row = here.row("press-1")
+    assert (row.is_connected, row.since) == (False, START + 10)
+    assert [] == here.roll.registered(), "it told of another's producer"
+
+
+def test_who_is_first_heard_of_when_gone_is_not_taken_for_ones_own() -> None:
+    here, there = Room(), Room()
+    there.connect("press-1")
+    there.leave("press-1")
+    call(there, here)
+    assert not here.row("press-1").is_connected
+    assert [] == here.roll.registered()
+
+
+def test_who_has_come_from_another_node_stays_whatever_that_one_tells_late() -> None:
+    here, there = Room(), Room()
+    there.connect("press-1")
+    call(there, here)
+    here.now += 1
+    here.connect("press-1")
+    call(there, here)
+    assert (True, here.now) == (
+        here.row("press-1").is_connected,
+        here.row("press-1").since,
+    )
+    there.leave("press-1")
+    call(there, here)
+    assert here.row("press-1").is_connected
+    call(here, there, "a")
+    there.leave("press-1")
+    assert there.row("press-1").is_connected
+
+
+def test_a_producer_flaps_whichever_nodes_it_connects_to() -> None:
+    rooms = [Room(connects=3), Room(connects=3)]
+    for number in range(3):
+        at, other = rooms[number % 2], rooms[1 - number % 2]
+        at.now = other.now = START + number
+        at.connect("press-1")
+        call(at, other, str(number % 2))
+        call(at, other, str(number % 2))  # again says nothing new
+    assert [3, 3] == [room.row("press-1").connects for room in rooms]
+    assert all(room.row("press-1").is_flapping for room in rooms)

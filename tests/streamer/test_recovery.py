@@ -10,8 +10,9 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from structlog.testing import capture_logs
 
 from ncs_engine import EngineParams
@@ -34,7 +35,7 @@ from .histories import KEY, Live, entries_of, recovered
 
 pytestmark = pytest.mark.unit
 
-STEADY = settings(deadline=None, derandomize=True, max_examples=10)
+STEADY = examples(10)
 STORES: dict[str, Callable[[Path], Any]] = {
     "memory": lambda path: MemoryStore(),
     "sqlite": SqliteStore,

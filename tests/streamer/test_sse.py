@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 from event_source import parse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_protocol import Code, NcsError
 from ncs_protocol.messages import DELIVERY_CLASSES
@@ -13,7 +14,7 @@ from ncs_streamer.sse import SseWire, decode_position, encode_position
 
 pytestmark = pytest.mark.unit
 
-MANY = settings(deadline=None, derandomize=True, max_examples=200)
+MANY = examples(200)
 TOLD: Any = {"lossless": 3, "keyed": 12, "latest": 1, "sampled": 7}
 offsets = st.fixed_dictionaries(
     dict.fromkeys(DELIVERY_CLASSES, st.integers(0, 2**63 - 1))

@@ -5,9 +5,10 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from properties import examples
 
 from ncs_engine import EngineParams
 from ncs_protocol import JSON, MSGPACK
@@ -18,7 +19,7 @@ from ncs_streamer.stream_model import SNAPSHOT_FORMAT, Mark, StreamModel
 
 pytestmark = pytest.mark.unit
 
-STEADY = settings(deadline=None, derandomize=True, max_examples=6)
+STEADY = examples(6)
 SECOND = 1_000_000_000
 LENGTH = 800
 

@@ -47,16 +47,19 @@ def settings(config: Mapping[str, Any] | None) -> dict[str, Any]:
 
     Raises:
         TypeError: for a name that is no option.
-        ValueError: if it does not go together.
+        ValueError: for a number that is too small, or if it does not go together.
     """
     if unknown := (config or {}).keys() - DEFAULTS.keys():
         raise TypeError(f"config has no option {min(unknown)!r}")
     whole = {**DEFAULTS, **(config or {})}
     if whole["batch_size"] == "auto" and whole["run_id"] is not None:
         raise ValueError("a run with a name needs batches of one size, not 'auto'")
-    for name in ("max_concurrent", "retry_attempts"):
-        if whole[name] < 1:
+    for name in ("max_concurrent", "retry_attempts", "batch_size"):
+        if whole[name] != "auto" and whole[name] < 1:
             raise ValueError(f"{name} must be at least 1")
+    for name in ("memory_limit_mb", "timeout_per_batch"):
+        if not whole[name] > 0:
+            raise ValueError(f"{name} must be above 0")
     return whole
 
 

@@ -41,11 +41,19 @@ class BatchProcessor:
         config: with everything that was not given.
         stats: `batches_processed`, `total_points`, `total_time` (seconds, of all
             batches added up), `failed_batches`; of all runs.
+
+    Raises:
+        TypeError: for a client that is not an `AsyncNCSClient`, or an unknown option.
+        ValueError: see `settings`.
     """
 
     def __init__(
         self, client: AsyncNCSClient, config: Mapping[str, Any] | None = None
     ) -> None:
+        if not isinstance(client, AsyncNCSClient):
+            raise TypeError(
+                f"client must be an AsyncNCSClient, not {type(client).__name__}"
+            )
         self.client = client
         self.config = settings(config)
         self.stats: dict[str, float] = {

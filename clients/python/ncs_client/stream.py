@@ -19,6 +19,7 @@ from ncs_protocol.messages import (
     EventFilter,
     EventType,
     Points,
+    Position,
     ResultDetail,
     Sample,
     ServerMessage,
@@ -257,6 +258,7 @@ class StreamSession(Connection):
         filter: EventFilter | None = None,
         centroids: bool = True,
         sample: Sample | None = None,
+        since: Position | None = None,
     ) -> Subscription:
         """Follow a stream.
 
@@ -269,13 +271,16 @@ class StreamSession(Connection):
             centroids: whether clusters come with theirs.
             sample: asks for samples of the points too, and how to show them; their
                 arrays are NumPy's.
+            since: the `position` of an earlier subscription or `ClusterView`, to go on
+                from: what was missed comes first, or a snapshot if the server has no
+                longer all of it.
 
         Raises:
             ConnectionEndedError: if the session is over.
         """
         self._raise_if_ended()
         wanted = Wanted(events, max_hz, epsilon, filter, centroids, sample)
-        subscription = Subscription(stream, wanted, self.max_queue)
+        subscription = Subscription(stream, wanted, self.max_queue, since)
 
         def end() -> None:
             self._subscriptions.discard(subscription)

@@ -11,6 +11,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
+from ncs_protocol.messages import DeliveryClass, Event, Position, Subscribed
+
 from .readers import Incoming, Reader, Wanted
 
 __all__ = ["Subscription"]
@@ -28,6 +30,8 @@ class Subscription:
 
     Attributes:
         stream: name of the stream.
+        position: of what was read last, for the `since` of another subscription; what
+            was given to begin from before that.
         reader: what the core knows of it.
         end: unsubscribes; set by the session.
         claim: returns the bytes of the frame that is being delivered, once; set by it.
@@ -36,9 +40,14 @@ class Subscription:
         go_on: ends that; set by it.
     """
 
-    def __init__(self, stream: str, wanted: Wanted, max_queue: int) -> None:
+    def __init__(
+        self, stream: str, wanted: Wanted, max_queue: int, since: Position | None = None
+    ) -> None:
         self.stream = stream
+        self.position = since
         self.reader = Reader("", stream, wanted, self._deliver, self.fail)
+        if since is not None:
+            self.reader.epoch, self.reader.told = since.epoch, dict(since.offsets)
         self.end: Callable[[], None] = _not_begun
         self.claim: Callable[[], int] = lambda: 0
         self.on_read: Callable[[int], None] = lambda size: None
@@ -91,6 +100,7 @@ class Subscription:
             self._is_full = False
             self.go_on()
         self.on_read(size)
+        self.position = _after(message, self.position)
         return message
 
     async def close(self) -> None:
@@ -105,6 +115,15 @@ class Subscription:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _after(message: Incoming, position: Position | None) -> Position | None:
+    if isinstance(message, Subscribed):
+        return Position(epoch=message.epoch, offsets=dict(message.offsets))
+    if isinstance(message, Event) and position is not None:
+        moved: dict[DeliveryClass, int] = {message.delivery: message.last}
+        return Position(epoch=message.epoch, offsets=position.offsets | moved)
+    return position
 
 
 def _not_begun() -> None:

@@ -27,7 +27,9 @@ GRID: Mapping[str, Sequence[Any]] = {
 }
 """What `adaptive_tuning` tries, every combination of it."""
 
-_AT_A_TIME = 16  # configurations in a question
+_AT_A_TIME = 16  # configurations in a question, of 1,000 points
+_FEW_AT_A_TIME = 4  # of 10,000
+_FINALISTS = 16
 _SOME, _ALL = 1000, 10_000  # points
 
 Report = Callable[[float], object]
@@ -76,9 +78,14 @@ class AlgorithmTuner:
 
     Attributes:
         default_config: the parameters in force when this was made.
+
+    Raises:
+        TypeError: for a client that is not an `NCSClient`.
     """
 
     def __init__(self, client: NCSClient, stream: str = "default") -> None:
+        if not isinstance(client, NCSClient):
+            raise TypeError(f"client must be an NCSClient, not {type(client).__name__}")
         self.client = client
         self.stream = stream
         self.default_config = client.get_algorithm_config(stream)
@@ -150,15 +157,23 @@ class AlgorithmTuner:
             dict(zip(grid, values, strict=True))
             for values in itertools.product(*grid.values())
         ]
-        first, _ = self._try(_source(dataset, _SOME), every, progress_callback)
+        tell = progress_callback or (lambda share: None)
+        first, _ = self._try(
+            _source(dataset, _SOME), every, lambda share: tell(0.5 * share)
+        )
         taken = [t for t in first if "metrics" in t]
         if not taken:
             raise ValidationError("invalid_parameter", first[0]["error"])
         # How long all of the points take is only known once all were learned.
         early = {k: v for k, v in target_metrics.items() if k != "max_processing_time"}
         taken.sort(key=lambda t: -round(score(t["metrics"], early), 2))
-        finalists = [t["configuration"] for t in taken[:_AT_A_TIME]]
-        last, in_force = self._try(_source(dataset, _ALL), finalists, None)
+        finalists = [t["configuration"] for t in taken[:_FINALISTS]]
+        last, in_force = self._try(
+            _source(dataset, _ALL),
+            finalists,
+            lambda share: tell(0.5 + 0.5 * share),
+            _FEW_AT_A_TIME,
+        )
         scores = [score(t["metrics"], target_metrics) for t in last]
         best = last[best_of(scores)]
         return Tuning(
@@ -181,12 +196,13 @@ class AlgorithmTuner:
         source: Mapping[str, Any],
         configurations: Sequence[Mapping[str, Any]],
         report: Report | None,
+        at_a_time: int = _AT_A_TIME,
     ) -> tuple[list[Tried], Metrics]:
         """Return what each gave, and what those in force did."""
         tried: list[Tried] = []
         in_force: Metrics | None = None
-        for start in range(0, max(1, len(configurations)), _AT_A_TIME):
-            part = configurations[start : start + _AT_A_TIME]
+        for start in range(0, max(1, len(configurations)), at_a_time):
+            part = configurations[start : start + at_a_time]
             found, in_force = self._ask(source, part or [{}])
             tried += found[: len(part)]
             if report is not None:

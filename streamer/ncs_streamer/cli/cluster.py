@@ -36,11 +36,18 @@ def add_to(commands: Any) -> None:
     nodes = commands.add_parser("nodes", help="list the nodes of the cluster")
     _with(nodes, _nodes)
     streams = commands.add_parser("streams", help="list and move streams of a cluster")
-    actions = streams.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="list them with their owners")
-    listing.add_argument("--tenant")
-    _with(listing, _streams)
-    move = actions.add_parser("move", help="have another node own a stream")
+    actions = streams.add_subparsers(metavar="[ACTION]")
+    # What was said before the action is not to be forgotten behind it.
+    kept = argparse.SUPPRESS
+    listing = actions.add_parser(
+        "list", help="list them with their owners, as without", argument_default=kept
+    )
+    for parser in (streams, listing):
+        parser.add_argument("--tenant")
+        _with(parser, _streams)
+    move = actions.add_parser(
+        "move", help="have another node own a stream", argument_default=kept
+    )
     move.add_argument("stream")
     move.add_argument("node", help="where to; it stays there until that node ends")
     move.add_argument("--tenant", default="default")

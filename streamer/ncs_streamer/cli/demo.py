@@ -34,6 +34,7 @@ _FOLDER = Path("data/demo")
 _STREAMS = ("machine", "plant")
 _REFRESH_S = 0.5
 _LINES = 8
+_SILENT_S = 3.0  # a stream with traffic says something each second
 
 
 def add_to(commands: Any) -> None:
@@ -175,15 +176,15 @@ class _Board:
         self.stream = stream
         self.view = ClusterView()
         self.lines: list[str] = []
-        self.events = 0
+        self.heard = time.monotonic()
 
     async def follow(self, session: StreamSession) -> None:
         """Take in events for ever."""
         async for message in await session.subscribe(self.stream):
             self.view.apply(message)
-            self.events += 1
+            self.heard = time.monotonic()
             if self._is_news(message):
-                self.lines.append(line_of(message, self.view))
+                self.lines.append(line_of(message))
                 del self.lines[:-_LINES]
 
     @staticmethod
@@ -196,10 +197,12 @@ class _Board:
         status, speed = self.view.status, self.view.performance
         if status is None:
             return [self.stream, *["-"] * 7]
+        silent_s = time.monotonic() - self.heard
+        rate = f"{speed.points_per_second:,.0f}" if speed else "-"
         return [
             self.stream,
             f"{status.total_points_processed:,}",
-            f"{speed.points_per_second:,.0f}" if speed else "-",
+            rate if silent_s < _SILENT_S else f"silent for {silent_s:.0f} s",
             f"{speed.ack_latency_ms:.1f} ms" if speed else "-",
             str(len(self.view.clusters)),
             f"{status.clustering_quality:.2f}",
@@ -225,7 +228,7 @@ async def _draw(boards: dict[str, _Board], link: str, log: Path) -> None:
             name, points, rate, ack, clusters, *_ = board.row()
             print(
                 f"{time.monotonic() - began:6.0f} s  {name:8} {points} points,"
-                f" {rate} points/s, ack {ack}, {clusters} clusters",
+                f" points/s {rate}, ack {ack}, {clusters} clusters",
                 flush=True,
             )
 

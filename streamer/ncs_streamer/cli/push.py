@@ -140,6 +140,7 @@ async def _spool(
         drain_bytes_per_s=None,
     )
     async with gateway:
+        earlier = gateway.stats().depth_batches
         async for lines, batch in _paced(args, rows):
             try:
                 await gateway.push(batch)
@@ -152,6 +153,9 @@ async def _spool(
             print(f"ncs: {many} in {args.spool}", file=sys.stderr)
         try:
             await gateway.flush()
+            if earlier:
+                many = f"{earlier} batch{'es' if earlier > 1 else ''}"
+                print(f"{many} of an earlier run went first", file=sys.stderr)
         except BatchesLostError as error:
             tally.errors.append(f"{error}; they are counted below")
 

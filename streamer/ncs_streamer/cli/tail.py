@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,12 +14,12 @@ import orjson
 
 from ncs_client import (
     AsyncNCSClient,
-    ClusterView,
     Epsilon,
     EventFilter,
     Sample,
 )
 from ncs_client.core import Incoming
+from ncs_protocol import NcsError
 from ncs_protocol.messages import (
     EVENT_TYPES,
     SEVERITIES,
@@ -30,10 +31,13 @@ from ncs_protocol.messages import (
     Lagging,
     PerformanceMetricsEvent,
     PointsSampleEvent,
+    Position,
     PresenceEvent,
+    Snapshot,
     Subscribed,
 )
 
+from ..sse import decode_position, encode_position
 from .options import add_client_options, credential_of, say_reconnect
 
 __all__ = ["add_to", "line_of"]
@@ -66,7 +70,18 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--axes", type=_axes, default=2, help="of samples: 2, 3, or coordinates 0,4 [2]"
     )
+    parser.add_argument(
+        "--since", type=_position, help="go on from there; told when it ends"
+    )
     parser.set_defaults(run=_run)
+
+
+def _position(text: str) -> Position:
+    try:
+        return decode_position(text)
+    except NcsError:
+        why = f"{text!r} is not what `ncs tail` tells when it ends"
+        raise argparse.ArgumentTypeError(why) from None
 
 
 def _axes(text: str) -> int | tuple[int, ...]:
@@ -90,6 +105,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     options: dict[str, Any] = {
         "max_hz": args.max_hz,
         "centroids": not args.no_centroids,
+        "since": args.since,
     }
     if args.clusters or args.min_severity:
         try:
@@ -109,21 +125,23 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 async def _tail(
     args: argparse.Namespace, credential: str, events: Any, options: dict[str, Any]
 ) -> int:
-    view, shown = ClusterView(), 0
+    shown = 0
     async with AsyncNCSClient(args.url, credential) as client:
         async with client.stream(on_reconnect=say_reconnect) as session:
             subscription = await session.subscribe(args.stream, events, **options)
-            async for message in subscription:
-                view.apply(message)
-                if events is None and not args.json and _is_update(message):
-                    continue  # many a second; --events cluster_update has them
-                print(
-                    _as_json(message) if args.json else line_of(message, view),
-                    flush=True,
-                )
-                shown += isinstance(message, Event)
-                if args.limit is not None and shown >= args.limit:
-                    break
+            try:
+                async for message in subscription:
+                    if events is None and not args.json and _is_update(message):
+                        continue  # many a second; --events cluster_update has them
+                    print(_as_json(message) if args.json else line_of(message))
+                    sys.stdout.flush()
+                    shown += isinstance(message, Event)
+                    if args.limit is not None and shown >= args.limit:
+                        break
+            finally:
+                if at := subscription.position:
+                    place = encode_position(at.epoch, at.offsets)
+                    print(f"to go on from here: --since {place}", file=sys.stderr)
     return 0
 
 
@@ -136,9 +154,9 @@ def _as_json(message: Incoming) -> str:
     return orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
-def line_of(message: Incoming, view: ClusterView) -> str:
+def line_of(message: Incoming) -> str:
     """Return one line for a person."""
-    return f"{_time_of(message):%H:%M:%S.%f} {_words(message, view)}"
+    return f"{_time_of(message):%H:%M:%S.%f} {_words(message)}"
 
 
 def _time_of(message: Incoming) -> datetime:
@@ -147,16 +165,16 @@ def _time_of(message: Incoming) -> datetime:
     return at.astimezone()
 
 
-def _words(message: Incoming, view: ClusterView) -> str:
+def _words(message: Incoming) -> str:
     match message:
         case Lagging():
             return f"{message.level:10} {message.behind_ms} ms behind"
         case CaughtUp():
             return f"caught up  {message.skipped} updates were left out"
-        case Subscribed(recovered=True):
-            return f"resumed    epoch {message.epoch}"
+        case Subscribed(snapshot=Snapshot() as model):
+            return f"snapshot   {len(model.clusters)} clusters, epoch {message.epoch}"
         case Subscribed():
-            return f"snapshot   {len(view.clusters)} clusters, epoch {message.epoch}"
+            return f"resumed    epoch {message.epoch}"
         case ClusterUpdateEvent(data=update):
             text = f"{update.change:10} cluster {update.cluster_id}, size {update.size}"
             if update.merged_into is not None:

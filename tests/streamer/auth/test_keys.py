@@ -5,15 +5,16 @@ import re
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_streamer.auth import ApiKey, key_hash, make_key
 from ncs_streamer.auth.keys import looks_like_key
 
 pytestmark = pytest.mark.unit
 
-MANY = settings(deadline=None, derandomize=True, max_examples=100)
+MANY = examples(100)
 
 
 def made(environment: str = "development") -> tuple[str, ApiKey]:

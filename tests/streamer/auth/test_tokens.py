@@ -15,15 +15,16 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_protocol import Code, NcsError
 from ncs_streamer.auth import Principal, TokenIssuer
 
 pytestmark = pytest.mark.unit
 
-MANY = settings(deadline=None, derandomize=True, max_examples=100)
+MANY = examples(100)
 
 SECRET = "a-secret-of-this-server-0123456789"
 ISSUER = TokenIssuer(SECRET, lifetime_s=900.0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_protocol import MSGPACK
 from ncs_protocol.messages import (
@@ -102,7 +103,7 @@ def test_it_shakes_hands_with_its_credential_and_subscribes() -> None:
 SIZES = st.lists(st.sampled_from([1, 3, 20, 9000]), max_size=6)
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
+@examples(100)
 @given(SIZES, st.lists(st.integers(0, 80_000), max_size=8), st.booleans())
 def test_however_the_bytes_are_cut_it_counts_the_same(
     sizes: list[int], cuts: list[int], checks: bool

@@ -12,10 +12,10 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ownership_history import Accepted, check_history
+from properties import examples
 
 from ncs_streamer.cluster.lease import Lease
 from ncs_streamer.store import (
@@ -140,4 +140,4 @@ class Ownerships(RuleBasedStateMachine):
 
 
 TestOwnerships = Ownerships.TestCase
-TestOwnerships.settings = settings(max_examples=150, stateful_step_count=40)
+TestOwnerships.settings = examples(150, stateful_step_count=40)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_protocol import Code, NcsError
 from ncs_streamer.door import Place, Places
@@ -111,7 +112,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
+@examples(100)
 @given(STEPS)
 def test_whatever_comes_and_goes_nobody_holds_more_than_the_limit(
     steps: list[tuple[str, int]],

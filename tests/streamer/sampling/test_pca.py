@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_streamer.sampling.pca import MEMORY_ROWS, OnlinePca
 
@@ -13,7 +14,7 @@ from .clouds import Floats, blobs, gaussian, steady
 
 pytestmark = pytest.mark.unit
 
-FEW = settings(deadline=None, derandomize=True, max_examples=25)
+FEW = examples(25)
 
 
 def learned(blocks: Any) -> OnlinePca:

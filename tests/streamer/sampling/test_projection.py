@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_streamer.sampling.projection import ChosenDimensions, MainAxes, project
 
@@ -14,7 +15,7 @@ from .clouds import ROWS, Floats, blobs, gaussian, steady, turning
 
 pytestmark = pytest.mark.unit
 
-FEW = settings(deadline=None, derandomize=True, max_examples=10)
+FEW = examples(10)
 
 
 def learn(axes: MainAxes, blocks: Iterable[Floats]) -> list[Any]:

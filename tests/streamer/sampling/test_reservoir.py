@@ -4,14 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_streamer.sampling.reservoir import Reservoir, Taken
 
 pytestmark = pytest.mark.unit
 
-MANY = settings(deadline=None, derandomize=True, max_examples=100)
+MANY = examples(100)
 TRIALS = 1500
 
 

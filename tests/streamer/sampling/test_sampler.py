@@ -4,15 +4,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 
 from ncs_protocol.messages import PointsSample, Sample
 from ncs_streamer.sampling.sampler import Sampler
 
 pytestmark = pytest.mark.unit
 
-MANY = settings(deadline=None, derandomize=True, max_examples=150)
+MANY = examples(150)
 
 
 def sampler(**options: Any) -> Sampler:

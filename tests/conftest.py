@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from properties import use_profile
+
+use_profile()
