@@ -17,7 +17,7 @@ KILLS ?= 200
 CHAOS_SECONDS ?= 300
 KERNEL := engine/setup.py $(wildcard engine/ncs_engine/native/*)
 
-.PHONY: help demo cluster test check chaos conformance bench bench-cluster bench-quality bench-engine bench-peers bench-page check-river generate javascript page pictures format clean
+.PHONY: help demo cluster test check chaos conformance bench bench-cluster bench-quality bench-engine bench-peers bench-page check-river generate javascript page pictures screenshot format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,9 @@ page: $(PAGE) ## Build the dashboard, as the server gives it
 
 pictures: $(VENV)/.installed ## Draw the pictures of docs/algorithm.md
 	$(BIN)/python docs/pictures.py
+
+screenshot: $(VENV)/.installed-tests $(PAGE) ## Take the picture of the dashboard in the README
+	$(BIN)/python docs/screenshot.py
 
 format: $(VENV)/.installed-tests $(JAVASCRIPT)/node_modules/.installed $(PAGE) ## Format the code
 	$(BIN)/ruff format .

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -182,15 +183,18 @@ class Inflictor:
 async def start_watched(server: ServerProcess) -> None:
     """Start a server, as somebody who watches it does: once more if it gives up.
 
-    It does where its Redis is too slow when it starts, as on a machine that stalls.
+    It does where its Redis is too slow when it starts, as on a machine that stalls. Why
+    it gave up is said on standard error.
 
     Raises:
         StartError: it gives up every time.
     """
     for _ in range(_STARTS - 1):
-        with contextlib.suppress(StartError):
+        try:
             await server.start()
             return
+        except StartError as error:
+            print(f"ncs verify: started once more: {error}", file=sys.stderr)
     await server.start()
 
 
