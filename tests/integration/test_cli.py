@@ -237,7 +237,8 @@ async def test_tail_prints_a_line_for_a_person_and_goes_on_after_an_interrupt(
             assert 130 == await tail.wait()
             *_, since = (await tail.stderr.read()).decode().split("to go on from here:")
         await client.process_points([[100.0, 200.0]])
-        code, out, _ = await ncs(*words, *since.split(), "--limit", "1", key=token())
+        again = (*words, *since.split(), "--limit", "1")
+        code, out, _ = await ncs(*again, NCS_API_KEY=token())
     assert 0 == code
     resumed, missed = out.splitlines()
     assert "resumed" in resumed

@@ -80,7 +80,7 @@ def accepted_appends(path: Path) -> dict[str, list[Accepted]]:
             if script in {ACQUIRE.sha, _as_told(ACQUIRE.text)}:
                 nodes[args[3]] = args[2]
             elif script in {APPEND.sha, _as_told(APPEND.text)}:
-                writer = int(args[1]), nodes[args[0]]
+                writer = int(args[1]), nodes.get(args[0], args[0])
     return found
 
 
