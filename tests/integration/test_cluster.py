@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 import random
 import threading
@@ -28,7 +29,9 @@ from ncs_streamer.cluster import routed
 from ncs_streamer.cluster.orders import Order, say
 from ncs_streamer.cluster.placement import preferred
 from ncs_streamer.cluster.streams import ClusterStreams
+from ncs_streamer.cluster.wire import VERSION
 from ncs_streamer.limiter import STRANGERS
+from ncs_streamer.store import Node as Member
 from ncs_streamer.store import StreamKey
 from ncs_streamer.verify.proxy import Line as ProxyLine
 from ncs_streamer.verify.proxy import Proxy
@@ -597,3 +600,25 @@ async def test_presence_tells_of_producers_on_all_nodes() -> None:
                 assert (await row(node, "far"))["last_seq"] == 1
         while (await row(owner, "far"))["is_connected"]:
             await asyncio.sleep(0.05)
+
+
+async def test_a_stream_is_not_given_back_to_a_node_whose_death_is_news() -> None:
+    async with nodes("a") as cluster:
+        stream = next(
+            name
+            for name in map(str, itertools.count())
+            if preferred(StreamKey("acme", name), ["a", "ghost"]) == "ghost"
+        )
+        ghost = Member("ghost", "127.0.0.1:1", VERSION)
+        beside = cluster.store.beside()
+        await beside.ownership.join(ghost)
+        assert await beside.ownership.acquire(StreamKey("acme", stream), None)
+        await beside.ownership.leave()
+        streams = streams_of(cluster.all["a"])
+        route = streams.route(StreamKey("acme", stream))
+        await streams.membership.look_around()
+        streams.membership.nodes |= {"ghost": ghost}  # as it was a moment ago
+        await route.possession.find(route.hub, take=True)
+        assert cluster.owner(stream) is cluster.all["a"]
+        await sweep(cluster)
+        assert cluster.owner(stream) is cluster.all["a"]

@@ -98,6 +98,8 @@ class Possession:
         owner, lives = known or (None, False)
         if owner is not None and lives and owner.node not in ("", cluster.me):
             return cluster.peers.link(owner.node)
+        if owner is not None and owner.node in cluster.membership.nodes and not lives:
+            await cluster.membership.look_around()  # else it is given back to the dead
         wanted = self._wanted(owner)
         # Whoever asks has not heard yet of whom it was left to.
         is_left = owner is not None and owner.successor == wanted
