@@ -90,9 +90,9 @@ class Desk:
         self.now += seconds
         self.box.check(self.now)
 
-    def renew(self, lossless: int, keyed: int, to: int = 0) -> None:
+    def renew(self, lossless: int, keyed: int, latest: int = 0, to: int = 0) -> None:
         told = dict.fromkeys(DELIVERY_CLASSES, 0)
-        told |= {"lossless": lossless, "keyed": keyed}
+        told |= {"lossless": lossless, "keyed": keyed, "latest": latest}
         self.box.begin(self.lanes[to], frame_of("snapshot"), told, self.now)
 
 
@@ -341,8 +341,8 @@ def test_whatever_happens_each_frame_follows_the_one_before(
         out.extend(desk.take(room))
         for lanes in desk.box.owing():
             assert isinstance(lanes, Lanes)
-            out.append(f"renewed {at['A']} {at['B']}")
-            desk.renew(at["A"], at["B"])
+            out.append(f"renewed {at['A']} {at['B']} {at['C']}")
+            desk.renew(at["A"], at["B"], at["C"])
 
     for step in steps:
         match step:
@@ -376,7 +376,7 @@ def test_whatever_happens_each_frame_follows_the_one_before(
         if words.startswith("renewed"):
             renewed.append([int(w) for w in words.split()[1:]])
         elif words == "snapshot":
-            seen, told["B"] = renewed.pop(0)
+            seen, told["B"], told["C"] = renewed.pop(0)
             assert told["A"] == seen
         elif "-" in place:
             lane = "A" if name.startswith("skip") else name[0]
