@@ -35,6 +35,7 @@ _MAY_BE_ZERO = {
     "ncs_journal_errors_total",
     "ncs_outbox_bytes",
     "ncs_producers_flapped_total",
+    "ncs_slow_downs_total",
     "ncs_slow_readers",
     "ncs_sockets_refused_total",
     "ncs_unauthenticated_sockets",
