@@ -2,12 +2,13 @@
 
 Each node tells the others which of its producers have come, gone or told of themselves,
 once a second; and all of them every five, for who has just joined or missed something.
-Those of a node that is not heard any more count as gone.
+Those of a node that is not heard any more, or has begun another life, count as gone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 
 import msgspec
 
@@ -31,6 +32,8 @@ log = get_log()
 
 class _Call(msgspec.Struct, array_like=True):
     node: str
+    life: str
+    """Other with each start of the node."""
     producers: list[Registered]
 
 
@@ -50,7 +53,8 @@ class RollCall:
         self._roll = roll
         self._clock = clock
         self._changed: set[tuple[str, str]] = set()
-        self._heard: dict[str, float] = {}
+        self._life = secrets.token_hex(8)
+        self._heard: dict[str, tuple[str, float]] = {}
         roll.on_change = lambda *name: self._changed.add(name)
 
     async def listen(self) -> None:
@@ -82,7 +86,7 @@ class RollCall:
             ROLL_CALL,
             [
                 msgspec.msgpack.encode(
-                    _Call(self._node, told[begin : begin + _AT_ONCE])
+                    _Call(self._node, self._life, told[begin : begin + _AT_ONCE])
                 )
                 for begin in range(0, max(1, len(told)), _AT_ONCE)
             ],
@@ -96,12 +100,16 @@ class RollCall:
             return
         if call.node == self._node:
             return
-        self._heard[call.node] = self._clock.monotonic()
+        now = self._clock.now()
+        known = self._heard.get(call.node)
+        if known is not None and known[0] != call.life:
+            self._roll.lost(call.node, now)
+        self._heard[call.node] = call.life, self._clock.monotonic()
         for told in call.producers:
-            self._roll.hear(call.node, told, self._clock.now())
+            self._roll.hear(call.node, told, now)
 
     def _miss(self) -> None:
         since = self._clock.monotonic() - _LOST_S
-        for node in [node for node, at in self._heard.items() if at < since]:
+        for node in [node for node, (_, at) in self._heard.items() if at < since]:
             del self._heard[node]
             self._roll.lost(node, self._clock.now())

@@ -62,6 +62,19 @@ async def test_who_joins_late_hears_of_all_however_many_they_are(hall: Hall) -> 
             await wait_until(lambda: hall.connected(b) == 1200)
 
 
+async def test_a_node_that_was_started_anew_has_none_of_those_it_had(
+    hall: Hall,
+) -> None:
+    async with hall.node("a") as a:
+        async with hall.node("b") as b:
+            for name in ("stays", "goes"):
+                b.connected("acme", name, ["plant"], None, hall.now)
+            await wait_until(lambda: hall.connected(a) == 2)
+        async with hall.node("b") as b:
+            b.connected("acme", "stays", ["plant"], None, hall.now)
+            await wait_until(lambda: hall.connected(a) == 1)
+
+
 async def test_who_is_not_heard_any_more_has_no_producers(hall: Hall) -> None:
     async with hall.node("a") as a:
         async with hall.node("b") as b:
