@@ -33,6 +33,7 @@ With a hundred times the backlog it takes more."""
 
 async def test_a_flood_is_not_kept_in_memory(tmp_path: Path) -> None:
     flags = (
+        *("--metrics-port", "0"),
         "--max-backlog-mb",
         f"{BACKLOG_MB}",
         "--tenant-backlog-mb",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ncs_client import AsyncNCSClient
+from ncs_client import AsyncNCSClient, UnavailableError
 from ncs_engine import EngineParams
 
 from ..auth import TokenIssuer
@@ -237,8 +237,12 @@ class _Run:
 
     async def _model(self, name: str) -> Model:
         async with AsyncNCSClient(self._anyone.url, self._token) as client:
-            status = await client.get_algorithm_status(STREAM)
-            clusters = await client.get_clusters(STREAM)
+            try:
+                status = await client.get_algorithm_status(STREAM)
+                clusters = await client.get_clusters(STREAM)
+            except UnavailableError as error:
+                self._violations.append(Violation("no model", f"{name}: {error}"))
+                return Model.of(name, 0, [])
         return Model.of(name, status.total_points_processed, clusters)
 
     async def _compare_copies(self, readers: Sequence[Reader], model: Model) -> None:
