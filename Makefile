@@ -91,7 +91,7 @@ pictures: $(VENV)/.installed ## Draw the pictures of docs/algorithm.md
 	$(BIN)/python docs/pictures.py
 
 screenshot: $(VENV)/.installed-tests $(PAGE) ## Take the picture of the dashboard in the README
-	$(BIN)/python docs/screenshot.py
+	PYTHONPATH=tests/support $(BIN)/python docs/screenshot.py
 
 format: $(VENV)/.installed-tests $(JAVASCRIPT)/node_modules/.installed $(PAGE) ## Format the code
 	$(BIN)/ruff format .

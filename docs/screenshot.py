@@ -9,10 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from page_measure import ARGUMENTS, CHROMIUM
 from playwright.async_api import async_playwright
 
 FILE = Path(__file__).resolve().parent / "dashboard.png"
-CHROMIUM = "/usr/bin/chromium"
 AFTER_S = 75.0  # the plant's new regime comes at 45 s
 
 
@@ -49,12 +49,7 @@ async def take(link: str) -> None:
     """Follow the demo for a while, and take the picture."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox",
-                "--use-angle=swiftshader",
-                "--enable-unsafe-swiftshader",
-            ],
+            executable_path=CHROMIUM, args=ARGUMENTS
         )
         page = await browser.new_page(viewport={"width": 1440, "height": 900})
         await page.goto(link)

@@ -185,7 +185,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subscribers", type=int, default=1000)
     parser.add_argument("--events", type=int, default=300)
-    parser.add_argument("--bytes", type=int, default=200, help="of a peer's payload")
+    parser.add_argument("--bytes", type=int, default=380, help="of a peer's payload")
     parser.add_argument("--rounds", type=int, default=3, help="the best counts")
     parser.add_argument("--only", action="append", help="name of a peer; repeatable")
     parser.add_argument("--json", action="store_true")

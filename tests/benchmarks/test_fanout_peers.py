@@ -45,7 +45,7 @@ async def test_all_get_the_same_load_and_ours_comes_last() -> None:
     for row in rows:
         assert row["deliveries_per_second"] > 0
         assert row["ours_to_it"] > 0
-    assert [204, 204] == [row["bytes_per_delivery"] for row in rows[:2]]
+    assert [384, 384] == [row["bytes_per_delivery"] for row in rows[:2]]
     assert all(row["bytes_per_delivery"] > 200 for row in rows[2:])
 
 

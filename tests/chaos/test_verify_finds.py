@@ -17,6 +17,7 @@ FOUND: dict[str, tuple[tuple[Kind, ...], set[str]]] = {
     "joins_resends": ((), {"double count"}),
     "learns_resends": ((), {"double count", "models differ"}),
     "forgets_the_last_write": (("kill",), {"ack taken back", "journal"}),
+    "cannot_tell_its_model": ((), {"no model"}),
     "drops_events": ((), {"silent gap"}),
     "hides_gaps": (("kill",), {"silent gap"}),
 }

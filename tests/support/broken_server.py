@@ -17,6 +17,7 @@ from ncs_streamer.committer import Committer
 from ncs_streamer.encoded import Encoded
 from ncs_streamer.entry import Entry
 from ncs_streamer.hub import Hub, Sight
+from ncs_streamer.rest import points
 from ncs_streamer.store.contracts import Append
 from ncs_streamer.store.sqlite.connections import Connections
 from ncs_streamer.stream_model import Applied, Mark, StreamModel
@@ -117,6 +118,15 @@ def forgets_the_last_write() -> None:
     Connections._prepare = shortened  # type: ignore[method-assign]
 
 
+def cannot_tell_its_model() -> None:
+    """Asked for the model, it fails."""
+
+    def lost(cluster: Any) -> Any:
+        raise KeyError(cluster)
+
+    points.cluster_out = lost
+
+
 def drops_events() -> None:
     """Of the events one in 100 does not reach its readers, who are told nothing."""
     offer, count = Audience.offer, 0
@@ -157,6 +167,7 @@ DEFECTS: dict[str, Callable[[], None]] = {
         joins_resends,
         learns_resends,
         forgets_the_last_write,
+        cannot_tell_its_model,
         drops_events,
         hides_gaps,
     )

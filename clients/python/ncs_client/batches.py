@@ -54,8 +54,11 @@ def settings(config: Mapping[str, Any] | None) -> dict[str, Any]:
     whole = {**DEFAULTS, **(config or {})}
     if whole["batch_size"] == "auto" and whole["run_id"] is not None:
         raise ValueError("a run with a name needs batches of one size, not 'auto'")
-    for name in ("max_concurrent", "retry_attempts", "batch_size"):
-        if whole[name] != "auto" and whole[name] < 1:
+    counts = ["max_concurrent", "retry_attempts"]
+    if whole["batch_size"] != "auto":
+        counts.append("batch_size")
+    for name in counts:
+        if whole[name] < 1:
             raise ValueError(f"{name} must be at least 1")
     for name in ("memory_limit_mb", "timeout_per_batch"):
         if not whole[name] > 0:

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from ncs_protocol.messages import DeliveryClass, Event, Position, Subscribed
+from ncs_protocol.messages import Event, Position, Subscribed
 
 from .readers import Incoming, Reader, Wanted
 
@@ -30,8 +30,6 @@ class Subscription:
 
     Attributes:
         stream: name of the stream.
-        position: of what was read last, for the `since` of another subscription; what
-            was given to begin from before that.
         reader: what the core knows of it.
         end: unsubscribes; set by the session.
         claim: returns the bytes of the frame that is being delivered, once; set by it.
@@ -44,7 +42,8 @@ class Subscription:
         self, stream: str, wanted: Wanted, max_queue: int, since: Position | None = None
     ) -> None:
         self.stream = stream
-        self.position = since
+        self._epoch = None if since is None else since.epoch
+        self._told = {} if since is None else dict(since.offsets)
         self.reader = Reader("", stream, wanted, self._deliver, self.fail)
         if since is not None:
             self.reader.epoch, self.reader.told = since.epoch, dict(since.offsets)
@@ -59,6 +58,14 @@ class Subscription:
         self._error: Exception | None = None
         self._finished = False
         self._is_full = False
+
+    @property
+    def position(self) -> Position | None:
+        """Of what was read last, for the `since` of another subscription; what was
+        given to begin from before that."""
+        if self._epoch is None:
+            return None
+        return Position(epoch=self._epoch, offsets=dict(self._told))
 
     @property
     def gaps(self) -> int:
@@ -100,7 +107,10 @@ class Subscription:
             self._is_full = False
             self.go_on()
         self.on_read(size)
-        self.position = _after(message, self.position)
+        if isinstance(message, Subscribed):
+            self._epoch, self._told = message.epoch, dict(message.offsets)
+        elif isinstance(message, Event):
+            self._told[message.delivery] = message.last
         return message
 
     async def close(self) -> None:
@@ -115,15 +125,6 @@ class Subscription:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _after(message: Incoming, position: Position | None) -> Position | None:
-    if isinstance(message, Subscribed):
-        return Position(epoch=message.epoch, offsets=dict(message.offsets))
-    if isinstance(message, Event) and position is not None:
-        moved: dict[DeliveryClass, int] = {message.delivery: message.last}
-        return Position(epoch=message.epoch, offsets=position.offsets | moved)
-    return position
 
 
 def _not_begun() -> None:

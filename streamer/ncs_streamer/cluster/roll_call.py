@@ -16,6 +16,7 @@ from ..clock import Clock
 from ..logs import get_log
 from ..presence import Registered, Roll
 from ..store.contracts import Channel, StoreError, StreamKey
+from .hearing import understood
 
 __all__ = ["ROLL_CALL", "RollCall"]
 
@@ -63,7 +64,9 @@ class RollCall:
         Raises:
             StoreError: if the store fails.
         """
-        await self._channel.subscribe(ROLL_CALL, self._hear, lambda _: None)
+        await self._channel.subscribe(
+            ROLL_CALL, understood(_Call, self._hear), lambda _: None
+        )
 
     async def run(self) -> None:
         """Tell the other nodes until cancelled."""
@@ -92,12 +95,7 @@ class RollCall:
             ],
         )
 
-    def _hear(self, _: StreamKey, payload: bytes) -> None:
-        try:
-            call = msgspec.msgpack.decode(payload, type=_Call)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            log.warning("roll_call_not_understood", error=str(error))
-            return
+    def _hear(self, call: _Call) -> None:
         if call.node == self._node:
             return
         now = self._clock.now()

@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
-import msgspec
-
 from ncs_protocol import Code, NcsError, check_name
 
 from ..elsewhere import ElsewhereError
@@ -26,6 +24,7 @@ from ..services import Services
 from ..store.contracts import DamageError, Node, StoreError, StreamKey
 from ..stream import Stream
 from ..streams import Streams
+from .hearing import understood
 from .line import Identity
 from .link import Link
 from .membership import Membership
@@ -134,7 +133,9 @@ class ClusterStreams:
             StoreError: if the store fails.
         """
         self.peers.open()
-        await self.channel.subscribe(CONTROL, self._hear, lambda _: None)
+        await self.channel.subscribe(
+            CONTROL, understood(Order, self._hear), lambda _: None
+        )
         await self.membership.join()
         await self._sweep.sweep()
 
@@ -376,12 +377,7 @@ class ClusterStreams:
         except StoreError as error:
             log.warning("order_not_sent", what=order.what, error=str(error))
 
-    def _hear(self, _: StreamKey, payload: bytes) -> None:
-        try:
-            order = msgspec.msgpack.decode(payload, type=Order)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            log.warning("order_not_understood", error=str(error))
-            return
+    def _hear(self, order: Order) -> None:
         if order.what == "drain":
             if order.node == self.me:
                 self.start(self._drain())

@@ -16,6 +16,7 @@ from ..door.places import Places
 from ..limiter import RateLimiter
 from ..logs import get_log
 from ..store.contracts import Channel, StoreError, StreamKey
+from .hearing import understood
 
 __all__ = ["USAGE", "Usage", "Used"]
 
@@ -75,7 +76,9 @@ class Usage:
         Raises:
             StoreError: if the store fails.
         """
-        await self._channel.subscribe(USAGE, self._hear, lambda _: None)
+        await self._channel.subscribe(
+            USAGE, understood(Used, self._hear), lambda _: None
+        )
 
     async def run(self) -> None:
         """Tell the other nodes until cancelled."""
@@ -102,12 +105,7 @@ class Usage:
             await self._channel.publish(USAGE, [msgspec.msgpack.encode(used)])
         self._has_counts = counts
 
-    def _hear(self, _: StreamKey, payload: bytes) -> None:
-        try:
-            used = msgspec.msgpack.decode(payload, type=Used)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            log.warning("usage_not_understood", error=str(error))
-            return
+    def _hear(self, used: Used) -> None:
         if used.node == self._node:
             return
         now = self._clock.monotonic()
